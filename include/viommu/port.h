@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port.h: the only file that knows the compiler and the processor.
+ *
+ * Everything the other side of a queue can write ("peer memory") is read and written through the accessors below, each
+ * shared field once, into a local. That one rule is what makes three things possible:
+ *
+ *   - no double fetch: a value that was checked is the value that is used;
+ *   - a test build in which the accessors are functions of the test (VIOMMU_PORT_EXTERN): they count reads, change
+ *     bytes between two reads, or run the other side in the middle of an operation;
+ *   - proofs in which they return anything at all, so that one proof covers every content and every concurrent change.
+ *
+ * Barriers are named by what they order, not by an instruction. They are SMP barriers: right for a peer that is another
+ * processor sharing coherent memory (every hypervisor), and the reason why the driver does not accept
+ * VIRTIO_F_ORDER_PLATFORM.
+ *
+ * Lock order: the library takes no locks of its own; an embedder's lock hook is never held while another one is taken.
+ */
+#ifndef VIOMMU_PORT_H
+#define VIOMMU_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(__GNUC__)
+#error "port.h: teach this file your compiler; nothing else in the library uses extensions"
+#endif
+
+#define VIOMMU_NODISCARD __attribute__((warn_unused_result))
+
+/* 1 where the compiler makes one instruction of a 16-bit and of a 32-bit access, and calls no helper. */
+#if __GCC_ATOMIC_SHORT_LOCK_FREE == 2 && __GCC_ATOMIC_INT_LOCK_FREE == 2
+#define VIOMMU_PORT_ATOMIC 1
+#else
+#define VIOMMU_PORT_ATOMIC 0
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * What only a bug of the library itself can violate. Never reachable from peer bytes, from a caller's mistake or from
+ * what a callback returns. Off unless the build defines VIOMMU_ASSERT_HOOK as the name of a function
+ * void hook(const char *expression).
+ */
+#ifdef VIOMMU_ASSERT_HOOK
+void VIOMMU_ASSERT_HOOK(const char *expression);
+#define VIOMMU_ASSERT(e) ((e) ? (void)0 : VIOMMU_ASSERT_HOOK(#e))
+#else
+#define VIOMMU_ASSERT(e) ((void)0)
+#endif
+
+#ifdef VIOMMU_PORT_EXTERN
+
+uint16_t viommu_port_load16(const void *p);
+uint16_t viommu_port_load16_acquire(const void *p);
+void viommu_port_store16(void *p, uint16_t value);
+void viommu_port_store16_release(void *p, uint16_t value);
+void viommu_port_store32(void *p, uint32_t value);
+uint32_t viommu_port_load32(const void *p);
+void viommu_port_copy_in(void *dst, const void *peer, size_t len);
+void viommu_port_copy_out(void *peer, const void *src, size_t len);
+void viommu_port_fence(void);
+
+#else
+
+/* Little-endian on the wire, whatever the processor. */
+static inline uint16_t viommu_port_le16(uint16_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap16(v);
+#else
+	return v;
+#endif
+}
+
+static inline uint32_t viommu_port_le32(uint32_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap32(v);
+#else
+	return v;
+#endif
+}
+
+/*
+ * One access each. Where there are no atomic operations (Cortex-M0), a volatile access of an aligned halfword or word
+ * is one instruction too; the fences around it order it.
+ */
+#if VIOMMU_PORT_ATOMIC
+#define VIOMMU_PORT_LOAD(type, p, order) __atomic_load_n((const type *)(p), order)
+#define VIOMMU_PORT_STORE(type, p, v, order) __atomic_store_n((type *)(p), v, order)
+#else
+#define VIOMMU_PORT_LOAD(type, p, order) (*(const volatile type *)(p))
+#define VIOMMU_PORT_STORE(type, p, v, order) ((void)(*(volatile type *)(p) = (v)))
+#endif
+
+/* A naturally aligned little-endian field that the peer may change at any time. */
+static inline uint16_t viommu_port_load16(const void *p)
+{
+	return viommu_port_le16(VIOMMU_PORT_LOAD(uint16_t, p, __ATOMIC_RELAXED));
+}
+
+/* The same, and nothing after it is read earlier: the peer's index first, then what it covers. */
+static inline uint16_t viommu_port_load16_acquire(const void *p)
+{
+	uint16_t value = VIOMMU_PORT_LOAD(uint16_t, p, __ATOMIC_ACQUIRE);
+
+#if !VIOMMU_PORT_ATOMIC
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+	return viommu_port_le16(value);
+}
+
+static inline uint32_t viommu_port_load32(const void *p)
+{
+	return viommu_port_le32(VIOMMU_PORT_LOAD(uint32_t, p, __ATOMIC_RELAXED));
+}
+
+static inline void viommu_port_store16(void *p, uint16_t value)
+{
+	VIOMMU_PORT_STORE(uint16_t, p, viommu_port_le16(value), __ATOMIC_RELAXED);
+}
+
+/* The same, and nothing before it is written later: what an index covers first, then the index. */
+static inline void viommu_port_store16_release(void *p, uint16_t value)
+{
+#if !VIOMMU_PORT_ATOMIC
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+	VIOMMU_PORT_STORE(uint16_t, p, viommu_port_le16(value), __ATOMIC_RELEASE);
+}
+
+static inline void viommu_port_store32(void *p, uint32_t value)
+{
+	VIOMMU_PORT_STORE(uint32_t, p, viommu_port_le32(value), __ATOMIC_RELAXED);
+}
+
+/*
+ * Copies peer bytes of any alignment into private memory. The barrier keeps the compiler from reading the peer's bytes
+ * again later in place of the copy.
+ */
+static inline void viommu_port_copy_in(void *dst, const void *peer, size_t len)
+{
+	__builtin_memcpy(dst, peer, len);
+	__asm__ volatile("" : : "r"(dst) : "memory");
+}
+
+static inline void viommu_port_copy_out(void *peer, const void *src, size_t len)
+{
+	__builtin_memcpy(peer, src, len);
+	__asm__ volatile("" : : "r"(peer) : "memory");
+}
+
+/*
+ * Full barrier: our store is visible before our next load. The one that keeps a kick or an interrupt from being lost.
+ */
+static inline void viommu_port_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+#endif /* VIOMMU_PORT_EXTERN */
+
+/*
+ * Spectre v1: index if index < size, else 0, without a branch that could be mispredicted. Call it after the bounds
+ * check on any index that a peer chose. Both at most 2^31.
+ */
+static inline uint32_t viommu_port_mask_index(uint32_t index, uint32_t size)
+{
+	uint32_t below = (index - size) & ~index; /* top bit: index < size */
+
+	__asm__ volatile("" : "+r"(below));
+	return index & (0u - (below >> 31));
+}
+
+/*
+ * 64-bit shifts by 0 to 63, made of 32-bit halves where a register is 32 bits wide: the core must not pull in the
+ * compiler's helper functions (__aeabi_llsl and its kin). The empty asm keeps it from seeing through.
+ */
+static inline uint64_t viommu_port_shl64(uint64_t v, unsigned n)
+{
+#if UINTPTR_MAX > 0xffffffffu
+	return v << n;
+#else
+	uint32_t lo = (uint32_t)v, hi = (uint32_t)(v >> 32);
+
+	if (n >= 32) {
+		hi = lo << (n - 32);
+		lo = 0;
+	} else if (n > 0) {
+		hi = (hi << n) | (lo >> (32 - n));
+		lo <<= n;
+	}
+	__asm__("" : "+r"(hi), "+r"(lo));
+	return (uint64_t)hi << 32 | lo;
+#endif
+}
+
+static inline uint64_t viommu_port_shr64(uint64_t v, unsigned n)
+{
+#if UINTPTR_MAX > 0xffffffffu
+	return v >> n;
+#else
+	uint32_t lo = (uint32_t)v, hi = (uint32_t)(v >> 32);
+
+	if (n >= 32) {
+		lo = hi >> (n - 32);
+		hi = 0;
+	} else if (n > 0) {
+		lo = (lo >> n) | (hi << (32 - n));
+		hi >>= n;
+	}
+	__asm__("" : "+r"(hi), "+r"(lo));
+	return (uint64_t)hi << 32 | lo;
+#endif
+}
+
+/* Index of the lowest set bit; v is not 0. */
+static inline unsigned viommu_port_ctz64(uint64_t v)
+{
+	uint32_t lo = (uint32_t)v;
+	uint32_t half = lo != 0 ? lo : (uint32_t)(v >> 32);
+	unsigned n = lo != 0 ? 0u : 32u;
+
+	/* A table-free binary search: __builtin_ctz calls a helper on processors without the instruction. */
+	if ((half & 0xffffu) == 0) {
+		n += 16;
+		half >>= 16;
+	}
+	if ((half & 0xffu) == 0) {
+		n += 8;
+		half >>= 8;
+	}
+	if ((half & 0xfu) == 0) {
+		n += 4;
+		half >>= 4;
+	}
+	if ((half & 0x3u) == 0) {
+		n += 2;
+		half >>= 2;
+	}
+	return n + ((half & 1u) == 0 ? 1u : 0u);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VIOMMU_PORT_H */
