@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* node.h: entries and nodes of the IOVA map, for the files of this folder. The picture is in viommu/map.h. */
+#ifndef VIOMMU_MAP_NODE_H
+#define VIOMMU_MAP_NODE_H
+
+#include <viommu/map.h>
+
+#define ENTRY_FLAGS UINT64_C(0x0f) /* leaf: the mapping's flags; table: the level of the child */
+#define ENTRY_FIRST UINT64_C(0x10)
+#define ENTRY_LAST UINT64_C(0x20)
+#define ENTRY_LEAF UINT64_C(0x40)
+#define ENTRY_TABLE UINT64_C(0x80)
+#define ENTRY_VALUE (~UINT64_C(0xff)) /* leaf: phys; table: index of the child, shifted by 8 */
+
+#define NO_NODE 0u /* indices start at 1 */
+
+/* In viommu_map_node.level of a node that was cut out while its one child stayed in the tree. */
+#define NODE_ALONE 0x100u
+
+static inline uint64_t entry_table(uint32_t index, uint32_t level)
+{
+	return (uint64_t)index << 8 | level | ENTRY_TABLE;
+}
+
+static inline uint32_t entry_index(uint64_t entry)
+{
+	return (uint32_t)(entry >> 8);
+}
+
+static inline uint32_t entry_level(uint64_t entry)
+{
+	return (uint32_t)(entry & ENTRY_FLAGS);
+}
+
+/* Granules below one entry of a node at this level, less one: a mask. Level VIOMMU_MAP_LEVELS is the whole space. */
+static inline uint64_t level_mask(uint32_t level)
+{
+	return viommu_port_shl64(1, 4 * level) - 1;
+}
+
+/* Which entry of a node at this level granule g belongs to. */
+static inline uint32_t level_digit(uint64_t g, uint32_t level)
+{
+	return (uint32_t)viommu_port_shr64(g, 4 * level) & (VIOMMU_MAP_FANOUT - 1);
+}
+
+/* Is granule g below a node with this prefix and level? */
+static inline bool level_covers(uint64_t prefix, uint32_t level, uint64_t g)
+{
+	return ((prefix ^ g) & ~level_mask(level + 1)) == 0;
+}
+
+/* A leaf entry and where it is. */
+struct chunk {
+	struct viommu_map_node *node;
+	uint32_t slot;
+	uint32_t level;
+	uint64_t first; /* granules */
+	uint64_t last;
+};
+
+static inline uint64_t chunk_entry(const struct chunk *c)
+{
+	return c->node->entry[c->slot];
+}
+
+struct viommu_map_node *viommu_i_map_node(const struct viommu_map_pool *pool, uint32_t index);
+
+/* Makes sure that `count` nodes can be taken, taking retired subtrees apart if need be. */
+bool viommu_i_map_reserve(struct viommu_map_pool *pool, uint32_t count);
+
+/* An empty node out of those reserved. */
+uint32_t viommu_i_map_take(struct viommu_map_pool *pool);
+
+/* Appends a node that was cut out, with what hangs below it unless it is NODE_ALONE. */
+void viommu_i_map_limbo_add(const struct viommu_map_pool *pool, struct viommu_map_limbo *limbo, uint32_t index);
+
+/* The chunk that contains granule g. At most VIOMMU_MAP_LEVELS nodes. */
+bool viommu_i_map_find(const struct viommu_map *map, uint64_t g, struct chunk *out);
+
+/* The chunk that contains granule g, or the first one behind it. At most 2 * VIOMMU_MAP_LEVELS nodes. */
+bool viommu_i_map_seek(const struct viommu_map *map, uint64_t g, struct chunk *out);
+
+#endif /* VIOMMU_MAP_NODE_H */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* remove.c: cutting mappings out. Work is along the two edges of the range; whole subtrees between them just leave. */
+#include "node.h"
+
+/* Drops an entry that lies inside the range completely. */
+static void drop(struct viommu_map *map, struct viommu_map_node *node, uint32_t slot, struct viommu_map_limbo *limbo)
+{
+	uint64_t entry = node->entry[slot];
+
+	if ((entry & ENTRY_TABLE) != 0)
+		viommu_i_map_limbo_add(map->pool, limbo, entry_index(entry));
+	node->entry[slot] = 0;
+	node->used--;
+}
+
+/*
+ * Drops what lies inside [a, b] in one node. Returns the slot of the one entry that lies inside partly and has to be
+ * looked into, or VIOMMU_MAP_FANOUT.
+ */
+static uint32_t drop_covered(struct viommu_map *map, struct viommu_map_node *node, uint64_t a, uint64_t b,
+			     struct viommu_map_limbo *limbo)
+{
+	uint64_t node_last = node->prefix | level_mask(node->level + 1);
+	uint32_t from = a > node->prefix ? level_digit(a, node->level) : 0;
+	uint32_t to = b < node_last ? level_digit(b, node->level) : VIOMMU_MAP_FANOUT - 1;
+	uint32_t partly = VIOMMU_MAP_FANOUT;
+
+	for (uint32_t slot = from; slot <= to; slot++) {
+		uint64_t first = node->prefix + viommu_port_shl64(slot, 4 * node->level);
+
+		if (node->entry[slot] == 0)
+			continue;
+		if (a <= first && (first | level_mask(node->level)) <= b)
+			drop(map, node, slot, limbo);
+		else
+			partly = slot;
+	}
+	VIOMMU_ASSERT(partly == VIOMMU_MAP_FANOUT || (node->entry[partly] & ENTRY_TABLE) != 0);
+	return partly;
+}
+
+/* A node without entries leaves; one with a single node below it is skipped from now on. */
+static void tidy(struct viommu_map *map, uint64_t *ref, struct viommu_map_node *parent, struct viommu_map_limbo *limbo)
+{
+	uint32_t index = entry_index(*ref);
+	struct viommu_map_node *node = viommu_i_map_node(map->pool, index);
+	uint32_t slot = 0;
+
+	if (node->used == 0) {
+		*ref = 0;
+		if (parent != NULL)
+			parent->used--;
+		viommu_i_map_limbo_add(map->pool, limbo, index);
+		return;
+	}
+	if (node->used > 1)
+		return;
+	while (node->entry[slot] == 0)
+		slot++;
+	if ((node->entry[slot] & ENTRY_TABLE) == 0)
+		return;
+	*ref = node->entry[slot];
+	node->level |= NODE_ALONE;
+	viommu_i_map_limbo_add(map->pool, limbo, index);
+}
+
+/*
+ * Cuts [a, b], of which at most one edge is not the edge of a chunk in the tree: the walk down is a single path.
+ */
+static void cut_path(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
+{
+	uint64_t *refs[VIOMMU_MAP_LEVELS];
+	struct viommu_map_node *nodes[VIOMMU_MAP_LEVELS + 1] = { NULL }; /* nodes[i]: the parent, in which refs[i] is */
+	uint64_t *ref = &map->root;
+	uint32_t depth = 0;
+
+	while (*ref != 0) {
+		struct viommu_map_node *node = viommu_i_map_node(map->pool, entry_index(*ref));
+		uint64_t node_last = node->prefix | level_mask(node->level + 1);
+		uint32_t partly;
+
+		if (b < node->prefix || node_last < a)
+			break;
+		partly = drop_covered(map, node, a, b, limbo);
+		refs[depth++] = ref;
+		nodes[depth] = node;
+		if (partly == VIOMMU_MAP_FANOUT)
+			break;
+		ref = &node->entry[partly];
+	}
+	while (depth > 0) {
+		depth--;
+		tidy(map, refs[depth], nodes[depth], limbo);
+	}
+}
+
+static void cut(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
+{
+	uint32_t level = 0;
+	uint64_t left, right;
+
+	/*
+	 * The level at which a and b part: there, a's chunk is the left edge, b's the right edge, between them all is
+	 * whole.
+	 */
+	while (!level_covers(a, level, b))
+		level++;
+	/* All of a block one level up may be a single chunk there, which has no edges below. */
+	if (level == 0 || ((a | ~b) & level_mask(level + 1)) == 0) {
+		cut_path(map, a, b, limbo);
+		return;
+	}
+	left = a | level_mask(level);
+	right = b & ~level_mask(level);
+	cut_path(map, a, left, limbo);
+	if (left + 1 < right)
+		cut_path(map, left + 1, right - 1, limbo);
+	cut_path(map, right, b, limbo);
+}
+
+enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, viommu_iova last,
+				     struct viommu_map_limbo *limbo)
+{
+	uint64_t below = viommu_port_shl64(1, map->granule_bits) - 1;
+	uint64_t a = viommu_port_shr64(first, map->granule_bits);
+	uint64_t b = viommu_port_shr64(last, map->granule_bits);
+	struct chunk c;
+
+	if (last < first)
+		return VIOMMU_E_ARG;
+	if (viommu_i_map_find(map, a, &c) &&
+	    (c.first != a || (chunk_entry(&c) & ENTRY_FIRST) == 0 || (first & below) != 0))
+		return VIOMMU_E_RANGE;
+	if (viommu_i_map_find(map, b, &c) &&
+	    (c.last != b || (chunk_entry(&c) & ENTRY_LAST) == 0 || ((last + 1) & below) != 0))
+		return VIOMMU_E_RANGE;
+	if (map->root != 0)
+		cut(map, a, b, limbo);
+	return VIOMMU_OK;
+}
+
+void viommu_map_clear(struct viommu_map *map, struct viommu_map_limbo *limbo)
+{
+	if (map->root != 0)
+		viommu_i_map_limbo_add(map->pool, limbo, entry_index(map->root));
+	map->root = 0;
+}
