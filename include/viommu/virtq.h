@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * virtq.h: the split virtqueue, both halves. Knows nothing of IOMMUs: any virtio device or driver can use it.
+ *
+ * The ring in three paragraphs. The driver owns a table of descriptors, each naming a piece of memory (address, length,
+ * readable or writable by the device); descriptors are linked by `next` into chains, one chain per request, readable
+ * pieces first. It puts the index of a chain's first descriptor (the head) into the available ring and moves the
+ * available index. The device takes heads in that order, works, and puts {head, bytes written} into the used ring in
+ * whatever order it finishes, and moves the used index. Indices run freely and wrap at 65536; the slot is index mod
+ * size.
+ *
+ *      descriptor table (16 B each)     available ring (driver writes)      used ring (device writes)
+ *     +----------------------------+   +-------+-----+------------------+  +-------+-----+--------------------------+
+ *     | addr | len | flags | next  |   | flags | idx | head head head.. |  | flags | idx | {head,len} {head,len} .. |
+ *     +----------------------------+   +-------+-----+------------------+  +-------+-----+--------------------------+
+ *                                        used_event (2 B) behind it          avail_event (2 B) behind it
+ *
+ * A descriptor with the INDIRECT flag names a table of further descriptors in place of data, so that a chain takes one
+ * slot. With EVENT_IDX each side writes behind its own ring the index at which it wants the next notification; without
+ * it, a flag in that ring says "no notifications". Either way the order is: publish the index, full barrier, look
+ * whether the other side wants to be told. Leave the barrier out and both sides go to sleep.
+ *
+ * Neither half believes the other. The device half reads each descriptor once, as a whole, bounds every index and the
+ * length of every walk, and refuses what no honest driver does. The driver half keeps a private record of what it
+ * posted and never reads its own descriptors back; a used entry is looked up in that record.
+ *
+ * Outcomes of bad input:
+ *   malformed chain (loop, next out of range, writable before readable, nested INDIRECT, INDIRECT with NEXT, table
+ *   length 0 or not a multiple of 16, INDIRECT not negotiated, memory that does not exist, more descriptors than the
+ *   queue has entries, more pieces than the caller has room for, total length over 2^32)
+ *                                                                 VIOMMU_E_PEER, with the head: give it back unused
+ *   head out of range, index ahead by more than the ring holds    VIOMMU_E_BROKEN, and again until the next enable
+ *
+ * Thread class of everything here: owner (of that half of that queue).
+ */
+#ifndef VIOMMU_VIRTQ_H
+#define VIOMMU_VIRTQ_H
+
+#include <viommu/memory.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VIOMMU_VIRTQ_SIZE_MAX 32768u
+
+/* Bytes and alignment of the three areas for a queue of `size` entries. */
+#define VIOMMU_VIRTQ_DESC_SIZE(size) (16u * (uint32_t)(size))
+#define VIOMMU_VIRTQ_AVAIL_SIZE(size) (6u + 2u * (uint32_t)(size))
+#define VIOMMU_VIRTQ_USED_SIZE(size) (6u + 8u * (uint32_t)(size))
+#define VIOMMU_VIRTQ_DESC_ALIGN 16u
+#define VIOMMU_VIRTQ_AVAIL_ALIGN 2u
+#define VIOMMU_VIRTQ_USED_ALIGN 4u
+
+/* A power of two from 1 to 32768? Any thread. */
+bool viommu_virtq_size_is_valid(uint32_t size);
+
+/* The device's half */
+
+/* A piece of a request in host memory. */
+struct viommu_segment {
+	uint8_t *base;
+	size_t len;
+};
+
+/* One request taken from the queue. Zero-length descriptors leave no segment; adjacent ones are not joined. */
+struct viommu_chain {
+	/* in */
+	struct viommu_segment *segments; /* room for the pieces, readable ones first */
+	uint32_t capacity;               /* at least the queue's size, or longer chains are VIOMMU_E_PEER */
+	/* out */
+	uint32_t readable; /* segments[0 .. readable) */
+	uint32_t writable; /* segments[readable .. readable + writable) */
+	uint64_t readable_len;
+	uint64_t writable_len;
+	uint32_t steps; /* descriptors visited: what this pop cost */
+	uint16_t head;
+};
+
+enum viommu_virtq_state {
+	VIOMMU_VIRTQ_OFF,   /* not enabled, or reset */
+	VIOMMU_VIRTQ_READY,
+	VIOMMU_VIRTQ_BROKEN /* the driver broke the ring itself */
+};
+
+/* Private members. */
+struct viommu_virtq_device {
+	struct viommu_memory memory;
+	const uint8_t *desc;
+	const uint8_t *avail;
+	uint8_t *used;
+	uint32_t size;
+	uint16_t popped;    /* free-running: heads taken */
+	uint16_t pushed;    /* free-running: used entries written */
+	uint16_t published; /* the used index as the driver sees it */
+	bool indirect;
+	bool event_idx;
+	uint8_t state; /* enum viommu_virtq_state */
+	uint32_t malformed; /* chains refused, saturating */
+};
+
+/* Where the driver put the queue, and the ring features that were negotiated. */
+struct viommu_virtq_layout {
+	uint32_t size;
+	viommu_gpa desc;
+	viommu_gpa avail;
+	viommu_gpa used;
+	uint64_t features; /* VIOMMU_F_INDIRECT_DESC and VIOMMU_F_EVENT_IDX count, the rest is ignored */
+};
+
+/* Off. `memory` is copied. */
+void viommu_virtq_device_init(struct viommu_virtq_device *q, const struct viommu_memory *memory);
+
+/*
+ * Starts at index 0, from any state.
+ * VIOMMU_E_PEER: bad size or alignment, or an area is not contiguous memory. The queue is then off.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q,
+							       const struct viommu_virtq_layout *layout);
+
+/* Off, from any state. Heads that were taken are forgotten; pushing them later is refused. */
+void viommu_virtq_device_reset(struct viommu_virtq_device *q);
+
+enum viommu_virtq_state viommu_virtq_device_state(const struct viommu_virtq_device *q);
+
+/*
+ * Takes the next chain.
+ * VIOMMU_E_EMPTY: none. VIOMMU_E_PEER: malformed; chain->head and ->steps are set, push it with length 0.
+ * VIOMMU_E_BROKEN: see above. VIOMMU_E_STATE: the queue is off. Steps: at most size + 1 descriptors.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_device *q, struct viommu_chain *chain);
+
+/*
+ * Writes a used entry for a head that pop returned, not yet visible to the driver. `written` counts from the first
+ * writable byte. Heads from before a reset are not to be pushed after it.
+ * VIOMMU_E_STATE: the queue is not ready, no popped head is outstanding, or head is not
+ * below the queue's size.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_push(struct viommu_virtq_device *q, uint16_t head,
+							     uint32_t written);
+
+/* Makes all pushed entries visible. Returns whether the driver asked to be notified of any of them. */
+bool viommu_virtq_device_publish(struct viommu_virtq_device *q);
+
+/*
+ * Asks for a kick at the next chain, after a pop returned EMPTY. Returns whether chains arrived in the meantime: then
+ * go on popping. Without EVENT_IDX kicks are never suppressed and this is only the check.
+ */
+bool viommu_virtq_device_arm(struct viommu_virtq_device *q);
+
+/* The driver's half */
+
+/* A piece of a request as the device will see it. */
+struct viommu_bus_segment {
+	uint64_t addr; /* bus address, as the device has to use it */
+	uint32_t len;
+};
+
+/* Private. What is posted under one head, or a link of the free list. */
+struct viommu_virtq_shadow {
+	void *token;           /* NULL: not the head of anything in flight */
+	uint32_t writable_len;
+	uint16_t next;         /* in the chain or in the free list */
+	uint16_t count;        /* descriptors of the chain */
+	uint16_t posted;       /* of the slot with this index in the available ring: the head that was put there */
+	bool visible;          /* published: only then can the device have used it */
+};
+
+/* Private members. */
+struct viommu_virtq_driver {
+	uint8_t *desc;
+	uint8_t *avail;
+	uint8_t *used;
+	uint8_t *tables; /* size tables of VIOMMU_VIRTQ_TABLE_ENTRIES descriptors, or NULL */
+	uint64_t tables_addr;
+	struct viommu_virtq_shadow *shadow;
+	uint32_t size;
+	uint32_t free_count;
+	uint32_t reclaimed; /* heads below were given back by reclaim */
+	uint16_t free_head;
+	uint16_t added;     /* free-running: chains in the available ring */
+	uint16_t published; /* the available index as the device sees it */
+	uint16_t seen;      /* free-running: used entries taken */
+	bool event_idx;
+	bool broken;
+	uint32_t clamped; /* used lengths beyond the buffer, saturating */
+};
+
+/* Descriptors of an indirect table. Longer chains take ring descriptors. */
+#define VIOMMU_VIRTQ_TABLE_ENTRIES 4u
+
+/*
+ * Shared and private bytes that a queue of this size needs. The shared part has to be aligned to 16; where DMA is not
+ * coherent, to 64, so that no cache line (of up to 64 bytes) holds bytes of both sides: the used ring, which only the
+ * device writes, starts at VIOMMU_VIRTQ_DRIVER_USED_AT(size).
+ */
+#define VIOMMU_VIRTQ_DRIVER_USED_AT(size)									\
+	((VIOMMU_VIRTQ_DESC_SIZE(size) * (1u + VIOMMU_VIRTQ_TABLE_ENTRIES) +					\
+	  VIOMMU_VIRTQ_AVAIL_SIZE(size) + 63u) & ~63u)
+#define VIOMMU_VIRTQ_DRIVER_SHARED(size)									\
+	((size_t)VIOMMU_VIRTQ_DRIVER_USED_AT(size) + ((VIOMMU_VIRTQ_USED_SIZE(size) + 63u) & ~63u))
+#define VIOMMU_VIRTQ_DRIVER_PRIVATE(size) (sizeof(struct viommu_virtq_shadow) * (size_t)(size))
+
+/* Memory that both sides reach. */
+struct viommu_shared_memory {
+	void *base;
+	uint64_t addr; /* bus address of base */
+	size_t len;
+};
+
+/*
+ * Lays the queue out in the first VIOMMU_VIRTQ_DRIVER_SHARED(size) bytes of `shared`, zeroes it, and starts at index 0.
+ * *layout says where the device has to look. `shadow` has `size` elements. Both stay the queue's until it is not used
+ * any more. VIOMMU_E_ARG: size is not a power of two up to 32768, shared is too small or misaligned (in either address
+ * space).
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint32_t size,
+							     uint64_t features,
+							     const struct viommu_shared_memory *shared,
+							     struct viommu_virtq_shadow *shadow,
+							     struct viommu_virtq_layout *layout);
+
+/*
+ * Adds a chain: `readable` segments, then `writable` ones. Not visible to the device before publish. `token` is not
+ * NULL and comes back from pop. VIOMMU_E_ARG: no segments or more than size, more than 2^32 bytes, a NULL token.
+ * VIOMMU_E_FULL: no room; publish and wait for used entries. VIOMMU_E_BROKEN.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q,
+							    const struct viommu_bus_segment *segments,
+							    uint32_t readable, uint32_t writable, void *token);
+
+/* Makes all added chains visible. Returns whether the device has to be kicked, which is the caller's to do. */
+bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q);
+
+/*
+ * Takes the next used entry: its token, and the bytes written, cut to the length of the writable part.
+ * VIOMMU_E_EMPTY: none. VIOMMU_E_BROKEN: the index jumped, or the entry names nothing that is in flight; the same from
+ * then on for add and pop, until init.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token,
+							    uint32_t *written);
+
+/* Asks for a notification at the next used entry. Returns whether entries arrived in the meantime. */
+bool viommu_virtq_driver_arm(struct viommu_virtq_driver *q);
+
+/* Chains that were added and not yet published; chains that were added and not yet taken back. */
+uint32_t viommu_virtq_driver_unpublished(const struct viommu_virtq_driver *q);
+uint32_t viommu_virtq_driver_in_flight(const struct viommu_virtq_driver *q);
+
+/*
+ * After the device was reset: gives back the tokens of what was in flight, one per call, in no order. NULL: no more.
+ * Steps: at most size per call. The queue is to be initialised anew.
+ */
+void *viommu_virtq_driver_reclaim(struct viommu_virtq_driver *q);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VIOMMU_VIRTQ_H */

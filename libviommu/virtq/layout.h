@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * layout.h: the bytes of the split ring (virtio 1.2 to 1.4, "Split Virtqueues"), for both halves.
+ *
+ * Offsets are from the start of an area. Encoding and decoding work on private memory.
+ */
+#ifndef VIOMMU_VIRTQ_LAYOUT_H
+#define VIOMMU_VIRTQ_LAYOUT_H
+
+#include <viommu/virtq.h>
+
+#include "../bytes.h"
+
+#define VIOMMU_I_DESC_LEN 16u
+
+/* Flags of a descriptor. */
+#define VIOMMU_I_DESC_NEXT 1u
+#define VIOMMU_I_DESC_WRITE 2u
+#define VIOMMU_I_DESC_INDIRECT 4u
+
+/* The available and the used ring begin alike. */
+#define VIOMMU_I_RING_FLAGS 0u
+#define VIOMMU_I_RING_INDEX 2u
+#define VIOMMU_I_RING_ENTRIES 4u
+
+/* Bit 0 of either flags field: whoever writes the ring does not want to be notified. */
+#define VIOMMU_I_RING_QUIET 1u
+
+/* In an element of the used ring. */
+#define VIOMMU_I_USED_ID 0u
+#define VIOMMU_I_USED_LEN 4u
+
+/* Bytes of a whole chain. ("The Virtqueue Descriptor Table") */
+#define VIOMMU_I_CHAIN_LEN_MAX (UINT64_C(1) << 32)
+
+struct viommu_i_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+
+static inline bool viommu_i_virtq_size_is_valid(uint32_t size)
+{
+	return size != 0 && size <= VIOMMU_VIRTQ_SIZE_MAX && (size & (size - 1)) == 0;
+}
+
+/* Entries of the available ring; `index` runs freely. */
+static inline uint32_t viommu_i_avail_entry(uint32_t size, uint16_t index)
+{
+	return VIOMMU_I_RING_ENTRIES + 2u * (index & (size - 1));
+}
+
+static inline uint32_t viommu_i_used_entry(uint32_t size, uint16_t index)
+{
+	return VIOMMU_I_RING_ENTRIES + 8u * (index & (size - 1));
+}
+
+/* Behind the available ring: the used index at which the driver wants to hear. */
+static inline uint32_t viommu_i_used_event(uint32_t size)
+{
+	return VIOMMU_I_RING_ENTRIES + 2u * size;
+}
+
+/* Behind the used ring: the available index at which the device wants to hear. */
+static inline uint32_t viommu_i_avail_event(uint32_t size)
+{
+	return VIOMMU_I_RING_ENTRIES + 8u * size;
+}
+
+/* Did the entry at index `event` go in while the index moved from `before` to `after`? All modulo 65536. */
+static inline bool viommu_i_event_passed(uint16_t event, uint16_t before, uint16_t after)
+{
+	return (uint16_t)(after - event - 1) < (uint16_t)(after - before);
+}
+
+static inline struct viommu_i_desc viommu_i_desc_decode(const uint8_t raw[VIOMMU_I_DESC_LEN])
+{
+	return (struct viommu_i_desc){
+		.addr = viommu_i_get64(raw),
+		.len = viommu_i_get32(raw + 8),
+		.flags = viommu_i_get16(raw + 12),
+		.next = viommu_i_get16(raw + 14),
+	};
+}
+
+static inline void viommu_i_desc_encode(uint8_t raw[VIOMMU_I_DESC_LEN], struct viommu_i_desc d)
+{
+	viommu_i_put64(raw, d.addr);
+	viommu_i_put32(raw + 8, d.len);
+	viommu_i_put16(raw + 12, d.flags);
+	viommu_i_put16(raw + 14, d.next);
+}
+
+/*
+ * The beginning of guest memory [gpa, gpa + *len) that is in one piece in the host. Asks the seam once, and makes sure
+ * of what it answers: at least 1 byte, at most what was asked for, or NULL. *len > 0 and gpa + *len - 1 does not wrap.
+ */
+void *viommu_i_memory_piece(const struct viommu_memory *memory, viommu_gpa gpa, uint32_t kind, uint64_t *len);
+
+#endif /* VIOMMU_VIRTQ_LAYOUT_H */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* memory.c: guest-physical memory through the embedder's resolve, and the ready-made table of regions. */
+#include <viommu/memory.h>
+
+#include "layout.h"
+
+void *viommu_i_memory_piece(const struct viommu_memory *memory, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	uint64_t got = *len;
+	void *host = memory->ops->resolve(memory->ctx, gpa, kind, &got);
+
+	if (host == NULL || got == 0)
+		return NULL;
+	if (got < *len)
+		*len = got;
+	return host;
+}
+
+void *viommu_memory_pointer(const struct viommu_memory *memory, viommu_gpa gpa, uint64_t len, uint32_t kind)
+{
+	uint64_t got = len;
+	void *host;
+
+	if (len == 0 || len - 1 > UINT64_MAX - gpa)
+		return NULL;
+	host = viommu_i_memory_piece(memory, gpa, kind, &got);
+	return got == len ? host : NULL;
+}
+
+/* How much of [gpa, gpa + len) lies below the top of the address space: there is no memory behind it. */
+static size_t cut_at_top(viommu_gpa gpa, size_t len)
+{
+	uint64_t below = UINT64_MAX - gpa; /* bytes behind the first one */
+
+	return len != 0 && len - 1 > below ? (size_t)below + 1 : len;
+}
+
+size_t viommu_memory_read(const struct viommu_memory *memory, viommu_gpa gpa, void *dst, size_t len)
+{
+	size_t want = cut_at_top(gpa, len);
+	size_t done = 0;
+
+	while (done < want) {
+		uint64_t n = want - done;
+		const void *host = viommu_i_memory_piece(memory, gpa + done, VIOMMU_ACCESS_READ, &n);
+
+		if (host == NULL)
+			break;
+		viommu_port_copy_in((uint8_t *)dst + done, host, (size_t)n);
+		done += (size_t)n;
+	}
+	return done;
+}
+
+size_t viommu_memory_write(const struct viommu_memory *memory, viommu_gpa gpa, const void *src, size_t len)
+{
+	size_t want = cut_at_top(gpa, len);
+	size_t done = 0;
+
+	while (done < want) {
+		uint64_t n = want - done;
+		void *host = viommu_i_memory_piece(memory, gpa + done, VIOMMU_ACCESS_WRITE, &n);
+
+		if (host == NULL)
+			break;
+		viommu_port_copy_out(host, (const uint8_t *)src + done, (size_t)n);
+		done += (size_t)n;
+	}
+	return done;
+}
+
+/* The region that holds gpa, or NULL. */
+static const struct viommu_memory_region *find_region(const struct viommu_memory_table *table, viommu_gpa gpa)
+{
+	uint32_t begin = 0;
+	uint32_t end = table->count;
+
+	while (begin < end) {
+		uint32_t middle = begin + (end - begin) / 2;
+		const struct viommu_memory_region *r = &table->regions[middle];
+
+		if (gpa < r->first)
+			end = middle;
+		else if (gpa > r->last)
+			begin = middle + 1;
+		else
+			return r;
+	}
+	return NULL;
+}
+
+static void *table_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	const struct viommu_memory_region *r = find_region(ctx, gpa);
+
+	if (r == NULL || (kind & ~r->kind) != 0)
+		return NULL;
+	if (*len - 1 > r->last - gpa)
+		*len = r->last - gpa + 1;
+	return (uint8_t *)r->host + (size_t)(gpa - r->first);
+}
+
+const struct viommu_memory_ops viommu_memory_table_ops = {
+	.size = sizeof(struct viommu_memory_ops),
+	.resolve = table_resolve,
+};
