@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * device.h: the virtio-iommu device: endpoints, domains, requests, faults. Links into a hypervisor.
+ *
+ *     endpoint's DMA --> access.h: begin, translate, end          faults --> next_fault --> event queue
+ *                              |                                     ^
+ *                     +--------v-------------------------------------+--------+
+ *                     | endpoints --> domains --> IOVA maps (map.h)           |
+ *                     +--------^----------------------------------------------+
+ *     seam A: submit(request) -+- next_done()
+ *
+ * This header is seam A. A VMM with its own virtqueues calls it directly: for each buffer of the request queue fill a
+ * struct viommu_request with the readable and the writable pieces, submit it, and return the buffer with `written`
+ * bytes when it is done. pump.h does just that over the library's own virtqueue.
+ *
+ * Seam A is asynchronous. A request changes the state of the device before submit returns, in the order of submission:
+ * accesses that begin from then on see the new state. But a request that takes a translation away (UNMAP, DETACH, a
+ * moving ATTACH) is not done while an access section that began earlier could still use the old one; it stays PENDING,
+ * and comes back from next_done. So when the driver sees the used entry, the memory behind the mapping is its own
+ * again.
+ *
+ * Thread class of everything here: owner, except where stated.
+ */
+#ifndef VIOMMU_DEVICE_H
+#define VIOMMU_DEVICE_H
+
+#include <viommu/map.h>
+#include <viommu/memory.h>
+#include <viommu/virtq.h>
+#include <viommu/wire.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct viommu_access;
+struct viommu_device;
+
+/* Configuration */
+
+struct viommu_device_ops {
+	uint32_t size; /* sizeof(struct viommu_device_ops) */
+	/*
+	 * There is something to do: a fault to fetch, or a request that may be done by now. Only wakes: must not call
+	 * back into the library, must not block. Called while an access section ends or a fault is raised. NULL: the
+	 * owner polls.
+	 */
+	void (*work_pending)(void *ctx);
+};
+
+struct viommu_device_config {
+	uint32_t size; /* sizeof(struct viommu_device_config) */
+	uint32_t max_endpoints; /* 0: 16 */
+	uint32_t max_domains;   /* 0: 16. At the limit ATTACH answers NOMEM */
+	uint32_t max_pending;   /* 0: 16. Requests waiting for a grace period; more are refused with VIOMMU_E_BUSY */
+	uint64_t features;      /* offered, VIOMMU_F_* of the device class; BYPASS is refused */
+	uint64_t page_size_mask; /* 0: 4 KiB and larger. Lowest bit: the granule, at least VIOMMU_MAP_GRANULE_MIN */
+	struct viommu_range input_range; /* if F_INPUT_RANGE */
+	uint32_t domain_first;  /* if F_DOMAIN_RANGE */
+	uint32_t domain_last;
+	uint32_t probe_size;    /* if F_PROBE: bytes for properties; 0 is legal and leaves no room for any */
+	uint8_t bypass;         /* if F_BYPASS_CONFIG: initial value of config.bypass, 0 or 1 */
+	struct viommu_memory memory; /* for viommu_access_read and _write; ops NULL: these return VIOMMU_E_STATE */
+	const struct viommu_device_ops *ops; /* kept by pointer; may be NULL */
+	void *ops_ctx;
+};
+
+#define VIOMMU_DEVICE_FEATURES											\
+	(VIOMMU_F_INPUT_RANGE | VIOMMU_F_DOMAIN_RANGE | VIOMMU_F_MAP_UNMAP | VIOMMU_F_PROBE | VIOMMU_F_MMIO |	\
+	 VIOMMU_F_BYPASS_CONFIG)
+
+/* Everything offered, whole 64-bit space, all domain ids, 512 bytes of properties, no bypass. */
+#define VIOMMU_DEVICE_CONFIG_INIT										\
+	{													\
+		.size = sizeof(struct viommu_device_config), .features = VIOMMU_DEVICE_FEATURES,		\
+		.input_range = { 0, UINT64_MAX }, .domain_last = UINT32_MAX, .probe_size = 512			\
+	}
+
+struct viommu_endpoint_config {
+	uint32_t size; /* sizeof(struct viommu_endpoint_config) */
+	uint32_t id;   /* as the driver knows it (PCI: requester id) */
+	/*
+	 * Ranges that cannot be mapped, kept by pointer, sorted, not overlapping, at most one MSI region. Accesses to
+	 * the MSI region pass a translating domain untranslated.
+	 */
+	const struct viommu_resv_region *regions;
+	uint32_t region_count;
+};
+#define VIOMMU_ENDPOINT_CONFIG_INIT { .size = sizeof(struct viommu_endpoint_config) }
+
+/* The request */
+
+enum viommu_request_state {
+	VIOMMU_REQUEST_IDLE,    /* the caller's */
+	VIOMMU_REQUEST_PENDING, /* the device's, until next_done returns it */
+	VIOMMU_REQUEST_DONE     /* the caller's again; the members marked "out" are valid */
+};
+
+/* Where the four bytes of a tail go: at most one piece per byte. Private. */
+#define VIOMMU_REQUEST_TAIL_PIECES 4u
+
+/*
+ * One request, owned by the caller, untouched and in place from submit until it is DONE. The two vectors are read
+ * inside submit only; the bytes that `writable` names have to stay writable until the request is done. Zero it before
+ * first use.
+ */
+struct viommu_request {
+	/* in */
+	const struct viommu_segment *readable;
+	const struct viommu_segment *writable;
+	uint32_t readable_count;
+	uint32_t writable_count;
+	void *user; /* yours */
+	/* out */
+	uint32_t written; /* used length: bytes from the first writable one. 0: not a request, nothing was written */
+	uint8_t status;   /* enum viommu_status as written; meaningless if written is 0 */
+	uint8_t state;    /* enum viommu_request_state */
+	uint8_t type;     /* as the driver wrote it, for statistics; 0 if there was no complete head */
+	/* private */
+	uint8_t tail_count;
+	bool in_domain;  /* waits for the endpoints that are in `domain`, besides those that are on the move */
+	uint32_t domain; /* id */
+	uint64_t epoch;  /* of the revocation; 0: took nothing away */
+	struct viommu_request *next;
+	struct viommu_segment tail[VIOMMU_REQUEST_TAIL_PIECES];
+	struct viommu_map_limbo limbo;
+};
+
+/* The device */
+
+/* Counters, saturating. */
+struct viommu_device_stats {
+	uint32_t requests[VIOMMU_T_COUNT]; /* by type; [0]: not a request */
+	uint32_t statuses[VIOMMU_S_COUNT];
+	uint32_t unanswered;    /* returned with length 0 */
+	uint32_t faults;        /* raised */
+	uint32_t faults_lost;   /* of these, no room in the context's ring */
+	uint32_t pended;        /* requests that had to wait for an access section */
+};
+
+/* Private: an index of 32-bit ids, sorted. */
+struct viommu_id_table {
+	uint32_t *ids;
+	uint32_t *slots;
+	uint32_t count;
+};
+
+/* Private. */
+struct viommu_endpoint {
+	const struct viommu_resv_region *regions;
+	struct viommu_access *contexts;
+	struct viommu_domain *domain;  /* NULL: not attached */
+	struct viommu_endpoint *next;  /* in the domain */
+	struct viommu_endpoint *next_moving;
+	uint64_t moved; /* epoch at which its translations were last taken away as a whole */
+	uint32_t region_count;
+	uint32_t id;
+	bool is_moving; /* sections from before `moved` may be open */
+};
+
+/* Private. */
+struct viommu_domain {
+	struct viommu_map map;
+	struct viommu_endpoint *endpoints;
+	uint32_t id;
+	bool bypass;
+};
+
+/* The device. Private members. */
+struct viommu_device {
+	struct viommu_memory memory;
+	const struct viommu_device_ops *ops;
+	void *ops_ctx;
+	struct viommu_endpoint *endpoints;
+	struct viommu_domain *domains;
+	struct viommu_id_table endpoint_ids;
+	struct viommu_id_table domain_ids;
+	struct viommu_map_pool pool;
+	struct viommu_endpoint *moving;
+	struct viommu_request *pending;      /* in order of submission */
+	struct viommu_request **pending_end;
+	struct viommu_request *done;
+	struct viommu_request **done_end;
+	struct viommu_wire_config config;
+	uint64_t features;   /* offered */
+	uint64_t negotiated;
+	uint64_t epoch;         /* counts revocations */
+	uint64_t settle_epoch;  /* of the last reset or bypass 1 -> 0 whose sections have not all ended; 0: none */
+	struct viommu_map_limbo limbo; /* what a reset cut out */
+	uint32_t max_endpoints;
+	uint32_t max_domains;
+	uint32_t max_pending;
+	uint32_t pending_count;
+	uint32_t fault_turn; /* endpoint whose faults are looked at next */
+	uint8_t initial_bypass;
+	unsigned granule_bits;
+	struct viommu_device_stats stats;
+};
+
+/* Memory for a static array: what viommu_device_mem_size answers, plus room for `nodes` map nodes. */
+#define VIOMMU_DEVICE_MEM(max_endpoints, max_domains, nodes)							\
+	(32u + (size_t)(max_endpoints) * (sizeof(struct viommu_endpoint) + 8u) +				\
+	 (size_t)(max_domains) * (sizeof(struct viommu_domain) + 8u) + (size_t)(nodes) * VIOMMU_MAP_NODE_SIZE)
+
+/*
+ * The smallest memory for this configuration, without map nodes: add VIOMMU_MAP_NODE_SIZE for each (a mapping of one
+ * granule takes at most two; densely mapped ones share). Any thread.
+ * VIOMMU_E_ABI, VIOMMU_E_ARG: as viommu_device_init.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_device_mem_size(const struct viommu_device_config *config, size_t *bytes);
+
+/*
+ * A device without endpoints. The config is copied; mem (any alignment) is the device's until it is not used any more.
+ * What is left of it becomes map nodes.
+ * VIOMMU_E_ABI: size of the config or ops is unknown. VIOMMU_E_ARG: a feature or field that the library does not allow
+ * (see the members), first above last. VIOMMU_E_NOMEM: mem is too small.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_device_init(struct viommu_device *dev,
+						       const struct viommu_device_config *config, void *mem,
+						       size_t len);
+
+/* More map nodes, at any time. VIOMMU_E_ARG, VIOMMU_E_FULL: as viommu_map_pool_add. */
+VIOMMU_NODISCARD enum viommu_result viommu_device_add_memory(struct viommu_device *dev, void *mem, size_t len);
+
+/*
+ * Adds an endpoint; *handle names it for access.h.
+ * VIOMMU_E_EXISTS: the id is taken. VIOMMU_E_FULL: max_endpoints. VIOMMU_E_ARG: bad regions, or their properties do not
+ * fit into probe_size. VIOMMU_E_ABI.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev,
+							       const struct viommu_endpoint_config *config,
+							       struct viommu_endpoint **handle);
+
+/* Seam A */
+
+/*
+ * Executes a request. On VIOMMU_OK its state is DONE or PENDING. A request that is no good is DONE with a status, or
+ * with written = 0 if it cannot be parsed; that is no error of this call.
+ * VIOMMU_E_BUSY: max_pending requests are waiting; nothing happened. VIOMMU_E_STATE: the request is pending already.
+ * Steps: segments; one map operation (map.h); the access contexts of the domain and of endpoints on the move. MAP: also
+ * the reserved regions of the domain's endpoints. ATTACH, DETACH: also endpoints and domains, and a search of the map
+ * for each reserved region. PROBE: also probe_size bytes.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu_request *request);
+
+/*
+ * The next request that was PENDING and is now DONE, or NULL. In no particular order between domains.
+ * Steps: pending requests times the access contexts of their domains and of endpoints on the move.
+ */
+struct viommu_request *viommu_device_next_done(struct viommu_device *dev);
+
+/* Would submit be refused with VIOMMU_E_BUSY? */
+bool viommu_device_is_busy(const struct viommu_device *dev);
+
+/*
+ * Takes retired map nodes apart, at most `budget` of them. Returns how many steps were used. MAP does it on demand too.
+ */
+uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget);
+
+/* The next fault report for the driver. VIOMMU_E_EMPTY. Endpoints take turns. Steps: endpoints + access contexts. */
+VIOMMU_NODISCARD enum viommu_result viommu_device_next_fault(struct viommu_device *dev,
+							     struct viommu_wire_fault *out);
+
+/* What the registers need to do */
+
+/* Offered bits of the device class. */
+uint64_t viommu_device_features(const struct viommu_device *dev);
+
+/* The driver has set FEATURES_OK with these bits. VIOMMU_E_ARG: bits that were not offered; nothing changed. */
+VIOMMU_NODISCARD enum viommu_result viommu_device_negotiate(struct viommu_device *dev, uint64_t features);
+
+/* Reads the configuration space. Bytes behind its end read as 0. */
+void viommu_device_config_read(const struct viommu_device *dev, uint32_t offset, void *dst, uint32_t len);
+
+/*
+ * A store by the driver. Only `bypass`, only with BYPASS_CONFIG negotiated, only 0 and 1; anything else is ignored.
+ * Clearing it revokes: the store is complete when viommu_device_is_settled says so.
+ */
+void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, const void *src, uint32_t len);
+
+/*
+ * Virtio device reset: no endpoint is attached, no domain exists, nothing is negotiated; config.bypass stays. Pending
+ * requests come back from next_done with written = 0. Reports not yet fetched are dropped. The reset is complete, and
+ * status may read 0, when viommu_device_is_settled says so: it waits for sections that lose something, not for others.
+ * Steps: endpoints, domains, access contexts, pending requests.
+ */
+void viommu_device_reset(struct viommu_device *dev);
+
+/* The same, and config.bypass is as configured. For a reset of the whole machine. */
+void viommu_device_system_reset(struct viommu_device *dev);
+
+/* Have all access sections ended that began before the last reset or bypass 1 -> 0? Steps: access contexts. */
+bool viommu_device_is_settled(struct viommu_device *dev);
+
+const struct viommu_device_stats *viommu_device_get_stats(const struct viommu_device *dev);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VIOMMU_DEVICE_H */

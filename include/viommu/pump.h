@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pump.h: the device above its rings. Moves requests from the request queue into seam A (device.h), answers back into
+ * the used ring, and fault reports into buffers of the event queue.
+ *
+ *      request queue --pop--> submit --+-- DONE -----------> push --> publish once per call, one interrupt decision
+ *                                      +-- PENDING ... next_done --^
+ *      next_fault --------------------------------> event queue
+ *
+ * viommu_pump_process is all there is to call: when the driver kicks, when work_pending fires, or in a polling loop.
+ *
+ * Seam A of the device is the pump's from init on: nobody else submits or fetches.
+ *
+ * Thread class of everything here: owner of the device.
+ */
+#ifndef VIOMMU_PUMP_H
+#define VIOMMU_PUMP_H
+
+#include <viommu/device.h>
+#include <viommu/transport/registers.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct viommu_pump_config {
+	uint32_t size; /* sizeof(struct viommu_pump_config) */
+	uint32_t queue_size_max; /* 0: 256. Both queues */
+	/*
+	 * Pieces of one request. A chain of more is taken for malformed, so this has to allow for descriptors that lie
+	 * across pieces of host memory. 0: two for each descriptor, and one for every 4 KiB of a PROBE reply.
+	 */
+	uint32_t max_segments;
+	uint64_t ring_features;  /* offered; INDIRECT_DESC, EVENT_IDX or 0 */
+	struct viommu_device *device; /* initialised, kept by pointer */
+	struct viommu_memory memory;  /* where the rings and the requests are */
+	const struct viommu_interrupt_ops *interrupts; /* kept by pointer; NULL: the driver polls */
+	void *interrupt_ctx;
+};
+#define VIOMMU_PUMP_CONFIG_INIT											\
+	{													\
+		.size = sizeof(struct viommu_pump_config),							\
+		.ring_features = VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX					\
+	}
+
+/* Private: a request that came from the ring. */
+struct viommu_pump_slot {
+	struct viommu_request request; /* user: the next free slot */
+	uint16_t head;
+};
+
+/* Counters, saturating. */
+struct viommu_pump_stats {
+	uint32_t malformed;      /* chains that were no requests */
+	uint32_t events;         /* fault reports delivered */
+	uint32_t events_dropped; /* no buffer, or one that was too short */
+};
+
+/* Private members. */
+struct viommu_pump {
+	struct viommu_registers registers;
+	struct viommu_virtq_device queues[VIOMMU_QUEUE_COUNT];
+	struct viommu_device *device;
+	struct viommu_segment *segments;
+	struct viommu_pump_slot *slots;
+	struct viommu_pump_slot *free_slots;
+	uint32_t segment_count;
+	uint32_t slot_count;
+	struct viommu_wire_fault fault; /* waits for a buffer, if has_fault */
+	bool has_fault;
+	struct viommu_pump_stats stats;
+};
+
+/* Bytes for viommu_pump_init. Any thread. Errors as there. */
+VIOMMU_NODISCARD enum viommu_result viommu_pump_mem_size(const struct viommu_pump_config *config, size_t *bytes);
+
+/*
+ * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: queue size, ring features, no device, no memory. VIOMMU_E_NOMEM: mem
+ * is too small. mem (any alignment) is the pump's until it is not used any more.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_pump_init(struct viommu_pump *pump, const struct viommu_pump_config *config,
+						     void *mem, size_t len);
+
+/* The registers, for the transport. */
+struct viommu_registers *viommu_pump_registers(struct viommu_pump *pump);
+
+/*
+ * Does at most about `budget` steps of work (descriptors, requests, reports, map nodes to be taken apart; one request
+ * may run over, see viommu_device_submit). Returns whether there is more to do right away. False: everything is done,
+ * waits for an access section to end, or waits for the driver, from whom a kick was requested. A driver that broke the
+ * ring gets NEEDS_RESET.
+ */
+bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget);
+
+/* Reset of the whole machine: as a device reset by the driver, and config.bypass is as configured. */
+void viommu_pump_system_reset(struct viommu_pump *pump);
+
+const struct viommu_pump_stats *viommu_pump_get_stats(const struct viommu_pump *pump);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VIOMMU_PUMP_H */

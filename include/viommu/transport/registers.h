@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * transport/registers.h: seam D, the registers of a virtio device, as each side sees them.
+ *
+ *   struct viommu_register_ops   what a driver can do to a device: status, features, configuration, queues, notify.
+ *                                Each transport implements it once for the driver side.
+ *   struct viommu_registers      the device's side: the state behind those registers and its rules. Each transport
+ *                                decodes its own register file into calls of viommu_registers_*.
+ *
+ * Nothing here knows that the device is an IOMMU: the device class plugs in through struct viommu_register_class.
+ *
+ * Rules kept by the device's side, whatever the driver stores: FEATURES_OK sticks only if the driver's bits are a
+ * subset of the offer, contain VERSION_1 and suit the class; no bit changes after it. A queue is set up only after
+ * FEATURES_OK and before DRIVER_OK. Status bits are only added; writing 0 resets, and status reads 0 once nothing of
+ * the old life is going on any more. DRIVER_OK without FEATURES_OK is ignored. NEEDS_RESET is the device's alone.
+ *
+ * Thread class of everything here: owner.
+ */
+#ifndef VIOMMU_TRANSPORT_REGISTERS_H
+#define VIOMMU_TRANSPORT_REGISTERS_H
+
+#include <viommu/virtq.h>
+#include <viommu/wire.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The driver's view */
+
+/* Any of these may be called by the driver's functions whenever its comment says "registers". None may call back. */
+struct viommu_register_ops {
+	uint32_t size; /* sizeof(struct viommu_register_ops) */
+	uint8_t (*get_status)(void *ctx);
+	void (*set_status)(void *ctx, uint8_t status); /* 0 starts a reset: poll get_status for 0 */
+	uint64_t (*get_features)(void *ctx);
+	void (*set_features)(void *ctx, uint64_t features);
+	uint32_t (*config_generation)(void *ctx);
+	void (*config_read)(void *ctx, uint32_t offset, void *dst, uint32_t len);
+	void (*config_write)(void *ctx, uint32_t offset, const void *src, uint32_t len);
+	uint32_t (*queue_size_max)(void *ctx, uint32_t queue); /* 0: no such queue */
+	enum viommu_result (*queue_enable)(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout);
+	void (*notify)(void *ctx, uint32_t queue); /* kick; not called with the driver's lock held */
+};
+
+/* The device's side */
+
+/* The device class behind the registers. */
+struct viommu_register_class {
+	uint32_t size; /* sizeof(struct viommu_register_class) */
+	uint64_t (*features)(void *ctx); /* offered, class bits only */
+	/* FEATURES_OK is about to be set: VIOMMU_OK accepts the class bits. */
+	enum viommu_result (*negotiate)(void *ctx, uint64_t features);
+	void (*config_read)(void *ctx, uint32_t offset, void *dst, uint32_t len);
+	void (*config_write)(void *ctx, uint32_t offset, const void *src, uint32_t len);
+	void (*reset)(void *ctx);      /* the queues are off already */
+	bool (*is_settled)(void *ctx); /* is the last reset complete? */
+};
+
+/* The transport's interrupts. */
+struct viommu_interrupt_ops {
+	uint32_t size; /* sizeof(struct viommu_interrupt_ops) */
+	void (*used)(void *ctx, uint32_t queue); /* used buffer notification. Must not call back */
+	void (*config)(void *ctx);               /* configuration change notification. Must not call back */
+};
+
+/* Private members. */
+struct viommu_registers {
+	const struct viommu_register_class *device_class;
+	void *class_ctx;
+	const struct viommu_interrupt_ops *interrupts;
+	void *interrupt_ctx;
+	struct viommu_virtq_device *queues;
+	uint64_t offered_ring; /* bits that are not the class's */
+	uint64_t features;     /* as stored by the driver */
+	uint32_t queue_count;
+	uint32_t queue_size_max;
+	uint32_t generation;
+	uint8_t status;
+	bool resetting; /* status 0 was stored and the class has not settled yet */
+};
+
+struct viommu_registers_config {
+	uint32_t size; /* sizeof(struct viommu_registers_config) */
+	uint32_t queue_count;
+	uint32_t queue_size_max; /* a power of two up to VIOMMU_VIRTQ_SIZE_MAX */
+	struct viommu_virtq_device *queues; /* queue_count of them, initialised; the caller's memory */
+	uint64_t ring_features; /* offered besides the class's and VERSION_1: INDIRECT_DESC, EVENT_IDX or 0 */
+	const struct viommu_register_class *device_class; /* kept by pointer, and so are the interrupts */
+	void *class_ctx;
+	const struct viommu_interrupt_ops *interrupts; /* NULL: the driver polls */
+	void *interrupt_ctx;
+};
+
+/* VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: queue sizes, ring features, a missing class function. */
+VIOMMU_NODISCARD enum viommu_result viommu_registers_init(struct viommu_registers *regs,
+							  const struct viommu_registers_config *config);
+
+uint8_t viommu_registers_get_status(struct viommu_registers *regs);
+void viommu_registers_set_status(struct viommu_registers *regs, uint8_t status);
+uint64_t viommu_registers_get_features(const struct viommu_registers *regs);
+void viommu_registers_set_features(struct viommu_registers *regs, uint64_t features);
+uint32_t viommu_registers_config_generation(const struct viommu_registers *regs);
+void viommu_registers_config_read(const struct viommu_registers *regs, uint32_t offset, void *dst, uint32_t len);
+void viommu_registers_config_write(struct viommu_registers *regs, uint32_t offset, const void *src, uint32_t len);
+uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, uint32_t queue);
+
+/*
+ * The driver enables a queue; the features in *layout are replaced by the negotiated ones.
+ * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: not between FEATURES_OK and DRIVER_OK, or enabled already.
+ * VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than queue_size_max.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
+								  const struct viommu_virtq_layout *layout);
+
+/* DRIVER_OK, and neither a reset nor NEEDS_RESET in the way: queues may be served. */
+bool viommu_registers_is_live(const struct viommu_registers *regs);
+
+/* The class has changed its configuration by itself: a new generation, and a notification if DRIVER_OK is set. */
+void viommu_registers_config_changed(struct viommu_registers *regs);
+
+/* Status bits the device raises: NEEDS_RESET, with a configuration change notification if DRIVER_OK is set. */
+void viommu_registers_needs_reset(struct viommu_registers *regs);
+
+/* A used buffer notification. */
+void viommu_registers_interrupt(struct viommu_registers *regs, uint32_t queue);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VIOMMU_TRANSPORT_REGISTERS_H */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* access.c: the data path: sections, translation, and copies through it. */
+#include "core.h"
+
+#include "../internal.h"
+
+/* How many lookups one translation spends on finding a longer contiguous piece. */
+#define CONTIGUOUS_LOOKUPS 4
+
+void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint)
+{
+	memset(access, 0, sizeof *access);
+	access->dev = dev;
+	access->endpoint = endpoint;
+	access->flipped = dev->epoch;
+	access->drained = dev->epoch;
+	access->next = endpoint->contexts;
+	endpoint->contexts = access;
+}
+
+enum viommu_result viommu_access_deinit(struct viommu_access *access)
+{
+	struct viommu_access **link = &access->endpoint->contexts;
+
+	if (access->open[0] != 0 || access->open[1] != 0)
+		return VIOMMU_E_STATE;
+	for (; access->fault_tail != access->fault_head; access->fault_tail++)
+		viommu_count(&access->dev->stats.faults_lost);
+	while (*link != access)
+		link = &(*link)->next;
+	*link = access->next;
+	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_access_begin(struct viommu_access *access, struct viommu_access_token *token)
+{
+	if (access->open[access->current] == UINT32_MAX)
+		return VIOMMU_E_FULL;
+	access->open[access->current]++;
+	token->phase = access->current;
+	return VIOMMU_OK;
+}
+
+void viommu_access_end(struct viommu_access *access, struct viommu_access_token token)
+{
+	uint32_t *open = &access->open[token.phase & 1];
+
+	if (*open == 0)
+		return;
+	--*open;
+	if (*open == 0 && viommu_i_grace_is_awaited(access->dev))
+		viommu_i_work_pending(access->dev);
+}
+
+bool viommu_i_bypass_is_active(const struct viommu_device *dev)
+{
+	return (dev->features & VIOMMU_F_BYPASS_CONFIG) != 0 && dev->config.bypass != 0;
+}
+
+/* The MSI region of the endpoint, if iova is in it. */
+static const struct viommu_resv_region *doorbell(const struct viommu_endpoint *endpoint, viommu_iova iova)
+{
+	for (uint32_t i = 0; i < endpoint->region_count; i++) {
+		const struct viommu_resv_region *r = &endpoint->regions[i];
+
+		if (r->subtype == VIOMMU_RESV_MEM_MSI && r->range.first <= iova && iova <= r->range.last)
+			return r;
+	}
+	return NULL;
+}
+
+static void identity(struct viommu_translation *out, viommu_iova iova, viommu_iova last)
+{
+	out->gpa = iova;
+	/* The whole space does not fit a length; one byte less is a lower bound too. */
+	out->length = last - iova == UINT64_MAX ? UINT64_MAX : last - iova + 1;
+	out->flags = VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE;
+	out->msi = false;
+}
+
+/* Goes on behind *m while what follows is mapped to what follows, with the same flags. */
+static void extend(const struct viommu_map *map, struct viommu_mapping *m, viommu_iova last)
+{
+	for (int i = 0; i < CONTIGUOUS_LOOKUPS && m->last < last; i++) {
+		struct viommu_mapping more;
+
+		if (m->phys + (m->last - m->first) == UINT64_MAX)
+			return; /* what follows at 0 is not contiguous */
+		if (!viommu_map_lookup(map, m->last + 1, &more) || more.flags != m->flags ||
+		    more.phys != m->phys + (m->last - m->first) + 1)
+			return;
+		m->last = more.last;
+	}
+}
+
+enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_iova iova, uint64_t length,
+					   uint32_t kind, struct viommu_translation *out)
+{
+	const struct viommu_endpoint *endpoint = access->endpoint;
+	const struct viommu_domain *domain = endpoint->domain;
+	const struct viommu_resv_region *msi;
+	struct viommu_mapping m = { 0 };
+	viommu_iova last;
+
+	if (length == 0 || kind == 0 || (kind & ~(uint32_t)(VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE)) != 0)
+		return VIOMMU_E_ARG;
+	if (access->open[0] == 0 && access->open[1] == 0)
+		return VIOMMU_E_STATE;
+	last = length - 1 > UINT64_MAX - iova ? UINT64_MAX : iova + (length - 1);
+
+	if (domain == NULL && !viommu_i_bypass_is_active(access->dev)) {
+		viommu_i_fault_raise(access, VIOMMU_FAULT_R_DOMAIN, kind, iova);
+		return VIOMMU_E_FAULT;
+	}
+	if (domain == NULL || domain->bypass) {
+		identity(out, iova, last);
+		return VIOMMU_OK;
+	}
+	msi = doorbell(endpoint, iova);
+	if (msi != NULL) {
+		identity(out, iova, last < msi->range.last ? last : msi->range.last);
+		out->msi = true;
+		return VIOMMU_OK;
+	}
+	if (!viommu_map_lookup(&domain->map, iova, &m) || (kind & ~m.flags) != 0) {
+		viommu_i_fault_raise(access, VIOMMU_FAULT_R_MAPPING, kind & ~m.flags, iova);
+		return VIOMMU_E_FAULT;
+	}
+	extend(&domain->map, &m, last);
+	identity(out, iova, last < m.last ? last : m.last);
+	out->gpa = m.phys;
+	out->flags = m.flags;
+	return VIOMMU_OK;
+}
+
+/* What a copy does to one piece. */
+static size_t copy_piece(const struct viommu_memory *memory, viommu_gpa gpa, uint8_t *bytes, size_t len, uint32_t kind)
+{
+	if (kind == VIOMMU_ACCESS_READ)
+		return viommu_memory_read(memory, gpa, bytes, len);
+	return viommu_memory_write(memory, gpa, bytes, len);
+}
+
+static enum viommu_result copy(struct viommu_access *access, viommu_iova iova, uint8_t *bytes, size_t len,
+			       uint32_t kind, size_t *done)
+{
+	const struct viommu_memory *memory = &access->dev->memory;
+
+	*done = 0;
+	if (memory->ops == NULL)
+		return VIOMMU_E_STATE;
+	do {
+		struct viommu_translation t;
+		enum viommu_result result = viommu_access_translate(access, iova, len - *done, kind, &t);
+		size_t n;
+
+		if (result != VIOMMU_OK)
+			return result;
+		if (t.msi)
+			return VIOMMU_E_PEER;
+		n = copy_piece(memory, t.gpa, bytes + *done, (size_t)t.length, kind);
+		*done += n;
+		if (n < t.length)
+			return VIOMMU_E_PEER;
+		/* Behind the end of the address space there is nothing: a copy never goes on at 0. */
+		if (*done < len && iova > UINT64_MAX - t.length)
+			return VIOMMU_E_ARG;
+		iova += t.length;
+	} while (*done < len);
+	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_access_read(struct viommu_access *access, viommu_iova iova, void *dst, size_t len,
+				      size_t *done)
+{
+	return copy(access, iova, dst, len, VIOMMU_ACCESS_READ, done);
+}
+
+enum viommu_result viommu_access_write(struct viommu_access *access, viommu_iova iova, const void *src, size_t len,
+				       size_t *done)
+{
+	/* The bytes are only read: copy_piece passes them on to a write. */
+	return copy(access, iova, (uint8_t *)(uintptr_t)src, len, VIOMMU_ACCESS_WRITE, done);
+}

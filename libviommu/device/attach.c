@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* attach.c: ATTACH. Everything is checked before anything changes. */
+#include "core.h"
+
+#include "../regions.h"
+
+/* Is there a slot for a new domain, perhaps the one that the endpoint leaves empty? */
+static bool has_room(const struct viommu_device *dev, const struct viommu_endpoint *endpoint)
+{
+	const struct viommu_domain *old = endpoint->domain;
+
+	return dev->domain_ids.count < dev->max_domains ||
+	       (old != NULL && old->endpoints == endpoint && endpoint->next == NULL);
+}
+
+uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
+{
+	uint32_t known = (dev->negotiated & VIOMMU_F_BYPASS_CONFIG) != 0 ? VIOMMU_ATTACH_F_BYPASS : 0;
+	bool bypass = (r->u.attach.flags & VIOMMU_ATTACH_F_BYPASS) != 0;
+	struct viommu_endpoint *endpoint;
+	struct viommu_domain *domain;
+
+	if (r->u.attach.reserved != 0 || (r->u.attach.flags & ~known) != 0)
+		return VIOMMU_S_INVAL;
+	endpoint = viommu_i_endpoint_find(dev, r->u.attach.endpoint);
+	if (endpoint == NULL)
+		return VIOMMU_S_NOENT;
+	if ((dev->features & VIOMMU_F_DOMAIN_RANGE) != 0 &&
+	    (r->u.attach.domain < dev->config.domain_first || r->u.attach.domain > dev->config.domain_last))
+		return VIOMMU_S_RANGE;
+	domain = viommu_i_domain_find(dev, r->u.attach.domain);
+	if (domain != NULL && domain->bypass != bypass)
+		return VIOMMU_S_INVAL;
+	if (domain != NULL && domain == endpoint->domain) {
+		/* It is there already: no detach, the mappings stay. But the move here may not be over. */
+		if (viommu_i_grace_is_awaited_by(dev, endpoint))
+			request->epoch = endpoint->moved;
+		return VIOMMU_S_OK;
+	}
+	if (domain != NULL && viommu_i_regions_are_mapped(endpoint->regions, endpoint->region_count, &domain->map))
+		return VIOMMU_S_UNSUPP;
+	if (domain == NULL && !has_room(dev, endpoint))
+		return VIOMMU_S_NOMEM;
+
+	/*
+	 * Also an endpoint without a domain can lose something: the bypass, now or by a store that has not settled.
+	 * This request is where the driver learns that it is over.
+	 */
+	if (endpoint->domain != NULL || viommu_i_bypass_is_active(dev) || viommu_i_grace_is_awaited_by(dev, endpoint))
+		request->epoch = viommu_i_grace_begin_endpoint(dev, endpoint);
+	if (endpoint->domain != NULL)
+		viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
+	if (domain == NULL)
+		domain = viommu_i_domain_create(dev, r->u.attach.domain, bypass);
+	viommu_i_endpoint_join(endpoint, domain);
+	return VIOMMU_S_OK;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* config.c: features and the configuration space. */
+#include "core.h"
+
+#include "../internal.h"
+
+uint64_t viommu_device_features(const struct viommu_device *dev)
+{
+	return dev->features;
+}
+
+enum viommu_result viommu_device_negotiate(struct viommu_device *dev, uint64_t features)
+{
+	if ((features & ~dev->features) != 0)
+		return VIOMMU_E_ARG;
+	dev->negotiated = features;
+	return VIOMMU_OK;
+}
+
+void viommu_device_config_read(const struct viommu_device *dev, uint32_t offset, void *dst, uint32_t len)
+{
+	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
+	uint32_t n = 0;
+
+	viommu_wire_config_encode(&dev->config, bytes);
+	if (offset < sizeof bytes) {
+		n = (uint32_t)sizeof bytes - offset;
+		if (n > len)
+			n = len;
+		memcpy(dst, bytes + offset, n);
+	}
+	memset((uint8_t *)dst + n, 0, len - n);
+}
+
+void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, const void *src, uint32_t len)
+{
+	uint32_t at = VIOMMU_WIRE_CONFIG_BYPASS - offset; /* of the field in the store; wraps if it is in front of it */
+	uint8_t value;
+
+	if ((dev->negotiated & VIOMMU_F_BYPASS_CONFIG) == 0 || at >= len)
+		return;
+	value = ((const uint8_t *)src)[at];
+	if (value > 1 || value == dev->config.bypass)
+		return;
+	dev->config.bypass = value;
+	if (value == 0) {
+		uint64_t epoch = viommu_i_grace_begin(dev);
+
+		for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+			struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
+
+			if (endpoint->domain == NULL)
+				viommu_i_grace_moved(dev, endpoint, epoch);
+		}
+		dev->settle_epoch = epoch;
+	}
+}

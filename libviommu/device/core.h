@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* core.h: what the files of this folder share. */
+#ifndef VIOMMU_DEVICE_CORE_H
+#define VIOMMU_DEVICE_CORE_H
+
+#include <viommu/access.h>
+#include <viommu/device.h>
+
+#define NO_SLOT UINT32_MAX
+
+/* ids.c: a sorted index from id to slot. slots[] is always a permutation: those behind `count` are free. */
+void viommu_i_ids_init(struct viommu_id_table *table, uint32_t *ids, uint32_t *slots, uint32_t capacity);
+uint32_t viommu_i_ids_find(const struct viommu_id_table *table, uint32_t id); /* slot or NO_SLOT; O(log count) */
+uint32_t viommu_i_ids_insert(struct viommu_id_table *table, uint32_t id); /* the slot; not full, id is new; O(count) */
+void viommu_i_ids_remove(struct viommu_id_table *table, uint32_t id);     /* id is there; O(count) */
+
+/* endpoint.c */
+struct viommu_endpoint *viommu_i_endpoint_find(struct viommu_device *dev, uint32_t id);
+struct viommu_domain *viommu_i_domain_find(struct viommu_device *dev, uint32_t id);
+/* A new domain without endpoints. There is room and the id is free. */
+struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t id, bool bypass);
+void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain);
+/* Takes the endpoint out of its domain; a domain left empty dies, its mappings go to *limbo. */
+void viommu_i_endpoint_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint,
+			     struct viommu_map_limbo *limbo);
+
+/* One file per request type. Each returns the status; *request gets what was taken away (epoch, limbo). */
+uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);
+uint8_t viommu_i_detach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);
+uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);
+uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);
+
+/* Where the next byte of a reply goes. The caller has made sure that there are as many as it writes. */
+struct viommu_i_writer {
+	const struct viommu_segment *segment;
+	size_t at; /* in it */
+};
+void viommu_i_write(struct viommu_i_writer *w, const uint8_t *bytes, size_t len);
+void viommu_i_write_zeroes(struct viommu_i_writer *w, uint64_t len);
+
+/* PROBE takes nothing away, but writes: all `area` bytes in front of the tail. */
+uint8_t viommu_i_probe(struct viommu_device *dev, const struct viommu_wire_request *r, struct viommu_i_writer *w,
+		       uint64_t area);
+
+/* grace.c */
+/* Translations were taken away just now: the epoch that waiting requests have to see drained. */
+uint64_t viommu_i_grace_begin(struct viommu_device *dev);
+/* This endpoint has lost all its translations at this epoch: whatever it was in, its open sections count there. */
+void viommu_i_grace_moved(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint64_t epoch);
+/* Both at once; returns the epoch. */
+uint64_t viommu_i_grace_begin_endpoint(struct viommu_device *dev, struct viommu_endpoint *endpoint);
+/* Have all sections ended that this request waits for? Steps: contexts of the domain and of moving endpoints. */
+bool viommu_i_grace_is_over(struct viommu_device *dev, const struct viommu_request *request);
+/* Did this endpoint lose translations while sections were open that still are? */
+bool viommu_i_grace_is_awaited_by(const struct viommu_device *dev, struct viommu_endpoint *endpoint);
+/* Is anything waiting for sections to end? */
+bool viommu_i_grace_is_awaited(const struct viommu_device *dev);
+
+/* access.c: does an unattached endpoint reach all memory? */
+bool viommu_i_bypass_is_active(const struct viommu_device *dev);
+
+/* fault.c */
+void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t kind, viommu_iova iova);
+void viommu_i_fault_forget(struct viommu_device *dev);
+void viommu_i_work_pending(struct viommu_device *dev);
+
+#endif /* VIOMMU_DEVICE_CORE_H */

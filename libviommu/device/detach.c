@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* detach.c: DETACH. */
+#include "core.h"
+
+uint8_t viommu_i_detach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
+{
+	struct viommu_endpoint *endpoint = viommu_i_endpoint_find(dev, r->u.detach.endpoint);
+
+	if (endpoint == NULL)
+		return VIOMMU_S_NOENT;
+	if (endpoint->domain == NULL || endpoint->domain->id != r->u.detach.domain)
+		return VIOMMU_S_INVAL;
+	request->epoch = viommu_i_grace_begin_endpoint(dev, endpoint);
+	viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
+	return VIOMMU_S_OK;
+}

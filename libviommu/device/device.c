@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* device.c: making a device, and resetting it. */
+#include "core.h"
+
+#include "../internal.h"
+
+#define DEFAULT_COUNT 16u
+#define DEFAULT_PAGE_SIZE_MASK (~UINT64_C(0xfff))
+
+static uint32_t or_default(uint32_t value)
+{
+	return value != 0 ? value : DEFAULT_COUNT;
+}
+
+static uint64_t page_size_mask(const struct viommu_device_config *config)
+{
+	return config->page_size_mask != 0 ? config->page_size_mask : DEFAULT_PAGE_SIZE_MASK;
+}
+
+static enum viommu_result config_check(const struct viommu_device_config *config)
+{
+	if (config->size != sizeof *config)
+		return VIOMMU_E_ABI;
+	if (config->ops != NULL && config->ops->size != sizeof *config->ops)
+		return VIOMMU_E_ABI;
+	if (config->memory.ops != NULL && config->memory.ops->size != sizeof *config->memory.ops)
+		return VIOMMU_E_ABI;
+	if ((config->features & ~VIOMMU_DEVICE_FEATURES) != 0 || config->bypass > 1)
+		return VIOMMU_E_ARG;
+	if ((page_size_mask(config) & (VIOMMU_MAP_GRANULE_MIN - 1)) != 0)
+		return VIOMMU_E_ARG;
+	if (config->input_range.first > config->input_range.last || config->domain_first > config->domain_last)
+		return VIOMMU_E_ARG;
+	/* The reply to PROBE ends with a tail, and its length has to fit into the used ring. */
+	if (config->probe_size > UINT32_MAX - VIOMMU_WIRE_TAIL_SIZE)
+		return VIOMMU_E_ARG;
+	return VIOMMU_OK;
+}
+
+/* Slack for alignment, then the arrays in order of falling alignment. 0: does not fit an address space. */
+static size_t tables_size(uint32_t endpoints, uint32_t domains)
+{
+	const size_t per_endpoint = sizeof(struct viommu_endpoint) + 2 * sizeof(uint32_t);
+	const size_t per_domain = sizeof(struct viommu_domain) + 2 * sizeof(uint32_t);
+	const size_t limit = SIZE_MAX / 4 / (per_endpoint > per_domain ? per_endpoint : per_domain);
+
+	if (endpoints > limit || domains > limit)
+		return 0;
+	return 32 + endpoints * per_endpoint + domains * per_domain;
+}
+
+enum viommu_result viommu_device_mem_size(const struct viommu_device_config *config, size_t *bytes)
+{
+	enum viommu_result result = config_check(config);
+	size_t size;
+
+	if (result != VIOMMU_OK)
+		return result;
+	size = tables_size(or_default(config->max_endpoints), or_default(config->max_domains));
+	if (size == 0)
+		return VIOMMU_E_ARG;
+	*bytes = size;
+	return VIOMMU_OK;
+}
+
+static void lay_out(struct viommu_device *dev, void *mem, size_t len)
+{
+	uintptr_t base = viommu_i_align_up((uintptr_t)mem, 16);
+	uintptr_t end = (uintptr_t)mem + len;
+	uint32_t *ids;
+
+	dev->domains = (struct viommu_domain *)base;
+	base += dev->max_domains * sizeof *dev->domains;
+	dev->endpoints = (struct viommu_endpoint *)base;
+	base += dev->max_endpoints * sizeof *dev->endpoints;
+	ids = (uint32_t *)base;
+	viommu_i_ids_init(&dev->domain_ids, ids, ids + dev->max_domains, dev->max_domains);
+	ids += 2 * (size_t)dev->max_domains;
+	viommu_i_ids_init(&dev->endpoint_ids, ids, ids + dev->max_endpoints, dev->max_endpoints);
+	base = (uintptr_t)(ids + 2 * (size_t)dev->max_endpoints);
+
+	viommu_map_pool_init(&dev->pool);
+	/* Too little for a node is no error: memory may be added later. */
+	(void)!viommu_map_pool_add(&dev->pool, (void *)base, end - base);
+}
+
+enum viommu_result viommu_device_init(struct viommu_device *dev, const struct viommu_device_config *config, void *mem,
+				      size_t len)
+{
+	size_t needed;
+	enum viommu_result result = viommu_device_mem_size(config, &needed);
+
+	if (result != VIOMMU_OK)
+		return result;
+	if (mem == NULL || len < needed)
+		return VIOMMU_E_NOMEM;
+
+	memset(dev, 0, sizeof *dev);
+	dev->memory = config->memory;
+	dev->ops = config->ops;
+	dev->ops_ctx = config->ops_ctx;
+	dev->max_endpoints = or_default(config->max_endpoints);
+	dev->max_domains = or_default(config->max_domains);
+	dev->max_pending = or_default(config->max_pending);
+	dev->features = config->features;
+	dev->initial_bypass = config->bypass;
+	dev->granule_bits = viommu_port_ctz64(page_size_mask(config));
+	dev->pending_end = &dev->pending;
+	dev->done_end = &dev->done;
+	/* Fields whose feature is not offered stay 0, and without a range everything is in range. */
+	dev->config.page_size_mask = page_size_mask(config);
+	if ((config->features & VIOMMU_F_INPUT_RANGE) != 0)
+		dev->config.input_range = config->input_range;
+	if ((config->features & VIOMMU_F_DOMAIN_RANGE) != 0) {
+		dev->config.domain_first = config->domain_first;
+		dev->config.domain_last = config->domain_last;
+	}
+	if ((config->features & VIOMMU_F_PROBE) != 0)
+		dev->config.probe_size = config->probe_size;
+	if ((config->features & VIOMMU_F_BYPASS_CONFIG) != 0)
+		dev->config.bypass = config->bypass;
+	lay_out(dev, mem, len);
+	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_device_add_memory(struct viommu_device *dev, void *mem, size_t len)
+{
+	return viommu_map_pool_add(&dev->pool, mem, len);
+}
+
+uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget)
+{
+	return viommu_map_pool_reclaim(&dev->pool, budget);
+}
+
+const struct viommu_device_stats *viommu_device_get_stats(const struct viommu_device *dev)
+{
+	return &dev->stats;
+}
+
+/* All domains at once: one by one, each endpoint would be looked for in its domain. */
+static void drop_domains(struct viommu_device *dev)
+{
+	for (uint32_t i = 0; i < dev->domain_ids.count; i++) {
+		struct viommu_domain *domain = &dev->domains[dev->domain_ids.slots[i]];
+
+		viommu_map_clear(&domain->map, &dev->limbo);
+		domain->endpoints = NULL;
+	}
+	dev->domain_ids.count = 0;
+}
+
+/* Takes from every endpoint what it has: its domain, and the bypass if that goes too. */
+static void drop_translations(struct viommu_device *dev, bool bypass)
+{
+	uint64_t epoch = viommu_i_grace_begin(dev);
+
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
+
+		if (endpoint->domain != NULL || bypass)
+			viommu_i_grace_moved(dev, endpoint, epoch);
+		endpoint->domain = NULL;
+		endpoint->next = NULL;
+	}
+	dev->settle_epoch = epoch;
+}
+
+/* Nobody waits for these any more, but what they cut out stays where it is until the sections have ended. */
+static void cancel_pending(struct viommu_device *dev)
+{
+	while (dev->pending != NULL) {
+		struct viommu_request *request = dev->pending;
+
+		dev->pending = request->next;
+		viommu_map_limbo_move(&dev->pool, &dev->limbo, &request->limbo);
+		request->written = 0;
+		request->next = NULL;
+		*dev->done_end = request;
+		dev->done_end = &request->next;
+	}
+	dev->pending_end = &dev->pending;
+	dev->pending_count = 0;
+}
+
+static void reset(struct viommu_device *dev, bool bypass)
+{
+	drop_domains(dev);
+	drop_translations(dev, bypass);
+	cancel_pending(dev);
+	viommu_i_fault_forget(dev);
+	dev->negotiated = 0;
+}
+
+void viommu_device_reset(struct viommu_device *dev)
+{
+	reset(dev, false);
+}
+
+void viommu_device_system_reset(struct viommu_device *dev)
+{
+	bool loses_bypass = dev->config.bypass != 0 && dev->initial_bypass == 0;
+
+	if ((dev->features & VIOMMU_F_BYPASS_CONFIG) != 0)
+		dev->config.bypass = dev->initial_bypass;
+	reset(dev, loses_bypass);
+}

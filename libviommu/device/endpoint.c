@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* endpoint.c: endpoints and the domains that live and die with them. */
+#include "core.h"
+
+#include "../internal.h"
+
+static bool regions_are_valid(const struct viommu_resv_region *regions, uint32_t count)
+{
+	uint32_t msi = 0;
+
+	if (regions == NULL && count > 0)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		if (regions[i].range.first > regions[i].range.last || regions[i].subtype > VIOMMU_RESV_MEM_MSI)
+			return false;
+		if (i > 0 && regions[i].range.first <= regions[i - 1].range.last)
+			return false;
+		msi += regions[i].subtype == VIOMMU_RESV_MEM_MSI;
+	}
+	return msi <= 1;
+}
+
+enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const struct viommu_endpoint_config *config,
+					      struct viommu_endpoint **handle)
+{
+	struct viommu_endpoint *endpoint;
+
+	if (config->size != sizeof *config)
+		return VIOMMU_E_ABI;
+	if (!regions_are_valid(config->regions, config->region_count))
+		return VIOMMU_E_ARG;
+	if ((dev->features & VIOMMU_F_PROBE) != 0 &&
+	    (config->region_count > UINT32_MAX / VIOMMU_WIRE_RESV_MEM_SIZE ||
+	     config->region_count * VIOMMU_WIRE_RESV_MEM_SIZE > dev->config.probe_size))
+		return VIOMMU_E_ARG;
+	if (viommu_i_endpoint_find(dev, config->id) != NULL)
+		return VIOMMU_E_EXISTS;
+	if (dev->endpoint_ids.count == dev->max_endpoints)
+		return VIOMMU_E_FULL;
+
+	endpoint = &dev->endpoints[viommu_i_ids_insert(&dev->endpoint_ids, config->id)];
+	memset(endpoint, 0, sizeof *endpoint);
+	endpoint->id = config->id;
+	endpoint->regions = config->regions;
+	endpoint->region_count = config->region_count;
+	*handle = endpoint;
+	return VIOMMU_OK;
+}
+
+struct viommu_endpoint *viommu_i_endpoint_find(struct viommu_device *dev, uint32_t id)
+{
+	uint32_t slot = viommu_i_ids_find(&dev->endpoint_ids, id);
+
+	return slot != NO_SLOT ? &dev->endpoints[slot] : NULL;
+}
+
+struct viommu_domain *viommu_i_domain_find(struct viommu_device *dev, uint32_t id)
+{
+	uint32_t slot = viommu_i_ids_find(&dev->domain_ids, id);
+
+	return slot != NO_SLOT ? &dev->domains[slot] : NULL;
+}
+
+struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t id, bool bypass)
+{
+	struct viommu_domain *domain = &dev->domains[viommu_i_ids_insert(&dev->domain_ids, id)];
+
+	viommu_map_init(&domain->map, &dev->pool, dev->granule_bits);
+	domain->endpoints = NULL;
+	domain->id = id;
+	domain->bypass = bypass;
+	return domain;
+}
+
+void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain)
+{
+	endpoint->domain = domain;
+	endpoint->next = domain->endpoints;
+	domain->endpoints = endpoint;
+}
+
+void viommu_i_endpoint_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint,
+			     struct viommu_map_limbo *limbo)
+{
+	struct viommu_domain *domain = endpoint->domain;
+	struct viommu_endpoint **link = &domain->endpoints;
+
+	while (*link != endpoint)
+		link = &(*link)->next;
+	*link = endpoint->next;
+	endpoint->domain = NULL;
+	endpoint->next = NULL;
+	if (domain->endpoints == NULL) {
+		viommu_map_clear(&domain->map, limbo);
+		viommu_i_ids_remove(&dev->domain_ids, domain->id);
+	}
+}

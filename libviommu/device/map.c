@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* map.c: MAP. */
+#include "core.h"
+
+#include "../regions.h"
+
+static bool is_reserved(const struct viommu_domain *domain, struct viommu_range range)
+{
+	for (const struct viommu_endpoint *e = domain->endpoints; e != NULL; e = e->next) {
+		if (viommu_i_regions_overlap(e->regions, e->region_count, range))
+			return true;
+	}
+	return false;
+}
+
+static uint8_t insert(struct viommu_domain *domain, const struct viommu_wire_request *r)
+{
+	switch (viommu_map_insert(&domain->map, r->u.map.virt_start, r->u.map.virt_end, r->u.map.phys_start,
+				  r->u.map.flags)) {
+	case VIOMMU_OK:
+		return VIOMMU_S_OK;
+	case VIOMMU_E_EXISTS:
+		return VIOMMU_S_INVAL;
+	case VIOMMU_E_NOMEM:
+		return VIOMMU_S_NOMEM;
+	default:
+		return VIOMMU_S_DEVERR; /* all other reasons were ruled out before */
+	}
+}
+
+uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
+{
+	uint32_t known = VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE;
+	uint64_t below = viommu_port_shl64(1, dev->granule_bits) - 1;
+	struct viommu_range range = { r->u.map.virt_start, r->u.map.virt_end };
+	struct viommu_domain *domain;
+
+	(void)request; /* takes nothing away */
+	if ((dev->negotiated & VIOMMU_F_MMIO) != 0)
+		known |= VIOMMU_MAP_F_MMIO;
+	if ((r->u.map.flags & ~known) != 0)
+		return VIOMMU_S_INVAL;
+	domain = viommu_i_domain_find(dev, r->u.map.domain);
+	if (domain == NULL)
+		return VIOMMU_S_NOENT;
+	if (domain->bypass || range.last < range.first)
+		return VIOMMU_S_INVAL;
+	/* last + 1 wraps to 0 for a mapping that ends with the address space, and 0 is aligned. */
+	if (((range.first | (range.last + 1) | r->u.map.phys_start) & below) != 0)
+		return VIOMMU_S_RANGE;
+	if ((dev->features & VIOMMU_F_INPUT_RANGE) != 0 && !viommu_range_contains(dev->config.input_range, range))
+		return VIOMMU_S_RANGE;
+	if (range.last - range.first > UINT64_MAX - r->u.map.phys_start)
+		return VIOMMU_S_RANGE;
+	if (is_reserved(domain, range))
+		return VIOMMU_S_INVAL;
+	return insert(domain, r);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pump.c: between the rings and seam A. */
+#include <viommu/pump.h>
+
+#include "../internal.h"
+
+#define DEFAULT_QUEUE_SIZE 256u
+#define HOST_PAGE 4096u
+
+static uint32_t queue_size_max(const struct viommu_pump_config *config)
+{
+	return config->queue_size_max != 0 ? config->queue_size_max : DEFAULT_QUEUE_SIZE;
+}
+
+/* Each descriptor may lie across two host pages; only the area of a PROBE can lie across many. */
+static uint32_t max_segments(const struct viommu_pump_config *config)
+{
+	if (config->max_segments != 0)
+		return config->max_segments;
+	return 2 * queue_size_max(config) + config->device->config.probe_size / HOST_PAGE;
+}
+
+enum viommu_result viommu_pump_mem_size(const struct viommu_pump_config *config, size_t *bytes)
+{
+	const size_t limit = SIZE_MAX / 4 / sizeof(struct viommu_pump_slot);
+	size_t slots, segments;
+
+	if (config->size != sizeof *config)
+		return VIOMMU_E_ABI;
+	if (config->memory.ops != NULL && config->memory.ops->size != sizeof *config->memory.ops)
+		return VIOMMU_E_ABI;
+	if (config->device == NULL || config->memory.ops == NULL || !viommu_virtq_size_is_valid(queue_size_max(config)))
+		return VIOMMU_E_ARG;
+	slots = config->device->max_pending;
+	segments = max_segments(config);
+	if (slots > limit || segments > limit)
+		return VIOMMU_E_ARG;
+	*bytes = 16 + slots * sizeof(struct viommu_pump_slot) + segments * sizeof(struct viommu_segment);
+	return VIOMMU_OK;
+}
+
+/* What the registers ask of the device class. */
+
+static uint64_t class_features(void *ctx)
+{
+	return viommu_device_features(((struct viommu_pump *)ctx)->device);
+}
+
+static enum viommu_result class_negotiate(void *ctx, uint64_t features)
+{
+	return viommu_device_negotiate(((struct viommu_pump *)ctx)->device, features);
+}
+
+static void class_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
+{
+	viommu_device_config_read(((struct viommu_pump *)ctx)->device, offset, dst, len);
+}
+
+static void class_config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
+{
+	viommu_device_config_write(((struct viommu_pump *)ctx)->device, offset, src, len);
+}
+
+static void slot_free(struct viommu_pump *pump, struct viommu_pump_slot *slot)
+{
+	slot->request.user = pump->free_slots;
+	pump->free_slots = slot;
+}
+
+static void class_reset(void *ctx)
+{
+	struct viommu_pump *pump = ctx;
+	struct viommu_request *request;
+
+	viommu_device_reset(pump->device);
+	while ((request = viommu_device_next_done(pump->device)) != NULL)
+		slot_free(pump, (struct viommu_pump_slot *)request);
+	pump->has_fault = false;
+}
+
+static bool class_is_settled(void *ctx)
+{
+	return viommu_device_is_settled(((struct viommu_pump *)ctx)->device);
+}
+
+static const struct viommu_register_class iommu_class = {
+	.size = sizeof iommu_class,
+	.features = class_features,
+	.negotiate = class_negotiate,
+	.config_read = class_config_read,
+	.config_write = class_config_write,
+	.reset = class_reset,
+	.is_settled = class_is_settled,
+};
+
+enum viommu_result viommu_pump_init(struct viommu_pump *pump, const struct viommu_pump_config *config, void *mem,
+				    size_t len)
+{
+	struct viommu_registers_config registers = { .size = sizeof registers };
+	struct viommu_registers checked;
+	size_t needed;
+	enum viommu_result result = viommu_pump_mem_size(config, &needed);
+
+	if (result != VIOMMU_OK)
+		return result;
+	registers.queue_count = VIOMMU_QUEUE_COUNT;
+	registers.queue_size_max = queue_size_max(config);
+	registers.queues = pump->queues;
+	registers.ring_features = config->ring_features;
+	registers.device_class = &iommu_class;
+	registers.class_ctx = pump;
+	registers.interrupts = config->interrupts;
+	registers.interrupt_ctx = config->interrupt_ctx;
+	result = viommu_registers_init(&checked, &registers);
+	if (result != VIOMMU_OK)
+		return result;
+	if (mem == NULL || len < needed)
+		return VIOMMU_E_NOMEM;
+
+	memset(pump, 0, sizeof *pump);
+	pump->registers = checked;
+	pump->device = config->device;
+	pump->slot_count = config->device->max_pending;
+	pump->slots = (struct viommu_pump_slot *)viommu_i_align_up((uintptr_t)mem, 16);
+	pump->segments = (struct viommu_segment *)(pump->slots + pump->slot_count);
+	pump->segment_count = max_segments(config);
+	memset(pump->slots, 0, pump->slot_count * sizeof *pump->slots);
+	for (uint32_t i = pump->slot_count; i-- > 0;)
+		slot_free(pump, &pump->slots[i]);
+	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
+		viommu_virtq_device_init(&pump->queues[i], &config->memory);
+	return VIOMMU_OK;
+}
+
+struct viommu_registers *viommu_pump_registers(struct viommu_pump *pump)
+{
+	return &pump->registers;
+}
+
+const struct viommu_pump_stats *viommu_pump_get_stats(const struct viommu_pump *pump)
+{
+	return &pump->stats;
+}
+
+void viommu_pump_system_reset(struct viommu_pump *pump)
+{
+	/* The device first: then the registers wait for all that it took away, the bypass included. */
+	viommu_device_system_reset(pump->device);
+	viommu_registers_set_status(&pump->registers, 0);
+}
+
+/* Takes up to *budget steps away. */
+static void spend(uint32_t *budget, uint32_t steps)
+{
+	*budget = steps < *budget ? *budget - steps : 0;
+}
+
+static void answer(struct viommu_pump *pump, uint32_t queue, uint16_t head, uint32_t written)
+{
+	/* Cannot fail: the head was popped since the queue was enabled. */
+	(void)!viommu_virtq_device_push(&pump->queues[queue], head, written);
+}
+
+/* Requests that had to wait and need not any more. */
+static void pump_done(struct viommu_pump *pump, uint32_t *budget)
+{
+	struct viommu_request *request;
+
+	while (*budget > 0 && (request = viommu_device_next_done(pump->device)) != NULL) {
+		struct viommu_pump_slot *slot = (struct viommu_pump_slot *)request;
+
+		answer(pump, VIOMMU_QUEUE_REQUEST, slot->head, request->written);
+		slot_free(pump, slot);
+		spend(budget, 1);
+	}
+}
+
+static void submit(struct viommu_pump *pump, const struct viommu_chain *chain)
+{
+	struct viommu_pump_slot *slot = pump->free_slots;
+	struct viommu_request *request = &slot->request;
+
+	pump->free_slots = request->user;
+	slot->head = chain->head;
+	request->readable = chain->segments;
+	request->readable_count = chain->readable;
+	request->writable = chain->segments + chain->readable;
+	request->writable_count = chain->writable;
+	/* Cannot fail: the caller has looked for room, and the slot was free. */
+	(void)!viommu_device_submit(pump->device, request);
+	if (request->state == VIOMMU_REQUEST_DONE) {
+		answer(pump, VIOMMU_QUEUE_REQUEST, slot->head, request->written);
+		slot_free(pump, slot);
+	}
+}
+
+/* What came of a look at a queue. */
+enum look {
+	LOOK_AGAIN,  /* took something */
+	LOOK_NOTHING /* nothing there (a kick was asked for), no room, or the ring is broken */
+};
+
+/* The next chain of a queue, or nothing; malformed ones are given back at once. `chain->segments` is set up here. */
+static enum look take(struct viommu_pump *pump, uint32_t queue, struct viommu_chain *chain, bool *taken)
+{
+	struct viommu_virtq_device *q = &pump->queues[queue];
+
+	*taken = false;
+	chain->segments = pump->segments;
+	chain->capacity = pump->segment_count;
+	chain->steps = 0;
+	switch (viommu_virtq_device_pop(q, chain)) {
+	case VIOMMU_OK:
+		*taken = true;
+		return LOOK_AGAIN;
+	case VIOMMU_E_PEER:
+		viommu_count(&pump->stats.malformed);
+		answer(pump, queue, chain->head, 0);
+		return LOOK_AGAIN;
+	case VIOMMU_E_EMPTY:
+		return viommu_virtq_device_arm(q) ? LOOK_AGAIN : LOOK_NOTHING;
+	case VIOMMU_E_BROKEN:
+		viommu_registers_needs_reset(&pump->registers);
+		return LOOK_NOTHING;
+	default:
+		return LOOK_NOTHING; /* this queue was not enabled */
+	}
+}
+
+static bool pump_requests(struct viommu_pump *pump, uint32_t *budget)
+{
+	struct viommu_chain chain;
+	bool taken;
+
+	while (*budget > 0) {
+		if (pump->free_slots == NULL || viommu_device_is_busy(pump->device))
+			return false;
+		if (take(pump, VIOMMU_QUEUE_REQUEST, &chain, &taken) == LOOK_NOTHING)
+			return false;
+		if (taken)
+			submit(pump, &chain);
+		spend(budget, chain.steps + 1);
+	}
+	return true;
+}
+
+/* Puts the report into the buffer, if it fits: a report is never spread over two. */
+static void deliver(struct viommu_pump *pump, const struct viommu_chain *chain)
+{
+	uint8_t bytes[VIOMMU_WIRE_FAULT_SIZE];
+	const struct viommu_segment *s = chain->segments + chain->readable;
+	size_t done = 0;
+
+	pump->has_fault = false;
+	if (chain->writable_len < sizeof bytes) {
+		viommu_count(&pump->stats.events_dropped);
+		answer(pump, VIOMMU_QUEUE_EVENT, chain->head, 0);
+		return;
+	}
+	viommu_wire_fault_encode(&pump->fault, bytes);
+	for (; done < sizeof bytes; s++) {
+		size_t n = s->len < sizeof bytes - done ? s->len : sizeof bytes - done;
+
+		viommu_port_copy_out(s->base, bytes + done, n);
+		done += n;
+	}
+	viommu_count(&pump->stats.events);
+	answer(pump, VIOMMU_QUEUE_EVENT, chain->head, sizeof bytes);
+}
+
+static bool pump_faults(struct viommu_pump *pump, uint32_t *budget)
+{
+	struct viommu_chain chain;
+	bool taken;
+
+	while (*budget > 0) {
+		if (!pump->has_fault)
+			pump->has_fault = viommu_device_next_fault(pump->device, &pump->fault) == VIOMMU_OK;
+		if (!pump->has_fault || take(pump, VIOMMU_QUEUE_EVENT, &chain, &taken) == LOOK_NOTHING)
+			return false;
+		if (taken)
+			deliver(pump, &chain);
+		spend(budget, chain.steps + 1);
+	}
+	return true;
+}
+
+bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget)
+{
+	bool more = false;
+
+	if (!viommu_registers_is_live(&pump->registers))
+		return false;
+	(void)viommu_device_is_settled(pump->device); /* after bypass 1 to 0 nobody else asks */
+	pump_done(pump, &budget);
+	more |= pump_requests(pump, &budget);
+	if (viommu_registers_is_live(&pump->registers))
+		more |= pump_faults(pump, &budget);
+	spend(&budget, viommu_device_process(pump->device, budget));
+	for (uint32_t queue = 0; queue < VIOMMU_QUEUE_COUNT; queue++) {
+		if (viommu_virtq_device_publish(&pump->queues[queue]))
+			viommu_registers_interrupt(&pump->registers, queue);
+	}
+	return more || budget == 0;
+}

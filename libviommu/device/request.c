@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* request.c: seam A: from bytes to a request, to its handler, to a status, to bytes. */
+#include "core.h"
+
+#include "../internal.h"
+
+/* Copies the readable part, up to what the longest request needs: once, before anything in it is judged. */
+static size_t gather(const struct viommu_request *request, uint8_t bytes[VIOMMU_WIRE_REQUEST_MAX])
+{
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < request->readable_count && len < VIOMMU_WIRE_REQUEST_MAX; i++) {
+		size_t n = request->readable[i].len;
+
+		if (n == 0)
+			continue; /* and base may be NULL */
+		if (n > VIOMMU_WIRE_REQUEST_MAX - len)
+			n = VIOMMU_WIRE_REQUEST_MAX - len;
+		viommu_port_copy_in(bytes + len, request->readable[i].base, n);
+		len += n;
+	}
+	return len;
+}
+
+static uint64_t writable_len(const struct viommu_request *request)
+{
+	uint64_t len = 0;
+
+	for (uint32_t i = 0; i < request->writable_count; i++)
+		len += request->writable[i].len;
+	return len;
+}
+
+/* The next piece, of at most `len` bytes; moves on behind it. */
+static struct viommu_segment next_piece(struct viommu_i_writer *w, uint64_t len)
+{
+	struct viommu_segment piece;
+
+	while (w->at == w->segment->len) {
+		w->segment++;
+		w->at = 0;
+	}
+	piece.base = w->segment->base + w->at;
+	piece.len = w->segment->len - w->at;
+	if (piece.len > len)
+		piece.len = (size_t)len;
+	w->at += piece.len;
+	return piece;
+}
+
+void viommu_i_write(struct viommu_i_writer *w, const uint8_t *bytes, size_t len)
+{
+	while (len > 0) {
+		struct viommu_segment piece = next_piece(w, len);
+
+		viommu_port_copy_out(piece.base, bytes, piece.len);
+		bytes += piece.len;
+		len -= piece.len;
+	}
+}
+
+void viommu_i_write_zeroes(struct viommu_i_writer *w, uint64_t len)
+{
+	static const uint8_t zeroes[64];
+
+	while (len > 0) {
+		size_t n = len < sizeof zeroes ? (size_t)len : sizeof zeroes;
+
+		viommu_i_write(w, zeroes, n);
+		len -= n;
+	}
+}
+
+/* Remembers where the tail goes: the vectors are the caller's again when submit returns. */
+static void locate_tail(struct viommu_request *request, struct viommu_i_writer *w)
+{
+	uint32_t len = VIOMMU_WIRE_TAIL_SIZE;
+
+	while (len > 0) {
+		struct viommu_segment piece = next_piece(w, len);
+
+		request->tail[request->tail_count++] = piece;
+		len -= (uint32_t)piece.len;
+	}
+}
+
+static void finish(struct viommu_device *dev, struct viommu_request *request)
+{
+	uint8_t tail[VIOMMU_WIRE_TAIL_SIZE];
+	uint32_t offset = 0;
+
+	viommu_wire_tail_encode(request->status, tail);
+	for (uint32_t i = 0; i < request->tail_count; i++) {
+		viommu_port_copy_out(request->tail[i].base, tail + offset, request->tail[i].len);
+		offset += (uint32_t)request->tail[i].len;
+	}
+	viommu_map_pool_retire(&dev->pool, &request->limbo);
+	viommu_count(&dev->stats.statuses[request->status]);
+	request->state = VIOMMU_REQUEST_DONE;
+}
+
+/* Not a request, or not one that this device has: nothing is written. */
+static void refuse(struct viommu_device *dev, struct viommu_request *request)
+{
+	viommu_count(&dev->stats.unanswered);
+	request->state = VIOMMU_REQUEST_DONE;
+}
+
+/* Is there such a request? MAP and UNMAP have to be negotiated, PROBE offered. */
+static bool is_available(const struct viommu_device *dev, uint8_t type)
+{
+	switch (type) {
+	case VIOMMU_T_MAP:
+	case VIOMMU_T_UNMAP:
+		return (dev->negotiated & VIOMMU_F_MAP_UNMAP) != 0;
+	case VIOMMU_T_PROBE:
+		return (dev->features & VIOMMU_F_PROBE) != 0;
+	default:
+		return true;
+	}
+}
+
+static uint8_t execute(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r,
+		       struct viommu_i_writer *w, uint64_t area)
+{
+	switch (r->type) {
+	case VIOMMU_T_ATTACH:
+		return viommu_i_attach(dev, request, r);
+	case VIOMMU_T_DETACH:
+		return viommu_i_detach(dev, request, r);
+	case VIOMMU_T_MAP:
+		return viommu_i_map(dev, request, r);
+	case VIOMMU_T_UNMAP:
+		return viommu_i_unmap(dev, request, r);
+	default:
+		return viommu_i_probe(dev, r, w, area);
+	}
+}
+
+enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu_request *request)
+{
+	uint8_t bytes[VIOMMU_WIRE_REQUEST_MAX];
+	struct viommu_wire_request r;
+	uint64_t writable = writable_len(request);
+	uint64_t area = 0; /* in front of the tail */
+	struct viommu_i_writer w = { .segment = request->writable };
+	size_t len;
+	bool parsed;
+
+	if (request->state == VIOMMU_REQUEST_PENDING)
+		return VIOMMU_E_STATE;
+	if (viommu_device_is_busy(dev))
+		return VIOMMU_E_BUSY;
+	/* Gives back what a reset cut out, if its sections have ended by now: a MAP may need it. */
+	(void)viommu_device_is_settled(dev);
+
+	request->written = 0;
+	request->tail_count = 0;
+	request->in_domain = false;
+	request->epoch = 0;
+	request->limbo = (struct viommu_map_limbo){ 0, 0 };
+	request->next = NULL;
+	len = gather(request, bytes);
+	request->type = len >= VIOMMU_WIRE_HEAD_SIZE ? bytes[0] : 0;
+	parsed = viommu_wire_request_decode(bytes, len, &r) == VIOMMU_OK;
+	viommu_count(&dev->stats.requests[parsed ? r.type : 0]);
+	if (!parsed || writable < VIOMMU_WIRE_TAIL_SIZE || !is_available(dev, r.type)) {
+		refuse(dev, request);
+		return VIOMMU_OK;
+	}
+	if (r.type == VIOMMU_T_PROBE) {
+		area = dev->config.probe_size;
+		if (area > writable - VIOMMU_WIRE_TAIL_SIZE)
+			area = writable - VIOMMU_WIRE_TAIL_SIZE;
+	}
+	request->status = execute(dev, request, &r, &w, area);
+	request->written = (uint32_t)area + VIOMMU_WIRE_TAIL_SIZE;
+	locate_tail(request, &w);
+	if (viommu_i_grace_is_over(dev, request)) {
+		finish(dev, request);
+		return VIOMMU_OK;
+	}
+	request->state = VIOMMU_REQUEST_PENDING;
+	*dev->pending_end = request;
+	dev->pending_end = &request->next;
+	dev->pending_count++;
+	viommu_count(&dev->stats.pended);
+	return VIOMMU_OK;
+}
+
+bool viommu_device_is_busy(const struct viommu_device *dev)
+{
+	return dev->pending_count >= dev->max_pending;
+}
+
+struct viommu_request *viommu_device_next_done(struct viommu_device *dev)
+{
+	struct viommu_request *request = dev->done;
+
+	if (request != NULL) {
+		dev->done = request->next;
+		if (dev->done == NULL)
+			dev->done_end = &dev->done;
+		request->next = NULL;
+		request->state = VIOMMU_REQUEST_DONE;
+		return request;
+	}
+	for (struct viommu_request **link = &dev->pending; *link != NULL; link = &(*link)->next) {
+		request = *link;
+		if (!viommu_i_grace_is_over(dev, request))
+			continue;
+		*link = request->next;
+		if (*link == NULL)
+			dev->pending_end = link;
+		dev->pending_count--;
+		request->next = NULL;
+		finish(dev, request);
+		return request;
+	}
+	return NULL;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* registers.c: the device's side of the registers, for any device class and any transport. */
+#include <viommu/transport/registers.h>
+
+#include "../internal.h"
+
+#define RING_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
+#define DRIVER_BITS                                                                                                    \
+	(VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER | VIOMMU_STATUS_DRIVER_OK | VIOMMU_STATUS_FEATURES_OK |      \
+	 VIOMMU_STATUS_FAILED)
+
+static bool class_is_complete(const struct viommu_register_class *c)
+{
+	return c->features != NULL && c->negotiate != NULL && c->config_read != NULL && c->config_write != NULL &&
+	       c->reset != NULL && c->is_settled != NULL;
+}
+
+enum viommu_result viommu_registers_init(struct viommu_registers *regs, const struct viommu_registers_config *config)
+{
+	if (config->size != sizeof *config)
+		return VIOMMU_E_ABI;
+	if (config->queues == NULL || config->queue_count == 0 || !viommu_virtq_size_is_valid(config->queue_size_max) ||
+	    (config->ring_features & ~RING_FEATURES) != 0 || config->device_class == NULL)
+		return VIOMMU_E_ARG;
+	if (config->device_class->size != sizeof *config->device_class ||
+	    (config->interrupts != NULL && config->interrupts->size != sizeof *config->interrupts))
+		return VIOMMU_E_ABI;
+	if (!class_is_complete(config->device_class))
+		return VIOMMU_E_ARG;
+
+	memset(regs, 0, sizeof *regs);
+	regs->device_class = config->device_class;
+	regs->class_ctx = config->class_ctx;
+	regs->interrupts = config->interrupts;
+	regs->interrupt_ctx = config->interrupt_ctx;
+	regs->queues = config->queues;
+	regs->queue_count = config->queue_count;
+	regs->queue_size_max = config->queue_size_max;
+	regs->offered_ring = config->ring_features | VIOMMU_F_VERSION_1;
+	return VIOMMU_OK;
+}
+
+uint64_t viommu_registers_get_features(const struct viommu_registers *regs)
+{
+	return regs->offered_ring | regs->device_class->features(regs->class_ctx);
+}
+
+void viommu_registers_set_features(struct viommu_registers *regs, uint64_t features)
+{
+	/* Between DRIVER and FEATURES_OK only; outside, what was agreed stands. */
+	if ((regs->status & VIOMMU_STATUS_DRIVER) != 0 && (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 &&
+	    !regs->resetting)
+		regs->features = features;
+}
+
+static void notify_config(const struct viommu_registers *regs)
+{
+	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && !regs->resetting && regs->interrupts != NULL &&
+	    regs->interrupts->config != NULL)
+		regs->interrupts->config(regs->interrupt_ctx);
+}
+
+static bool features_are_acceptable(struct viommu_registers *regs)
+{
+	uint64_t offered = viommu_registers_get_features(regs);
+
+	return (regs->features & ~offered) == 0 && (regs->features & VIOMMU_F_VERSION_1) != 0 &&
+	       regs->device_class->negotiate(regs->class_ctx, regs->features & ~regs->offered_ring) == VIOMMU_OK;
+}
+
+static void reset(struct viommu_registers *regs)
+{
+	for (uint32_t i = 0; i < regs->queue_count; i++)
+		viommu_virtq_device_reset(&regs->queues[i]);
+	regs->features = 0;
+	regs->resetting = true;
+	regs->device_class->reset(regs->class_ctx);
+	(void)viommu_registers_get_status(regs);
+}
+
+uint8_t viommu_registers_get_status(struct viommu_registers *regs)
+{
+	if (regs->resetting && regs->device_class->is_settled(regs->class_ctx)) {
+		regs->resetting = false;
+		regs->status = 0;
+	}
+	/* Not 0 before the reset is complete, also if it was 0 when the reset began. */
+	return regs->resetting && regs->status == 0 ? VIOMMU_STATUS_NEEDS_RESET : regs->status;
+}
+
+void viommu_registers_set_status(struct viommu_registers *regs, uint8_t status)
+{
+	uint8_t added;
+
+	(void)viommu_registers_get_status(regs);
+	if (regs->resetting)
+		return; /* also for another 0: nothing can have begun that it would have to end */
+	if (status == 0) {
+		reset(regs);
+		return;
+	}
+	/* Bits are only added, and NEEDS_RESET is ours. */
+	added = (uint8_t)(status & DRIVER_BITS & ~regs->status);
+	if ((added & VIOMMU_STATUS_FEATURES_OK) != 0 && !features_are_acceptable(regs))
+		added &= (uint8_t)~VIOMMU_STATUS_FEATURES_OK;
+	if (((regs->status | added) & VIOMMU_STATUS_FEATURES_OK) == 0)
+		added &= (uint8_t)~VIOMMU_STATUS_DRIVER_OK;
+	regs->status |= added;
+}
+
+void viommu_registers_config_changed(struct viommu_registers *regs)
+{
+	regs->generation++;
+	notify_config(regs);
+}
+
+uint32_t viommu_registers_config_generation(const struct viommu_registers *regs)
+{
+	return regs->generation;
+}
+
+void viommu_registers_config_read(const struct viommu_registers *regs, uint32_t offset, void *dst, uint32_t len)
+{
+	regs->device_class->config_read(regs->class_ctx, offset, dst, len);
+}
+
+void viommu_registers_config_write(struct viommu_registers *regs, uint32_t offset, const void *src, uint32_t len)
+{
+	if (!regs->resetting)
+		regs->device_class->config_write(regs->class_ctx, offset, src, len);
+}
+
+uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, uint32_t queue)
+{
+	return queue < regs->queue_count ? regs->queue_size_max : 0;
+}
+
+enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
+						 const struct viommu_virtq_layout *layout)
+{
+	struct viommu_virtq_layout negotiated = *layout;
+	struct viommu_virtq_device *q;
+
+	if (queue >= regs->queue_count)
+		return VIOMMU_E_ARG;
+	q = &regs->queues[viommu_port_mask_index(queue, regs->queue_count)];
+	if (regs->resetting || (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 ||
+	    (regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 || viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF)
+		return VIOMMU_E_STATE;
+	if (layout->size > regs->queue_size_max)
+		return VIOMMU_E_PEER;
+	negotiated.features = regs->features;
+	return viommu_virtq_device_enable(q, &negotiated);
+}
+
+bool viommu_registers_is_live(const struct viommu_registers *regs)
+{
+	return (regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (regs->status & VIOMMU_STATUS_NEEDS_RESET) == 0 &&
+	       !regs->resetting;
+}
+
+void viommu_registers_needs_reset(struct viommu_registers *regs)
+{
+	if ((regs->status & VIOMMU_STATUS_NEEDS_RESET) != 0 || regs->resetting)
+		return;
+	regs->status |= VIOMMU_STATUS_NEEDS_RESET;
+	notify_config(regs);
+}
+
+void viommu_registers_interrupt(struct viommu_registers *regs, uint32_t queue)
+{
+	if (regs->interrupts != NULL && regs->interrupts->used != NULL)
+		regs->interrupts->used(regs->interrupt_ctx, queue);
+}

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Revoke before complete: a request that takes a translation away is answered when every access section has ended that
+ * began earlier and could use it, and not because of any other.
+ */
+#include "device_sections.h"
+
+static struct device_call calls[20];
+
+static void test_pending__unmap_with_open_section__done_when_it_ends(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct device_fixture f;
+	uint32_t wakes;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[0], &unmap);
+	assert_int_equal(viommu_device_submit(&f.dev, &calls[0].request), VIOMMU_E_STATE);
+	assert_int_equal(viommu_device_get_stats(&f.dev)->pended, 1);
+	/* The change itself does not wait: translations that begin now see it, in an old section too. */
+	assert_true(device_faults(&f, 0, 0x1000, 1, VIOMMU_FAULT_R_MAPPING));
+	assert_true(device_faults(&f, 1, 0x1000, 1, VIOMMU_FAULT_R_MAPPING));
+	assert_true(device_reaches(&f, 0, 0x2000, RW, 0xb000));
+	assert_none_done(&f, &calls[0]);
+	wakes = f.wakes;
+	end(&f, 0, token);
+	assert_true(f.wakes > wakes);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+static void test_pending__tail_in_four_pieces__written_at_the_end(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 1);
+	device_call_build(&calls[0], &f, &unmap, 1);
+	assert_int_equal(device_call_submit(&f, &calls[0]), DEVICE_PENDING);
+	/* The vectors are the caller's again, the bytes they named are not. */
+	calls[0].request.readable = NULL;
+	calls[0].request.writable = NULL;
+	end(&f, 1, token);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+static void test_pending__no_open_section__nothing_waits(void **state)
+{
+	struct device_fixture f;
+	struct viommu_access_token token;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	end(&f, 0, token);
+	assert_int_equal(device_unmap(&f, 1, 0x1000, 0x1fff), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 2, DEVICE_EP1, 0), VIOMMU_S_OK);
+	assert_int_equal(device_detach(&f, 1, DEVICE_EP0), VIOMMU_S_OK);
+	assert_int_equal(viommu_device_get_stats(&f.dev)->pended, 0);
+	assert_null(viommu_device_next_done(&f.dev));
+	device_teardown(&f);
+}
+
+/* Nothing is taken away by these, so nobody waits. */
+static void test_pending__requests_that_only_give__done_at_once(void **state)
+{
+	struct viommu_access_token tokens[DEVICE_ENDPOINTS];
+	struct viommu_wire_request probe = device_probe_request(DEVICE_EP0);
+	struct device_fixture f;
+	uint32_t i;
+
+	(void)state;
+	prepare(&f, NULL);
+	for (i = 0; i < DEVICE_ENDPOINTS; i++)
+		tokens[i] = begin(&f, i);
+	assert_int_equal(device_map(&f, 1, 0x8000, 0x8fff, 0, RW), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 3, DEVICE_EP3, 0), VIOMMU_S_OK); /* had nothing to lose */
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP0, 0), VIOMMU_S_OK); /* is there already */
+	assert_int_equal(device_request(&f, &probe), VIOMMU_S_OK);
+	for (i = 0; i < DEVICE_ENDPOINTS; i++)
+		end(&f, i, tokens[i]);
+	device_teardown(&f);
+}
+
+static void test_pending__refused_requests__answered_at_once(void **state)
+{
+	struct viommu_access_token tokens[DEVICE_ENDPOINTS];
+	struct device_fixture f;
+	uint32_t i;
+
+	(void)state;
+	prepare(&f, NULL);
+	for (i = 0; i < DEVICE_ENDPOINTS; i++)
+		tokens[i] = begin(&f, i);
+	assert_int_equal(device_unmap(&f, 1, 0x1000, 0x17ff), VIOMMU_S_RANGE);
+	assert_int_equal(device_unmap(&f, 9, 0x1000, 0x1fff), VIOMMU_S_NOENT);
+	assert_int_equal(device_unmap(&f, 1, 0x1fff, 0x1000), VIOMMU_S_INVAL);
+	assert_int_equal(device_detach(&f, 2, DEVICE_EP0), VIOMMU_S_INVAL);
+	assert_int_equal(device_attach(&f, 2, DEVICE_EP0, 1), VIOMMU_S_INVAL);
+	assert_int_equal(device_map(&f, 1, 0x1000, 0x1fff, 0, RW), VIOMMU_S_INVAL);
+	for (i = 0; i < DEVICE_ENDPOINTS; i++)
+		end(&f, i, tokens[i]);
+	device_teardown(&f);
+}
+
+static void test_pending__section_of_another_domain__does_not_delay(void **state)
+{
+	struct viommu_access_token in_2, nowhere;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	in_2 = begin(&f, 2);
+	nowhere = begin(&f, 3);
+	assert_int_equal(device_unmap(&f, 1, 0x1000, 0x1fff), VIOMMU_S_OK);
+	assert_int_equal(device_detach(&f, 1, DEVICE_EP0), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 5, DEVICE_EP1, 0), VIOMMU_S_OK);
+	end(&f, 2, in_2);
+	end(&f, 3, nowhere);
+	device_teardown(&f);
+}
+
+/* Each member of the domain could use the mapping: all their sections count, nested ones and other contexts too. */
+static void test_pending__several_sections__the_last_one_counts(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0, UINT64_MAX);
+	struct viommu_access_token a, b, c, d;
+	struct viommu_access second;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	viommu_access_init(&second, &f.dev, f.endpoints[0]);
+	a = begin(&f, 0);
+	b = begin(&f, 0);
+	c = begin(&f, 1);
+	assert_int_equal(viommu_access_begin(&second, &d), VIOMMU_OK);
+	assert_pending(&f, &calls[0], &unmap);
+	end(&f, 0, b);
+	assert_none_done(&f, &calls[0]);
+	end(&f, 1, c);
+	assert_none_done(&f, &calls[0]);
+	end(&f, 0, a);
+	assert_none_done(&f, &calls[0]);
+	viommu_access_end(&second, d);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	assert_int_equal(viommu_access_deinit(&second), VIOMMU_OK);
+	device_teardown(&f);
+}
+
+static void test_pending__sections_that_begin_later__do_not_delay(void **state)
+{
+	struct viommu_wire_request first = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request second = device_unmap_request(1, 0x2000, 0x2fff);
+	struct viommu_access_token before, between, after;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	before = begin(&f, 0);
+	assert_pending(&f, &calls[0], &first);
+	between = begin(&f, 0);
+	end(&f, 0, before);
+	assert_done(&f, &calls[0], VIOMMU_S_OK); /* `between` could not use it */
+	assert_pending(&f, &calls[1], &second);  /* but it could use this one */
+	after = begin(&f, 0);
+	end(&f, 0, between);
+	assert_done(&f, &calls[1], VIOMMU_S_OK);
+	end(&f, 0, after);
+	device_teardown(&f);
+}
+
+/* Two waiting at a time, with a section between them: each waits for what began before it. */
+static void test_pending__two_requests__each_for_its_own_sections(void **state)
+{
+	struct viommu_wire_request first = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request second = device_unmap_request(1, 0x2000, 0x2fff);
+	struct viommu_access_token before, between;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	before = begin(&f, 0);
+	assert_pending(&f, &calls[0], &first);
+	between = begin(&f, 0);
+	assert_pending(&f, &calls[1], &second);
+	end(&f, 0, before);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	assert_none_done(&f, &calls[1]);
+	end(&f, 0, between);
+	assert_done(&f, &calls[1], VIOMMU_S_OK);
+
+	/* And when the later section ends first. */
+	assert_int_equal(device_map(&f, 1, 0x1000, 0x1fff, 0xa000, RW), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0x2000, 0x2fff, 0xa000, RW), VIOMMU_S_OK);
+	before = begin(&f, 0);
+	assert_pending(&f, &calls[0], &first);
+	between = begin(&f, 0);
+	assert_pending(&f, &calls[1], &second);
+	end(&f, 0, between);
+	assert_none_done(&f, &calls[0]);
+	assert_none_done(&f, &calls[1]);
+	end(&f, 0, before);
+	{
+		int status;
+
+		assert_ptr_equal(device_next_done(&f, &status), &calls[0]); /* in order within a domain */
+		assert_int_equal(status, VIOMMU_S_OK);
+		assert_ptr_equal(device_next_done(&f, &status), &calls[1]);
+		assert_int_equal(status, VIOMMU_S_OK);
+	}
+	device_call_free(&calls[0]);
+	device_call_free(&calls[1]);
+	device_teardown(&f);
+}
+
+/* An endpoint that never has no section open cannot starve the driver. */
+static void test_pending__overlapping_sections_for_ever__no_starvation(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token older, newer;
+	struct device_fixture f;
+	unsigned round, waited;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	older = begin(&f, 0);
+	for (round = 0; round < 50; round++) {
+		assert_int_equal(device_start(&f, &calls[0], &unmap), DEVICE_PENDING);
+		for (waited = 0; device_next_done(&f, &status) == NULL; waited++) {
+			assert_true(waited < 4);
+			newer = begin(&f, 0);
+			end(&f, 0, older);
+			older = newer;
+		}
+		assert_int_equal(status, VIOMMU_S_OK);
+		device_call_free(&calls[0]);
+		assert_int_equal(device_map(&f, 1, 0x1000, 0x1fff, 0xa000, RW), VIOMMU_S_OK);
+	}
+	end(&f, 0, older);
+	device_teardown(&f);
+}
+
+/* The epochs of one context go on while nobody asks for them: a long sleep must not make an old section look new. */
+static void test_pending__long_lived_section__outlives_many_revocations(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token old;
+	struct device_fixture f;
+	unsigned i;
+
+	(void)state;
+	prepare(&f, NULL);
+	old = begin(&f, 0);
+	for (i = 0; i < 300; i++) { /* in another domain, so that they are not delayed */
+		assert_int_equal(device_unmap(&f, 2, 0x1000, 0x1fff), VIOMMU_S_OK);
+		assert_int_equal(device_map(&f, 2, 0x1000, 0x1fff, 0xc000, RW), VIOMMU_S_OK);
+	}
+	assert_pending(&f, &calls[0], &unmap);
+	for (i = 0; i < 300; i++) {
+		struct viommu_access_token token = begin(&f, 0);
+
+		assert_int_equal(device_unmap(&f, 2, 0x1000, 0x1fff), VIOMMU_S_OK);
+		end(&f, 0, token);
+		assert_none_done(&f, &calls[0]);
+	}
+	end(&f, 0, old);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+static void test_pending__detach_with_open_section__waits(void **state)
+{
+	struct viommu_wire_request detach = device_detach_request(1, DEVICE_EP0);
+	struct viommu_access_token token;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[0], &detach);
+	assert_true(device_faults(&f, 0, 0x1000, 1, VIOMMU_FAULT_R_DOMAIN));
+	assert_true(device_reaches(&f, 1, 0x1000, RW, 0xa000));
+	end(&f, 0, token);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* IOMMU-DEV-ATTACH-08: a move takes away as a DETACH does. */
+static void test_pending__move_with_open_section__waits(void **state)
+{
+	struct viommu_wire_request move = device_attach_request(2, DEVICE_EP0, 0);
+	struct viommu_wire_request to_bypass = device_attach_request(7, DEVICE_EP2, VIOMMU_ATTACH_F_BYPASS);
+	struct viommu_wire_request from_bypass = device_attach_request(1, DEVICE_EP2, 0);
+	struct viommu_access_token token;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[0], &move);
+	assert_true(device_reaches(&f, 0, 0x1000, RW, 0xc000));
+	end(&f, 0, token);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	token = begin(&f, 2);
+	assert_pending(&f, &calls[0], &to_bypass);
+	end(&f, 2, token);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	token = begin(&f, 2);
+	assert_pending(&f, &calls[0], &from_bypass);
+	end(&f, 2, token);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* With config.bypass set, the first ATTACH takes the identity mapping away. */
+static void test_pending__attach_out_of_bypass__waits(void **state)
+{
+	struct viommu_wire_request attach = device_attach_request(5, DEVICE_EP3, 0);
+	struct viommu_access_token token;
+	struct device_options options;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.bypass = 1;
+	prepare(&f, &options);
+	token = begin(&f, 3);
+	assert_true(device_reaches(&f, 3, 0x1000, RW, 0x1000));
+	assert_pending(&f, &calls[0], &attach);
+	assert_true(device_faults(&f, 3, 0x1000, 1, VIOMMU_FAULT_R_MAPPING));
+	end(&f, 3, token);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* The store that clears the bypass has no completion that the driver sees: the next ATTACH is it. */
+static void test_pending__attach_after_bypass_was_cleared__waits(void **state)
+{
+	struct viommu_wire_request attach = device_attach_request(5, DEVICE_EP3, 0);
+	struct viommu_access_token token;
+	struct device_options options;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.bypass = 1;
+	prepare(&f, &options);
+	token = begin(&f, 3);
+	device_set_bypass(&f, 0);
+	assert_pending(&f, &calls[0], &attach);
+	end(&f, 3, token);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* A driver that did not hear the answer to its moving ATTACH and sends it again must not be told that it is over. */
+static void test_pending__repeated_moving_attach__waits_as_well(void **state)
+{
+	struct viommu_wire_request attach = device_attach_request(2, DEVICE_EP0, 0);
+	struct viommu_access_token token;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[0], &attach);
+	assert_pending(&f, &calls[1], &attach);
+	end(&f, 0, token);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
+		assert_int_equal(status, VIOMMU_S_OK);
+		device_call_free(&calls[i]);
+	}
+	device_teardown(&f);
+}
+
+/* A token that is ended twice must not leave a count that never comes back. */
+static void test_section__ended_twice__ignored(void **state)
+{
+	struct viommu_access_token token;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+	viommu_access_end(&f.accesses[0], token);
+	viommu_access_end(&f.accesses[0], token);
+	assert_int_equal(device_unmap(&f, 1, 0x1000, 0x1fff), VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* A section that began in domain 1 still counts for domain 1 after the endpoint has left it. */
+static void test_pending__endpoint_left_with_open_section__still_counts_for_the_old_domain(void **state)
+{
+	struct viommu_wire_request detach = device_detach_request(1, DEVICE_EP0);
+	struct viommu_wire_request move = device_attach_request(2, DEVICE_EP0, 0);
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct device_fixture f;
+	unsigned moving;
+	int status;
+
+	(void)state;
+	for (moving = 0; moving < 2; moving++) {
+		prepare(&f, NULL);
+		token = begin(&f, 0);
+		assert_pending(&f, &calls[0], moving ? &move : &detach);
+		assert_pending(&f, &calls[1], &unmap);
+		end(&f, 0, token);
+		assert_non_null(device_next_done(&f, &status));
+		assert_int_equal(status, VIOMMU_S_OK);
+		assert_non_null(device_next_done(&f, &status));
+		assert_int_equal(status, VIOMMU_S_OK);
+		assert_null(device_next_done(&f, &status));
+		device_call_free(&calls[0]);
+		device_call_free(&calls[1]);
+		device_teardown(&f);
+	}
+}
+
+/* There and back again, through two other domains. */
+static void test_pending__endpoint_moves_several_times__old_section_counts_everywhere(void **state)
+{
+	struct viommu_wire_request moves[] = {
+		device_attach_request(3, DEVICE_EP0, 0),
+		device_attach_request(4, DEVICE_EP0, 0),
+		device_attach_request(1, DEVICE_EP0, 0),
+	};
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct device_fixture f;
+	unsigned i;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	for (i = 0; i < 3; i++)
+		assert_pending(&f, &calls[i], &moves[i]);
+	assert_pending(&f, &calls[3], &unmap);
+	end(&f, 0, token);
+	for (i = 0; i < 4; i++) {
+		assert_non_null(device_next_done(&f, &status));
+		assert_int_equal(status, VIOMMU_S_OK);
+	}
+	assert_null(device_next_done(&f, &status));
+	for (i = 0; i < 4; i++)
+		device_call_free(&calls[i]);
+	device_teardown(&f);
+}
+
+/* A context that is made late knows nothing of revocations before it, and is not held against them either. */
+static void test_pending__context_made_after_a_move__does_not_delay_others(void **state)
+{
+	struct viommu_access_token token;
+	struct viommu_access late;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	assert_int_equal(device_detach(&f, 1, DEVICE_EP0), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 3, DEVICE_EP0, 0), VIOMMU_S_OK);
+	viommu_access_init(&late, &f.dev, f.endpoints[0]);
+	assert_int_equal(viommu_access_begin(&late, &token), VIOMMU_OK);
+	assert_int_equal(device_unmap(&f, 2, 0x1000, 0x1fff), VIOMMU_S_OK);
+	assert_int_equal(device_unmap(&f, 1, 0x1000, 0x1fff), VIOMMU_S_OK);
+	viommu_access_end(&late, token);
+	device_teardown(&f);
+}
+
+static void test_pending__repeated_unmap__waits_as_well(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[0], &unmap);
+	/* There is nothing left to remove, but an OK says that the memory is the driver's again, and it is not yet. */
+	assert_pending(&f, &calls[1], &unmap);
+	end(&f, 0, token);
+	assert_ptr_equal(device_next_done(&f, &status), &calls[0]);
+	assert_ptr_equal(device_next_done(&f, &status), &calls[1]);
+	assert_int_equal(status, VIOMMU_S_OK);
+	device_call_free(&calls[0]);
+	device_call_free(&calls[1]);
+	device_teardown(&f);
+}
+
+static void test_pending__max_pending__busy(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request map = device_map_request(2, 0x8000, 0x8fff, 0, RW);
+	struct viommu_access_token token;
+	struct device_options options;
+	struct device_fixture f;
+	struct viommu_request refused;
+	unsigned i;
+	int status;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.max_pending = 3;
+	prepare(&f, &options);
+	token = begin(&f, 0);
+	for (i = 0; i < 3; i++) {
+		assert_false(viommu_device_is_busy(&f.dev));
+		assert_int_equal(device_start(&f, &calls[i], &unmap), DEVICE_PENDING);
+	}
+	assert_true(viommu_device_is_busy(&f.dev));
+	device_call_build(&calls[3], &f, &map, 0);
+	memset(&refused, 0, sizeof(refused));
+	refused.readable = calls[3].readable;
+	refused.readable_count = calls[3].readable_count;
+	refused.writable = calls[3].writable;
+	refused.writable_count = calls[3].writable_count;
+	assert_int_equal(viommu_device_submit(&f.dev, &refused), VIOMMU_E_BUSY);
+	assert_int_equal(refused.state, VIOMMU_REQUEST_IDLE);
+	device_call_assert_unwritten(&calls[3]);
+	assert_true(device_faults(&f, 2, 0x8000, 1, VIOMMU_FAULT_R_MAPPING)); /* nothing happened */
+	assert_true(viommu_device_is_busy(&f.dev));
+	end(&f, 0, token);
+	for (i = 0; i < 3; i++)
+		assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
+	assert_false(viommu_device_is_busy(&f.dev));
+	assert_int_equal(device_call_submit(&f, &calls[3]), VIOMMU_S_OK);
+	for (i = 0; i < 4; i++)
+		device_call_free(&calls[i]);
+	device_teardown(&f);
+}
+
+static void test_pending__default_max_pending__sixteen(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct device_fixture f;
+	unsigned i;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	for (i = 0; i < 16; i++) {
+		assert_false(viommu_device_is_busy(&f.dev));
+		assert_int_equal(device_start(&f, &calls[i], &unmap), DEVICE_PENDING);
+	}
+	assert_true(viommu_device_is_busy(&f.dev));
+	end(&f, 0, token);
+	while (device_next_done(&f, &status) != NULL)
+		;
+	for (i = 0; i < 16; i++)
+		device_call_free(&calls[i]);
+	device_teardown(&f);
+}
+
+/* A node that a waiting UNMAP cut out may still be in use by a reader: it must not become part of another map. */
+static void test_pending__map_nodes_of_a_waiting_unmap__not_reused(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0, UINT64_MAX);
+	struct viommu_wire_request detach = device_detach_request(1, DEVICE_EP0);
+	struct viommu_access_token token;
+	struct device_options options;
+	struct device_fixture f;
+	uint64_t i, n;
+	unsigned detaching;
+
+	(void)state;
+	device_options_init(&options);
+	options.nodes = 8;
+	for (detaching = 0; detaching < 2; detaching++) {
+		device_setup(&f, &options);
+		assert_int_equal(device_attach(&f, 1, DEVICE_EP0, 0), VIOMMU_S_OK);
+		assert_int_equal(device_attach(&f, 2, DEVICE_EP1, 0), VIOMMU_S_OK);
+		for (n = 0; device_map(&f, 1, n << 40, (n << 40) + 0xfff, 0, RW) == VIOMMU_S_OK; n++)
+			assert_true(n < 100);
+		token = begin(&f, 0);
+		assert_pending(&f, &calls[0], detaching ? &detach : &unmap);
+		assert_int_equal(viommu_device_process(&f.dev, 100), 0);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(device_map(&f, 2, i << 40, (i << 40) + 0xfff, 0, RW), VIOMMU_S_NOMEM);
+		end(&f, 0, token);
+		assert_done(&f, &calls[0], VIOMMU_S_OK);
+		for (i = 0; i < n; i++)
+			assert_int_equal(device_map(&f, 2, i << 40, (i << 40) + 0xfff, 0, RW), VIOMMU_S_OK);
+		device_teardown(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pending__unmap_with_open_section__done_when_it_ends),
+		cmocka_unit_test(test_pending__tail_in_four_pieces__written_at_the_end),
+		cmocka_unit_test(test_pending__no_open_section__nothing_waits),
+		cmocka_unit_test(test_pending__requests_that_only_give__done_at_once),
+		cmocka_unit_test(test_pending__refused_requests__answered_at_once),
+		cmocka_unit_test(test_pending__section_of_another_domain__does_not_delay),
+		cmocka_unit_test(test_pending__several_sections__the_last_one_counts),
+		cmocka_unit_test(test_pending__sections_that_begin_later__do_not_delay),
+		cmocka_unit_test(test_pending__two_requests__each_for_its_own_sections),
+		cmocka_unit_test(test_pending__overlapping_sections_for_ever__no_starvation),
+		cmocka_unit_test(test_pending__long_lived_section__outlives_many_revocations),
+		cmocka_unit_test(test_pending__detach_with_open_section__waits),
+		cmocka_unit_test(test_pending__move_with_open_section__waits),
+		cmocka_unit_test(test_pending__attach_out_of_bypass__waits),
+		cmocka_unit_test(test_pending__attach_after_bypass_was_cleared__waits),
+		cmocka_unit_test(test_pending__repeated_moving_attach__waits_as_well),
+		cmocka_unit_test(test_section__ended_twice__ignored),
+		cmocka_unit_test(test_pending__endpoint_left_with_open_section__still_counts_for_the_old_domain),
+		cmocka_unit_test(test_pending__endpoint_moves_several_times__old_section_counts_everywhere),
+		cmocka_unit_test(test_pending__context_made_after_a_move__does_not_delay_others),
+		cmocka_unit_test(test_pending__repeated_unmap__waits_as_well),
+		cmocka_unit_test(test_pending__max_pending__busy),
+		cmocka_unit_test(test_pending__default_max_pending__sixteen),
+		cmocka_unit_test(test_pending__map_nodes_of_a_waiting_unmap__not_reused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

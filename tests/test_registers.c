@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The registers of a virtio device, with a device class that is three variables. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <viommu/transport/registers.h>
+
+#define OFFERED UINT64_C(0x2d) /* class bits of the fake */
+#define VERSION_1 VIOMMU_F_VERSION_1
+#define RAM 0x4000u
+#define QUEUES 2u
+#define QUEUE_SIZE 16u
+
+#define ACKNOWLEDGE VIOMMU_STATUS_ACKNOWLEDGE
+#define DRIVER VIOMMU_STATUS_DRIVER
+#define DRIVER_OK VIOMMU_STATUS_DRIVER_OK
+#define FEATURES_OK VIOMMU_STATUS_FEATURES_OK
+#define NEEDS_RESET VIOMMU_STATUS_NEEDS_RESET
+#define FAILED VIOMMU_STATUS_FAILED
+
+struct world {
+	struct viommu_registers regs;
+	struct viommu_virtq_device queues[QUEUES];
+	/* the class */
+	uint64_t negotiated;
+	enum viommu_result negotiate_result;
+	unsigned negotiations, resets;
+	bool settled;
+	bool queues_were_off; /* at the last reset */
+	uint8_t config[8];
+	uint32_t config_offset, config_len;
+	/* the interrupts */
+	unsigned used_interrupts[QUEUES], config_interrupts;
+};
+
+static uint8_t ram[RAM] __attribute__((aligned(16)));
+static const struct viommu_memory_region ram_region = { 0x1000, 0x1000 + RAM - 1, ram, 3 };
+static struct viommu_memory_table ram_table = { &ram_region, 1 };
+
+static uint64_t fake_features(void *ctx)
+{
+	(void)ctx;
+	return OFFERED;
+}
+
+static enum viommu_result fake_negotiate(void *ctx, uint64_t features)
+{
+	struct world *w = ctx;
+
+	w->negotiations++;
+	if (w->negotiate_result == VIOMMU_OK)
+		w->negotiated = features;
+	return w->negotiate_result;
+}
+
+static void fake_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
+{
+	struct world *w = ctx;
+	uint32_t i;
+
+	w->config_offset = offset;
+	w->config_len = len;
+	for (i = 0; i < len; i++)
+		((uint8_t *)dst)[i] = offset < 8 && i < 8 - offset ? w->config[offset + i] : 0;
+}
+
+static void fake_config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
+{
+	struct world *w = ctx;
+	uint32_t i;
+
+	w->config_offset = offset;
+	w->config_len = len;
+	for (i = 0; i < len; i++)
+		if (offset < 8 && i < 8 - offset)
+			w->config[offset + i] = ((const uint8_t *)src)[i];
+}
+
+static void fake_reset(void *ctx)
+{
+	struct world *w = ctx;
+	uint32_t i;
+
+	w->resets++;
+	w->negotiated = 0;
+	w->queues_were_off = true;
+	for (i = 0; i < QUEUES; i++)
+		w->queues_were_off = w->queues_were_off && viommu_virtq_device_state(&w->queues[i]) == VIOMMU_VIRTQ_OFF;
+}
+
+static bool fake_is_settled(void *ctx)
+{
+	struct world *w = ctx;
+
+	return w->settled;
+}
+
+static const struct viommu_register_class fake_class = {
+	.size = sizeof(struct viommu_register_class),
+	.features = fake_features,
+	.negotiate = fake_negotiate,
+	.config_read = fake_config_read,
+	.config_write = fake_config_write,
+	.reset = fake_reset,
+	.is_settled = fake_is_settled,
+};
+
+static void fake_used(void *ctx, uint32_t queue)
+{
+	struct world *w = ctx;
+
+	assert_true(queue < QUEUES);
+	w->used_interrupts[queue]++;
+}
+
+static void fake_config_changed(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->config_interrupts++;
+}
+
+static const struct viommu_interrupt_ops fake_interrupts = { .size = sizeof(struct viommu_interrupt_ops),
+							     .used = fake_used,
+							     .config = fake_config_changed };
+
+static struct viommu_registers_config default_config(struct world *w)
+{
+	struct viommu_registers_config config = {
+		.size = sizeof(config),
+		.queue_count = QUEUES,
+		.queue_size_max = QUEUE_SIZE,
+		.queues = w->queues,
+		.ring_features = VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
+		.device_class = &fake_class,
+		.class_ctx = w,
+		.interrupts = &fake_interrupts,
+		.interrupt_ctx = w,
+	};
+
+	return config;
+}
+
+static void setup(struct world *w)
+{
+	struct viommu_memory memory = { &viommu_memory_table_ops, &ram_table };
+	struct viommu_registers_config config = default_config(w);
+	uint32_t i;
+
+	memset(w, 0, sizeof(*w));
+	w->settled = true;
+	memset(ram, 0, sizeof(ram));
+	for (i = 0; i < QUEUES; i++)
+		viommu_virtq_device_init(&w->queues[i], &memory);
+	assert_int_equal(viommu_registers_init(&w->regs, &config), VIOMMU_OK);
+}
+
+/* Up to FEATURES_OK; whether it stuck. */
+static bool negotiate(struct world *w, uint64_t features)
+{
+	viommu_registers_set_status(&w->regs, ACKNOWLEDGE);
+	viommu_registers_set_status(&w->regs, ACKNOWLEDGE | DRIVER);
+	viommu_registers_set_features(&w->regs, features);
+	viommu_registers_set_status(&w->regs, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	return (viommu_registers_get_status(&w->regs) & FEATURES_OK) != 0;
+}
+
+static void go_live(struct world *w)
+{
+	assert_true(negotiate(w, VERSION_1 | OFFERED));
+	viommu_registers_set_status(&w->regs, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+	assert_true(viommu_registers_is_live(&w->regs));
+}
+
+static struct viommu_virtq_layout layout(uint32_t size)
+{
+	struct viommu_virtq_layout l = { .size = size, .desc = 0x1000, .avail = 0x2000, .used = 0x3000 };
+
+	return l;
+}
+
+static enum viommu_result enable(struct world *w, uint32_t queue)
+{
+	struct viommu_virtq_layout l = layout(QUEUE_SIZE);
+
+	return viommu_registers_queue_enable(&w->regs, queue, &l);
+}
+
+/* Init */
+
+static void test_init__unknown_struct_size__abi(void **state)
+{
+	static struct world w;
+	struct viommu_registers_config config = default_config(&w);
+	struct viommu_register_class device_class = fake_class;
+	struct viommu_interrupt_ops interrupts = fake_interrupts;
+
+	(void)state;
+	config.size--;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ABI);
+	config.size = 0;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ABI);
+	config = default_config(&w);
+	config.device_class = &device_class;
+	device_class.size++;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ABI);
+	config = default_config(&w);
+	config.interrupts = &interrupts;
+	interrupts.size = 0;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ABI);
+}
+
+static void test_init__bad_configuration__arg(void **state)
+{
+	static const uint32_t sizes[] = { 0, 3, 24, 65535, 65536, 0x80000000 };
+	static struct world w;
+	struct viommu_registers_config config;
+	unsigned i, bit;
+
+	(void)state;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		config = default_config(&w);
+		config.queue_size_max = sizes[i];
+		assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ARG);
+	}
+	for (bit = 0; bit < 64; bit++) {
+		uint64_t feature = UINT64_C(1) << bit;
+		bool known = (feature & (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)) != 0;
+
+		config = default_config(&w);
+		config.ring_features = feature;
+		assert_int_equal(viommu_registers_init(&w.regs, &config), known ? VIOMMU_OK : VIOMMU_E_ARG);
+	}
+	for (i = 0; i < 6; i++) {
+		struct viommu_register_class c = fake_class;
+
+		c.features = i == 0 ? NULL : c.features;
+		c.negotiate = i == 1 ? NULL : c.negotiate;
+		c.config_read = i == 2 ? NULL : c.config_read;
+		c.config_write = i == 3 ? NULL : c.config_write;
+		c.reset = i == 4 ? NULL : c.reset;
+		c.is_settled = i == 5 ? NULL : c.is_settled;
+		config = default_config(&w);
+		config.device_class = &c;
+		assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ARG);
+	}
+	config = default_config(&w);
+	config.queue_size_max = 32768;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_OK);
+}
+
+static void test_init__fresh__status_0_and_offer_complete(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_true(viommu_registers_get_features(&w.regs) ==
+		    (OFFERED | VERSION_1 | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX));
+	assert_int_equal(viommu_registers_queue_size_max(&w.regs, 0), QUEUE_SIZE);
+	assert_int_equal(viommu_registers_queue_size_max(&w.regs, 1), QUEUE_SIZE);
+	assert_int_equal(viommu_registers_queue_size_max(&w.regs, 2), 0);
+	assert_int_equal(viommu_registers_queue_size_max(&w.regs, 0xffffffff), 0);
+	assert_false(viommu_registers_is_live(&w.regs));
+	assert_int_equal(w.negotiations + w.resets, 0);
+}
+
+/* Status */
+
+static void test_status__bits__only_added(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE);
+	viommu_registers_set_status(&w.regs, DRIVER);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER);
+	viommu_registers_set_features(&w.regs, VERSION_1);
+	viommu_registers_set_status(&w.regs, FEATURES_OK);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	viommu_registers_set_status(&w.regs, FAILED);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER | FEATURES_OK | FAILED);
+	assert_int_equal(w.resets, 0);
+}
+
+static void test_status__driver_ok_without_features_ok__ignored(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | DRIVER_OK);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER);
+	assert_false(viommu_registers_is_live(&w.regs));
+	/* Nor together with a FEATURES_OK that is refused. */
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER);
+	assert_false(viommu_registers_is_live(&w.regs));
+}
+
+static void test_status__needs_reset_from_the_driver__ignored(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | NEEDS_RESET);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE);
+	go_live(&w);
+	viommu_registers_set_status(&w.regs, 0xff & ~FAILED);
+	assert_int_equal(viommu_registers_get_status(&w.regs) & NEEDS_RESET, 0);
+	assert_true(viommu_registers_is_live(&w.regs));
+}
+
+/* Features */
+
+static void test_features_ok__subset_with_version_1__sticks(void **state)
+{
+	static const uint64_t good[] = {
+		VERSION_1,
+		VERSION_1 | 1,
+		VERSION_1 | OFFERED,
+		VERSION_1 | OFFERED | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
+	};
+	static struct world w;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		setup(&w);
+		assert_true(negotiate(&w, good[i]));
+		assert_int_equal(w.negotiations, 1);
+		assert_true(w.negotiated == (good[i] & OFFERED)); /* the class sees its own bits */
+		assert_false(viommu_registers_is_live(&w.regs));
+	}
+}
+
+static void test_features_ok__no_version_1__refused(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_false(negotiate(&w, OFFERED));
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER);
+	assert_int_equal(w.negotiations, 0);
+	setup(&w);
+	assert_false(negotiate(&w, 0));
+}
+
+static void test_features_ok__any_bit_beyond_the_offer__refused(void **state)
+{
+	static struct world w;
+	unsigned bit;
+
+	(void)state;
+	for (bit = 0; bit < 64; bit++) {
+		uint64_t feature = UINT64_C(1) << bit;
+		bool offered;
+
+		setup(&w);
+		offered = (viommu_registers_get_features(&w.regs) & feature) != 0;
+		assert_int_equal(negotiate(&w, VERSION_1 | feature), offered);
+		assert_int_equal(w.negotiations, offered);
+	}
+}
+
+static void test_features_ok__class_objects__refused_until_it_agrees(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	w.negotiate_result = VIOMMU_E_ARG;
+	assert_false(negotiate(&w, VERSION_1 | 4));
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	w.negotiate_result = VIOMMU_OK;
+	assert_true(negotiate(&w, VERSION_1 | 1)); /* another attempt with other bits */
+	assert_true(w.negotiated == 1);
+}
+
+static void test_features__after_features_ok__frozen(void **state)
+{
+	static struct world w;
+	struct viommu_virtq_layout l = layout(QUEUE_SIZE);
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1 | 1 | VIOMMU_F_INDIRECT_DESC));
+	viommu_registers_set_features(&w.regs, VERSION_1 | OFFERED | VIOMMU_F_EVENT_IDX);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | FEATURES_OK); /* asks nobody again */
+	assert_int_equal(w.negotiations, 1);
+	assert_true(w.negotiated == 1);
+	/* The layout says what it likes; the queue gets what was negotiated. */
+	l.features = VIOMMU_F_EVENT_IDX;
+	assert_int_equal(viommu_registers_queue_enable(&w.regs, 0, &l), VIOMMU_OK);
+	assert_true(w.queues[0].indirect);
+	assert_false(w.queues[0].event_idx);
+}
+
+/* Queues */
+
+static void test_queue_enable__only_between_features_ok_and_driver_ok(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	assert_int_equal(viommu_virtq_device_state(&w.queues[0]), VIOMMU_VIRTQ_OFF);
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_state(&w.queues[0]), VIOMMU_VIRTQ_READY);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE); /* is enabled already */
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE); /* known-bugs 94 */
+	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
+	assert_int_equal(viommu_virtq_device_state(&w.queues[1]), VIOMMU_VIRTQ_OFF);
+}
+
+static void test_queue_enable__no_such_queue__arg(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 2), VIOMMU_E_ARG);
+	assert_int_equal(enable(&w, 0x80000000), VIOMMU_E_ARG);
+	assert_int_equal(enable(&w, 0xffffffff), VIOMMU_E_ARG);
+}
+
+static void test_queue_enable__bad_layout__peer(void **state)
+{
+	static const struct viommu_virtq_layout bad[] = {
+		{ .size = 0, .desc = 0x1000, .avail = 0x2000, .used = 0x3000 },
+		{ .size = 3, .desc = 0x1000, .avail = 0x2000, .used = 0x3000 },
+		{ .size = 32, .desc = 0x1000, .avail = 0x2000, .used = 0x3000 }, /* more than offered */
+		{ .size = 65536, .desc = 0x1000, .avail = 0x2000, .used = 0x3000 },
+		{ .size = 16, .desc = 0x1008, .avail = 0x2000, .used = 0x3000 },
+		{ .size = 16, .desc = 0x1000, .avail = 0x2001, .used = 0x3000 },
+		{ .size = 16, .desc = 0x1000, .avail = 0x2000, .used = 0x3002 },
+		{ .size = 16, .desc = 0x0, .avail = 0x2000, .used = 0x3000 },
+		{ .size = 16, .desc = 0x1000, .avail = 0x2000, .used = 0x4ff8 }, /* runs out of memory */
+		{ .size = 16, .desc = 0xfffffffffffffff0, .avail = 0x2000, .used = 0x3000 },
+	};
+	static struct world w;
+	size_t i;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(viommu_registers_queue_enable(&w.regs, 0, &bad[i]), VIOMMU_E_PEER);
+		assert_int_equal(viommu_virtq_device_state(&w.queues[0]), VIOMMU_VIRTQ_OFF);
+	}
+	assert_int_equal(enable(&w, 0), VIOMMU_OK); /* and it is not too late */
+}
+
+static void test_queue_enable__smaller_than_offered__accepted(void **state)
+{
+	static struct world w;
+	struct viommu_virtq_layout l = layout(1);
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(viommu_registers_queue_enable(&w.regs, 0, &l), VIOMMU_OK);
+	l = layout(8);
+	assert_int_equal(viommu_registers_queue_enable(&w.regs, 1, &l), VIOMMU_OK);
+}
+
+/* Reset */
+
+static void test_reset__settled_class__status_0_at_once(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1 | 1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	assert_int_equal(enable(&w, 1), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	viommu_registers_set_status(&w.regs, 0);
+	assert_int_equal(w.resets, 1);
+	assert_true(w.queues_were_off);
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_false(viommu_registers_is_live(&w.regs));
+	/* The old features are forgotten: VERSION_1 is missing now. */
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER);
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+}
+
+static void test_reset__class_not_settled__status_is_not_0_before(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	go_live(&w);
+	w.settled = false;
+	viommu_registers_set_status(&w.regs, 0);
+	assert_int_equal(w.resets, 1);
+	assert_int_not_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_int_not_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_false(viommu_registers_is_live(&w.regs));
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	/* An impatient driver gets nowhere. */
+	viommu_registers_set_features(&w.regs, VERSION_1);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+	assert_false(viommu_registers_is_live(&w.regs));
+	assert_int_equal(w.negotiations, 1);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	viommu_registers_set_status(&w.regs, 0); /* again: the reset that is going on is not begun anew */
+	assert_int_not_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_int_equal(w.resets, 1);
+	w.settled = true;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	go_live(&w);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+}
+
+static void test_reset__status_0_already_and_not_settled__not_0_before(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	w.settled = false;
+	viommu_registers_set_status(&w.regs, 0);
+	assert_int_not_equal(viommu_registers_get_status(&w.regs), 0);
+	w.settled = true;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	go_live(&w);
+}
+
+/* Once it has settled, what the class says later does not bring the old reset back. */
+static void test_reset__settled_once__status_stays(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	viommu_registers_set_status(&w.regs, 0);
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	w.settled = false; /* bypass 1 -> 0, for one */
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE);
+	go_live(&w);
+}
+
+static void test_needs_reset__live__flag_interrupt_and_no_service(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	go_live(&w);
+	viommu_registers_needs_reset(&w.regs);
+	assert_int_equal(viommu_registers_get_status(&w.regs),
+			 ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK | NEEDS_RESET);
+	assert_int_equal(w.config_interrupts, 1); /* INF-21 */
+	assert_false(viommu_registers_is_live(&w.regs));
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK); /* does not clear it */
+	assert_int_not_equal(viommu_registers_get_status(&w.regs) & NEEDS_RESET, 0);
+	viommu_registers_set_status(&w.regs, 0);
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	go_live(&w);
+}
+
+/* INF-21 */
+static void test_config_changed__generation_and_interrupt(void **state)
+{
+	static struct world w;
+	uint32_t generation;
+
+	(void)state;
+	setup(&w);
+	generation = viommu_registers_config_generation(&w.regs);
+	viommu_registers_config_changed(&w.regs);
+	assert_int_not_equal(viommu_registers_config_generation(&w.regs), generation);
+	assert_int_equal(w.config_interrupts, 0);
+	go_live(&w);
+	viommu_registers_config_changed(&w.regs);
+	assert_int_equal(w.config_interrupts, 1);
+}
+
+static void test_needs_reset__before_driver_ok__no_interrupt(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1));
+	viommu_registers_needs_reset(&w.regs);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER | FEATURES_OK | NEEDS_RESET);
+	assert_int_equal(w.config_interrupts, 0);
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_false(viommu_registers_is_live(&w.regs));
+}
+
+/* Configuration and interrupts */
+
+static void test_config__any_offset__passed_to_the_class(void **state)
+{
+	static struct world w;
+	uint8_t bytes[8];
+	uint32_t offset, len;
+
+	(void)state;
+	setup(&w);
+	memcpy(w.config, "\1\2\3\4\5\6\7\10", 8);
+	for (offset = 0; offset < 12; offset++) {
+		for (len = 1; len <= 8; len++) {
+			memset(bytes, 0xee, sizeof(bytes));
+			viommu_registers_config_read(&w.regs, offset, bytes, len);
+			assert_int_equal(w.config_offset, offset);
+			assert_int_equal(w.config_len, len);
+			assert_int_equal(bytes[0], offset < 8 ? offset + 1 : 0);
+			if (len < 8)
+				assert_int_equal(bytes[len], 0xee);
+		}
+	}
+	viommu_registers_config_read(&w.regs, 0xffffffff, bytes, 8);
+	assert_int_equal(bytes[0], 0);
+	viommu_registers_config_write(&w.regs, 6, "ab", 2);
+	assert_int_equal(w.config[6], 'a');
+	assert_int_equal(w.config[7], 'b');
+	viommu_registers_config_write(&w.regs, 0xfffffffe, "abcd", 4);
+	assert_int_equal(w.config[0], 1);
+}
+
+static void test_interrupt__queue__forwarded(void **state)
+{
+	static struct world w;
+	struct viommu_registers_config config;
+
+	(void)state;
+	setup(&w);
+	go_live(&w);
+	viommu_registers_interrupt(&w.regs, 1);
+	assert_int_equal(w.used_interrupts[0], 0);
+	assert_int_equal(w.used_interrupts[1], 1);
+	viommu_registers_interrupt(&w.regs, 0);
+	assert_int_equal(w.used_interrupts[0], 1);
+	assert_int_equal(w.config_interrupts, 0);
+
+	config = default_config(&w);
+	config.interrupts = NULL; /* the driver polls */
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_OK);
+	go_live(&w);
+	viommu_registers_interrupt(&w.regs, 0);
+	viommu_registers_needs_reset(&w.regs);
+	assert_int_equal(w.used_interrupts[0], 1);
+	assert_int_equal(w.config_interrupts, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_init__unknown_struct_size__abi),
+		cmocka_unit_test(test_init__bad_configuration__arg),
+		cmocka_unit_test(test_init__fresh__status_0_and_offer_complete),
+		cmocka_unit_test(test_status__bits__only_added),
+		cmocka_unit_test(test_status__driver_ok_without_features_ok__ignored),
+		cmocka_unit_test(test_status__needs_reset_from_the_driver__ignored),
+		cmocka_unit_test(test_features_ok__subset_with_version_1__sticks),
+		cmocka_unit_test(test_features_ok__no_version_1__refused),
+		cmocka_unit_test(test_features_ok__any_bit_beyond_the_offer__refused),
+		cmocka_unit_test(test_features_ok__class_objects__refused_until_it_agrees),
+		cmocka_unit_test(test_features__after_features_ok__frozen),
+		cmocka_unit_test(test_queue_enable__only_between_features_ok_and_driver_ok),
+		cmocka_unit_test(test_queue_enable__no_such_queue__arg),
+		cmocka_unit_test(test_queue_enable__bad_layout__peer),
+		cmocka_unit_test(test_queue_enable__smaller_than_offered__accepted),
+		cmocka_unit_test(test_reset__settled_class__status_0_at_once),
+		cmocka_unit_test(test_reset__class_not_settled__status_is_not_0_before),
+		cmocka_unit_test(test_reset__status_0_already_and_not_settled__not_0_before),
+		cmocka_unit_test(test_reset__settled_once__status_stays),
+		cmocka_unit_test(test_needs_reset__live__flag_interrupt_and_no_service),
+		cmocka_unit_test(test_config_changed__generation_and_interrupt),
+		cmocka_unit_test(test_needs_reset__before_driver_ok__no_interrupt),
+		cmocka_unit_test(test_config__any_offset__passed_to_the_class),
+		cmocka_unit_test(test_interrupt__queue__forwarded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
