@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* core.h: what the files of this folder share. Functions with a lock remark expect it that way. */
+#ifndef VIOMMU_DRIVER_CORE_H
+#define VIOMMU_DRIVER_CORE_H
+
+#include <viommu/driver.h>
+
+/* The fourth flag of a map entry: what the device has there is not known. */
+#define MAPPING_UNCERTAIN 8u
+
+/* Where things are in the shared memory of a slot, and of the one PROBE. */
+#define SLOT_STRIDE 64u
+#define SLOT_TAIL 48u
+#define PROBE_REPLY 80u
+#define EVENT_STRIDE 64u
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_POSTED,   /* nobody waits for it; it is in its domain's list */
+	SLOT_WAITED,   /* its poster waits */
+	SLOT_FINISHED, /* its poster may look at result and status */
+	SLOT_ABANDONED /* nobody wants the answer any more, but the device still has the memory */
+};
+
+static inline void driver_lock(struct viommu_driver *drv)
+{
+	if (drv->ops->lock != NULL)
+		drv->ops->lock(drv->ops_ctx);
+}
+
+static inline void driver_unlock(struct viommu_driver *drv)
+{
+	if (drv->ops->unlock != NULL)
+		drv->ops->unlock(drv->ops_ctx);
+}
+
+static inline enum viommu_driver_state driver_state(struct viommu_driver *drv)
+{
+	enum viommu_driver_state state;
+
+	driver_lock(drv);
+	state = (enum viommu_driver_state)drv->state;
+	driver_unlock(drv);
+	return state;
+}
+
+/* Before the device reads what we wrote; before we read what the device wrote. */
+static inline void driver_clean(struct viommu_driver *drv, void *shared, size_t len)
+{
+	if (drv->ops->clean != NULL)
+		drv->ops->clean(drv->ops_ctx, shared, len);
+}
+
+static inline void driver_invalidate(struct viommu_driver *drv, void *shared, size_t len)
+{
+	if (drv->ops->invalidate != NULL)
+		drv->ops->invalidate(drv->ops_ctx, shared, len);
+}
+
+static inline uint64_t driver_granule(const struct viommu_driver *drv)
+{
+	return viommu_port_shl64(1, drv->granule_bits);
+}
+
+/* slots.c, lock held */
+struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv); /* NULL: all in flight */
+void viommu_i_slot_release(struct viommu_driver *drv, struct viommu_driver_slot *slot);
+void viommu_i_slots_reset(struct viommu_driver *drv); /* all free */
+/* Writes the request into the slot's shared memory and adds it to the queue. On failure the slot is free again. */
+enum viommu_result viommu_i_slot_post(struct viommu_driver *drv, struct viommu_driver_slot *slot,
+				      const struct viommu_wire_request *request, enum slot_state state);
+/* The same for a MAP of the domain that nobody waits for. */
+enum viommu_result viommu_i_post_map(struct viommu_driver_domain *domain, struct viommu_driver_slot *slot,
+				     const struct viommu_mapping *m);
+/* Takes completions. Returns whether there were any. Steps: slots. */
+bool viommu_i_reap(struct viommu_driver *drv);
+/* Gives up on a request that nobody waits for: its outcome will never be known. */
+void viommu_i_slot_give_up(struct viommu_driver *drv, struct viommu_driver_slot *slot, enum viommu_result why);
+
+/* sync.c, lock not held */
+/* Publishes, kicks, and waits until done(arg), which is called with the lock held. TIMEOUT, BROKEN. */
+enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *arg), void *arg);
+/* Waits until a slot is free; requests of this domain (may be NULL) come first. */
+enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_domain *domain);
+/* Waits for what is in flight for this domain now. Leaves failures to be reported by sync. */
+enum viommu_result viommu_i_wait_for_domain(struct viommu_driver_domain *domain);
+/* Posts a request and waits for its answer. probe_len: bytes of the properties, for PROBE. REJECTED: see *status. */
+enum viommu_result viommu_i_call(struct viommu_driver *drv, const struct viommu_wire_request *request, uint8_t *status);
+
+/* record.c, lock held */
+/* What a finished MAP or UNMAP means for the record of its domain. */
+void viommu_i_record_settle(struct viommu_driver *drv, struct viommu_driver_slot *slot);
+/* Would an UNMAP of [first, last] split a mapping of the record? */
+bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
+/* Takes [first, last] out, which splits nothing. */
+void viommu_i_record_remove(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
+/* The device has lost the domain: what was UNCERTAIN is certainly gone. Steps: mappings. */
+void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain);
+
+/* attach.c, lock held */
+void viommu_i_driver_endpoint_leave(struct viommu_driver_endpoint *endpoint);
+/*
+ * Does the record say what the device has? Not if an endpoint may be there that we do not know of, or a replay failed.
+ */
+bool viommu_i_domain_is_known(const struct viommu_driver_domain *domain);
+
+/* Asks for a notification at the next completion or event; returns whether there is one already. Lock held. */
+static inline bool driver_arm(struct viommu_driver *drv, enum viommu_queue queue)
+{
+	return drv->queues->arm != NULL && drv->queues->arm(drv->queues_ctx, queue);
+}
+
+/* queues.c: the library's own virtqueues behind seam B; ctx is the driver. */
+extern const struct viommu_queue_ops viommu_i_own_queues;
+
+/* events.c, lock held: gives all event buffers to the device. */
+enum viommu_result viommu_i_events_fill(struct viommu_driver *drv);
+
+#endif /* VIOMMU_DRIVER_CORE_H */

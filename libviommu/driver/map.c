@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* map.c: map and unmap: check, record, post. */
+#include "core.h"
+
+#include "../regions.h"
+
+static enum viommu_result state_check(const struct viommu_driver_domain *domain)
+{
+	if (domain->drv->state == VIOMMU_DRIVER_FAILED)
+		return VIOMMU_E_BROKEN;
+	if (domain->drv->state != VIOMMU_DRIVER_RUNNING || domain->bypass || !viommu_i_domain_is_known(domain))
+		return VIOMMU_E_STATE;
+	return VIOMMU_OK;
+}
+
+static bool is_reserved(const struct viommu_driver_domain *domain, struct viommu_range range)
+{
+	for (const struct viommu_driver_endpoint *e = domain->endpoints; e != NULL; e = e->next) {
+		if (viommu_i_regions_overlap(e->regions, e->region_count, range))
+			return true;
+	}
+	return false;
+}
+
+/* Is a request in flight that may yet free some of this range? */
+static bool is_being_unmapped(const struct viommu_driver_domain *domain, struct viommu_range range)
+{
+	const struct viommu_driver_slot *s = domain->unmaps > 0 ? domain->oldest : NULL;
+
+	for (; s != NULL; s = s->next) {
+		struct viommu_range other = { s->first, s->last };
+
+		if (s->type == VIOMMU_T_UNMAP && viommu_range_overlaps(range, other))
+			return true;
+	}
+	return false;
+}
+
+static enum viommu_result map_check(const struct viommu_driver_domain *domain, const struct viommu_mapping *m)
+{
+	const struct viommu_driver *drv = domain->drv;
+	struct viommu_range range = { m->first, m->last };
+	enum viommu_result result = state_check(domain);
+
+	if (result != VIOMMU_OK)
+		return result;
+	if (m->last < m->first || m->last - m->first > UINT64_MAX - m->phys ||
+	    (m->flags & ~(VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE | VIOMMU_MAP_F_MMIO)) != 0)
+		return VIOMMU_E_ARG;
+	if ((m->flags & VIOMMU_MAP_F_MMIO) != 0 && (drv->features & VIOMMU_F_MMIO) == 0)
+		return VIOMMU_E_UNSUPP;
+	if (((m->first | (m->last + 1) | m->phys) & (driver_granule(drv) - 1)) != 0)
+		return VIOMMU_E_RANGE;
+	if (!viommu_range_contains(drv->config.input_range, range) || is_reserved(domain, range))
+		return VIOMMU_E_RANGE;
+	return VIOMMU_OK;
+}
+
+/* One try, lock held. FULL: no slot. BUSY: an UNMAP of the range is in flight. */
+static enum viommu_result try_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m)
+{
+	struct viommu_driver *drv = domain->drv;
+	struct viommu_driver_slot *slot;
+	enum viommu_result result = map_check(domain, m);
+
+	if (result != VIOMMU_OK)
+		return result;
+	if (domain->endpoints != NULL && drv->free_slots == NULL)
+		return VIOMMU_E_FULL;
+	/*
+	 * Holes of an UNMAP in flight too: its answer settles all of its range, and must not meet what came after it.
+	 */
+	if (is_being_unmapped(domain, (struct viommu_range){ m->first, m->last }))
+		return VIOMMU_E_BUSY;
+	result = viommu_map_insert(&domain->map, m->first, m->last, m->phys, m->flags);
+	if (result != VIOMMU_OK || domain->endpoints == NULL)
+		return result;
+
+	slot = viommu_i_slot_take(drv);
+	slot->recorded = true;
+	result = viommu_i_post_map(domain, slot, m);
+	if (result != VIOMMU_OK)
+		viommu_i_record_remove(domain, m->first, m->last);
+	return result;
+}
+
+/* Waits for what a try ran into. True: try again; false: *result is the last word. */
+static bool wait_to_retry(struct viommu_driver_domain *domain, enum viommu_result *result)
+{
+	if (*result == VIOMMU_E_FULL)
+		*result = viommu_i_wait_for_slot(domain->drv, domain);
+	else if (*result == VIOMMU_E_BUSY)
+		*result = viommu_i_wait_for_domain(domain);
+	else
+		return false;
+	return *result == VIOMMU_OK;
+}
+
+enum viommu_result viommu_driver_map(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
+				     viommu_gpa phys, uint32_t flags)
+{
+	struct viommu_mapping m = { .first = first, .last = last, .phys = phys, .flags = flags };
+	enum viommu_result result;
+
+	do {
+		driver_lock(domain->drv);
+		result = try_map(domain, &m);
+		driver_unlock(domain->drv);
+	} while (wait_to_retry(domain, &result));
+	return result;
+}
+
+static enum viommu_result unmap_check(const struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	enum viommu_result result = state_check(domain);
+
+	if (result != VIOMMU_OK)
+		return result;
+	if (last < first)
+		return VIOMMU_E_ARG;
+	if (!viommu_range_contains(domain->drv->config.input_range, (struct viommu_range){ first, last }))
+		return VIOMMU_E_RANGE;
+	if (!viommu_i_record_splits(domain, first, last))
+		return VIOMMU_OK;
+	/* What would be split may be on its way out. */
+	return is_being_unmapped(domain, (struct viommu_range){ first, last }) ? VIOMMU_E_BUSY : VIOMMU_E_RANGE;
+}
+
+/* One try, lock held. FULL: no slot. BUSY: an UNMAP of the range is in flight. */
+static enum viommu_result try_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	struct viommu_driver *drv = domain->drv;
+	struct viommu_wire_request request = {
+		.type = VIOMMU_T_UNMAP,
+		.u.unmap = { .domain = domain->id, .virt_start = first, .virt_end = last },
+	};
+	struct viommu_driver_slot *slot;
+	enum viommu_result result = unmap_check(domain, first, last);
+
+	if (result != VIOMMU_OK)
+		return result;
+	if (domain->endpoints == NULL) {
+		viommu_i_record_remove(domain, first, last);
+		return VIOMMU_OK;
+	}
+	slot = viommu_i_slot_take(drv);
+	if (slot == NULL)
+		return VIOMMU_E_FULL;
+	slot->domain = domain;
+	slot->first = first;
+	slot->last = last;
+	slot->recorded = true;
+	return viommu_i_slot_post(drv, slot, &request, SLOT_POSTED);
+}
+
+enum viommu_result viommu_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	enum viommu_result result;
+
+	do {
+		driver_lock(domain->drv);
+		result = try_unmap(domain, first, last);
+		driver_unlock(domain->drv);
+	} while (wait_to_retry(domain, &result));
+	return result;
+}
+
+enum viommu_result viommu_driver_iova_to_phys(struct viommu_driver_domain *domain, viommu_iova iova, viommu_gpa *phys)
+{
+	enum viommu_result result = VIOMMU_OK;
+	struct viommu_mapping m;
+
+	driver_lock(domain->drv);
+	if (domain->bypass)
+		*phys = iova;
+	else if (viommu_map_lookup(&domain->map, iova, &m))
+		*phys = m.phys;
+	else
+		result = VIOMMU_E_NOENT;
+	driver_unlock(domain->drv);
+	return result;
+}
+
+bool viommu_driver_next_mapping(struct viommu_driver_domain *domain, viommu_iova from, struct viommu_mapping *out)
+{
+	bool found;
+
+	driver_lock(domain->drv);
+	found = viommu_map_next(&domain->map, from, out);
+	driver_unlock(domain->drv);
+	if (found)
+		out->flags &= ~MAPPING_UNCERTAIN;
+	return found;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* record.c: the record of a domain's mappings follows the device: it changes when an outcome is known. */
+#include "core.h"
+
+void viommu_i_record_remove(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	struct viommu_map_limbo limbo = { 0, 0 };
+
+	/* Nothing to remove is fine; a split was ruled out when the request was posted. */
+	(void)!viommu_map_remove(&domain->map, first, last, &limbo);
+	/* Only the holder of the lock reads the record: no grace period. */
+	viommu_map_pool_retire(&domain->drv->pool, &limbo);
+}
+
+bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	struct viommu_mapping m;
+
+	if (viommu_map_next(&domain->map, first, &m) && m.first < first)
+		return true;
+	return viommu_map_next(&domain->map, last, &m) && m.first <= last && m.last > last;
+}
+
+/* Marks what the request concerned. False: nothing, the record has only a hole there. */
+static bool mark_uncertain(struct viommu_driver *drv, struct viommu_driver_slot *slot)
+{
+	viommu_iova from = slot->first;
+	struct viommu_mapping m;
+
+	if (!viommu_map_next(&slot->domain->map, from, &m) || m.first > slot->last)
+		return false;
+	viommu_count(&drv->stats.uncertain);
+	while (viommu_map_next(&slot->domain->map, from, &m) && m.first <= slot->last) {
+		(void)!viommu_map_set_flags(&slot->domain->map, m.first, m.last, m.flags | MAPPING_UNCERTAIN);
+		if (m.last >= slot->last)
+			break;
+		from = m.last + 1;
+	}
+	return true;
+}
+
+void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain)
+{
+	viommu_iova from = 0;
+	struct viommu_mapping m;
+
+	while (viommu_map_next(&domain->map, from, &m)) {
+		if ((m.flags & MAPPING_UNCERTAIN) != 0)
+			viommu_i_record_remove(domain, m.first, m.last);
+		if (m.last == UINT64_MAX)
+			break;
+		from = m.last + 1;
+	}
+}
+
+/*
+ * A confirmed UNMAP speaks for MAPs of its range that were posted before it and are not answered yet: whatever becomes
+ * of them, the range is free, and may have been mapped anew by the time their answer arrives.
+ */
+static void supersede_older_maps(const struct viommu_driver_slot *unmap)
+{
+	struct viommu_range range = { unmap->first, unmap->last };
+	struct viommu_driver_slot *s = unmap->domain->oldest;
+
+	for (; s != NULL && s->ticket < unmap->ticket; s = s->next) {
+		/* An older UNMAP still speaks for the part of its range that is not ours. */
+		if (s->type == VIOMMU_T_MAP && viommu_range_overlaps(range, (struct viommu_range){ s->first, s->last }))
+			s->recorded = false;
+	}
+}
+
+static void report(struct viommu_driver *drv, const struct viommu_driver_slot *slot, bool uncertain)
+{
+	struct viommu_driver_domain *domain = slot->domain;
+	struct viommu_driver_failure failure = {
+		.result = slot->result,
+		.type = slot->type,
+		.status = slot->result == VIOMMU_E_REJECTED ? slot->status : (uint8_t)VIOMMU_S_OK,
+		.uncertain = uncertain,
+		.first = slot->first,
+		.last = slot->last,
+	};
+
+	if (domain->failures == 0)
+		domain->first_failure = failure;
+	viommu_count(&domain->failures);
+	if (drv->ops->failed != NULL)
+		drv->ops->failed(drv->ops_ctx, domain, &failure);
+}
+
+void viommu_i_record_settle(struct viommu_driver *drv, struct viommu_driver_slot *slot)
+{
+	bool is_map = slot->type == VIOMMU_T_MAP;
+	bool uncertain = false;
+
+	if (slot->result == VIOMMU_OK) {
+		if (!is_map && slot->recorded) {
+			viommu_i_record_remove(slot->domain, slot->first, slot->last);
+			supersede_older_maps(slot);
+		}
+		return;
+	}
+	if (is_map && slot->result == VIOMMU_E_REJECTED) {
+		/* A definite no: the device has nothing there. */
+		if (slot->recorded)
+			viommu_i_record_remove(slot->domain, slot->first, slot->last);
+	} else if (slot->recorded) {
+		uncertain = mark_uncertain(drv, slot);
+	}
+	report(drv, slot, uncertain);
+}

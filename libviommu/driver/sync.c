@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sync.c: waiting: publish, kick outside the lock, and never for longer than the wait hook allows. */
+#include "core.h"
+
+enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *arg), void *arg)
+{
+	bool published = false;
+	uint32_t attempt = 0;
+
+	for (;;) {
+		bool kick = false;
+		bool ready = false;
+		bool finished, dead;
+
+		driver_lock(drv);
+		if (viommu_i_reap(drv))
+			attempt = 0;
+		finished = done(arg);
+		dead = drv->state != VIOMMU_DRIVER_RUNNING;
+		if (!finished && !dead && !published) {
+			kick = drv->queues->publish(drv->queues_ctx, VIOMMU_QUEUE_REQUEST);
+			if (kick)
+				viommu_count(&drv->stats.kicks);
+			published = true;
+		}
+		/* From here on somebody may sleep until the device notifies. */
+		if (!finished && !dead)
+			ready = driver_arm(drv, VIOMMU_QUEUE_REQUEST);
+		driver_unlock(drv);
+		if (finished)
+			return VIOMMU_OK;
+		if (dead)
+			return VIOMMU_E_BROKEN;
+		if (kick)
+			drv->queues->kick(drv->queues_ctx, VIOMMU_QUEUE_REQUEST);
+		if (ready)
+			continue;
+		if (drv->ops->wait(drv->ops_ctx, attempt++) != VIOMMU_OK)
+			return VIOMMU_E_TIMEOUT;
+	}
+}
+
+static bool has_free_slot(void *arg)
+{
+	const struct viommu_driver *drv = arg;
+
+	return drv->free_slots != NULL;
+}
+
+/* A point in a domain's sequence of requests. */
+struct until {
+	const struct viommu_driver_domain *domain;
+	uint64_t ticket;
+};
+
+static bool has_passed(void *arg)
+{
+	const struct until *until = arg;
+	const struct viommu_driver_slot *oldest = until->domain->oldest;
+
+	return oldest == NULL || oldest->ticket > until->ticket;
+}
+
+static struct until now(struct viommu_driver_domain *domain)
+{
+	struct until until = { .domain = domain };
+
+	driver_lock(domain->drv);
+	until.ticket = domain->drv->next_ticket;
+	driver_unlock(domain->drv);
+	return until;
+}
+
+/* What did not come in time will not be waited for again. */
+static void give_up(struct viommu_driver_domain *domain, const struct until *until, enum viommu_result why)
+{
+	struct viommu_driver *drv = domain->drv;
+
+	driver_lock(drv);
+	if (why == VIOMMU_E_TIMEOUT)
+		viommu_count(&drv->stats.timeouts);
+	while (!has_passed((void *)(uintptr_t)until))
+		viommu_i_slot_give_up(drv, domain->oldest, why);
+	driver_unlock(drv);
+}
+
+enum viommu_result viommu_i_wait_for_domain(struct viommu_driver_domain *domain)
+{
+	struct until until = now(domain);
+	enum viommu_result result = viommu_i_wait(domain->drv, has_passed, &until);
+
+	if (result != VIOMMU_OK)
+		give_up(domain, &until, result);
+	return result;
+}
+
+enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_domain *domain)
+{
+	/* All of the domain's at once: refilling the queue one by one would kick for each. */
+	if (domain != NULL) {
+		enum viommu_result result = viommu_i_wait_for_domain(domain);
+
+		if (result != VIOMMU_OK)
+			return result;
+	}
+	return viommu_i_wait(drv, has_free_slot, drv);
+}
+
+enum viommu_result viommu_driver_sync(struct viommu_driver_domain *domain, struct viommu_driver_failure *failure)
+{
+	struct viommu_driver *drv = domain->drv;
+	enum viommu_result result = VIOMMU_OK;
+
+	if (driver_state(drv) == VIOMMU_DRIVER_STOPPED)
+		return VIOMMU_E_STATE;
+	/* How it went is in the domain: a request that was given up is a failed one. */
+	(void)viommu_i_wait_for_domain(domain);
+	driver_lock(drv);
+	if (domain->failures > 0) {
+		result = domain->first_failure.result;
+		if (failure != NULL)
+			*failure = domain->first_failure;
+		domain->failures = 0;
+	}
+	driver_unlock(drv);
+	return result;
+}
+
+static bool is_finished(void *arg)
+{
+	const struct viommu_driver_slot *slot = arg;
+
+	return slot->state == SLOT_FINISHED;
+}
+
+/* A slot for a request of our own, and the request in it. */
+static enum viommu_result post(struct viommu_driver *drv, const struct viommu_wire_request *request,
+			       struct viommu_driver_slot **out)
+{
+	for (;;) {
+		enum viommu_result result = VIOMMU_E_BUSY;
+		struct viommu_driver_slot *slot;
+
+		driver_lock(drv);
+		if (drv->state != VIOMMU_DRIVER_RUNNING) {
+			driver_unlock(drv);
+			return drv->state == VIOMMU_DRIVER_FAILED ? VIOMMU_E_BROKEN : VIOMMU_E_STATE;
+		}
+		slot = viommu_i_slot_take(drv);
+		if (slot != NULL && request->type == VIOMMU_T_PROBE && drv->probe_slot != NULL)
+			viommu_i_slot_release(drv, slot);
+		else if (slot != NULL)
+			result = viommu_i_slot_post(drv, slot, request, SLOT_WAITED);
+		if (result == VIOMMU_OK && request->type == VIOMMU_T_PROBE)
+			drv->probe_slot = slot;
+		driver_unlock(drv);
+		if (slot != NULL) {
+			*out = slot;
+			return result;
+		}
+		result = viommu_i_wait_for_slot(drv, NULL);
+		if (result != VIOMMU_OK)
+			return result;
+	}
+}
+
+enum viommu_result viommu_i_call(struct viommu_driver *drv, const struct viommu_wire_request *request, uint8_t *status)
+{
+	struct viommu_driver_slot *slot;
+	enum viommu_result result = post(drv, request, &slot);
+
+	if (result != VIOMMU_OK)
+		return result;
+	result = viommu_i_wait(drv, is_finished, slot);
+	driver_lock(drv);
+	if (slot->state == SLOT_FINISHED) {
+		result = slot->result;
+		*status = slot->status;
+		/* A PROBE's slot stays with its poster, who still has to read the reply. */
+		if (request->type != VIOMMU_T_PROBE)
+			viommu_i_slot_release(drv, slot);
+	} else {
+		if (result == VIOMMU_E_TIMEOUT)
+			viommu_count(&drv->stats.timeouts);
+		viommu_i_slot_give_up(drv, slot, result);
+	}
+	driver_unlock(drv);
+	return result;
+}
