@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* viommu.h: everything. Include the single headers to take less. */
+#ifndef VIOMMU_VIOMMU_H
+#define VIOMMU_VIOMMU_H
+
+#include <viommu/access.h>
+#include <viommu/device.h>
+#include <viommu/driver.h>
+#include <viommu/map.h>
+#include <viommu/memory.h>
+#include <viommu/port.h>
+#include <viommu/pump.h>
+#include <viommu/transport/registers.h>
+#include <viommu/types.h>
+#include <viommu/virtq.h>
+#include <viommu/wire.h>
+
+#endif /* VIOMMU_VIOMMU_H */

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MEMORY_DEVICE,
+	MEMORY_PUMP,
+	MEMORY_DRIVER
+};
+
+/* Steps the device may take while the driver waits: few, so that the two sides meet in many different states. */
+#define WAIT_BUDGET 32u
+
+#define SETTLE_ROUNDS 100000u
+#define SETTLE_BUDGET 256u
+
+const struct viommu_resv_region sim_machine_msi_region[1] = {
+	{ .range = { UINT64_C(0xfee00000), UINT64_C(0xfeefffff) }, .subtype = VIOMMU_RESV_MEM_MSI },
+};
+
+/* Hooks */
+
+static void work_pending(void *ctx)
+{
+	struct sim_machine *machine = ctx;
+
+	machine->awake = true;
+}
+
+static enum viommu_result wait(void *ctx, uint32_t attempt)
+{
+	struct sim_machine *machine = ctx;
+
+	if (attempt >= machine->wait_attempts)
+		return VIOMMU_E_TIMEOUT;
+	sim_machine_step(machine, 1 + (uint32_t)sim_random_below(&machine->random, WAIT_BUDGET));
+	return VIOMMU_OK;
+}
+
+static void fault(void *ctx, const struct viommu_wire_fault *report)
+{
+	struct sim_machine *machine = ctx;
+
+	if (machine->fault_head - machine->fault_tail == SIM_MACHINE_FAULTS)
+		viommu_count(&machine->faults_lost);
+	else
+		machine->faults[machine->fault_head++ % SIM_MACHINE_FAULTS] = *report;
+}
+
+static void failed(void *ctx, struct viommu_driver_domain *domain, const struct viommu_driver_failure *failure)
+{
+	struct sim_machine *machine = ctx;
+	struct sim_machine_failure *slot;
+
+	if (machine->failure_head - machine->failure_tail == SIM_MACHINE_FAILURES) {
+		viommu_count(&machine->failures_lost);
+		return;
+	}
+	slot = &machine->failures[machine->failure_head++ % SIM_MACHINE_FAILURES];
+	slot->domain = domain;
+	slot->what = *failure;
+}
+
+static const struct viommu_device_ops device_ops = {
+	.size = sizeof(struct viommu_device_ops),
+	.work_pending = work_pending,
+};
+
+static const struct viommu_driver_ops driver_ops = {
+	.size = sizeof(struct viommu_driver_ops),
+	.wait = wait,
+	.fault = fault,
+	.failed = failed,
+};
+
+/* Wiring */
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static enum viommu_result add_endpoints(struct sim_machine *machine, const struct sim_machine_config *config)
+{
+	uint32_t count = config->endpoint_count;
+	uint32_t *ids = malloc((count + (size_t)1) * sizeof(*ids));
+	enum viommu_result r = VIOMMU_OK;
+
+	machine->engines = calloc(count + (size_t)1, sizeof(*machine->engines));
+	if (ids == NULL || machine->engines == NULL) {
+		free(ids);
+		return VIOMMU_E_NOMEM;
+	}
+	if (count > 0)
+		memcpy(ids, config->endpoints, count * sizeof(*ids));
+	qsort(ids, count, sizeof(*ids), compare_ids);
+	for (uint32_t i = 0; i < count && r == VIOMMU_OK; i++) {
+		struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
+		struct viommu_endpoint *handle;
+
+		endpoint.id = ids[i];
+		endpoint.regions = config->regions;
+		endpoint.region_count = config->region_count;
+		r = viommu_device_add_endpoint(&machine->device, &endpoint, &handle);
+		if (r == VIOMMU_OK) {
+			sim_engine_init(&machine->engines[i], &machine->device, handle, ids[i]);
+			machine->engine_count = i + 1;
+		}
+	}
+	free(ids);
+	return r;
+}
+
+static enum viommu_result build_device(struct sim_machine *machine, const struct sim_machine_config *config)
+{
+	struct viommu_device_config device = VIOMMU_DEVICE_CONFIG_INIT;
+	enum viommu_result r;
+	size_t len;
+
+	device.max_endpoints = config->endpoint_count;
+	device.max_domains = config->max_domains != 0 ? config->max_domains : 16 + 2 * config->endpoint_count;
+	device.max_pending = config->max_pending;
+	device.features = config->features;
+	device.page_size_mask = config->page_size_mask;
+	device.input_range = config->input_range;
+	device.domain_first = config->domain_first;
+	device.domain_last = config->domain_last;
+	device.bypass = config->bypass;
+	device.memory = sim_ram_memory(&machine->ram);
+	device.ops = &device_ops;
+	device.ops_ctx = machine;
+	r = viommu_device_mem_size(&device, &len);
+	if (r != VIOMMU_OK)
+		return r;
+	len += (size_t)config->map_nodes * VIOMMU_MAP_NODE_SIZE;
+	machine->memory[MEMORY_DEVICE] = malloc(len);
+	if (machine->memory[MEMORY_DEVICE] == NULL)
+		return VIOMMU_E_NOMEM;
+	r = viommu_device_init(&machine->device, &device, machine->memory[MEMORY_DEVICE], len);
+	if (r != VIOMMU_OK)
+		return r;
+	return add_endpoints(machine, config);
+}
+
+static enum viommu_result build_pump(struct sim_machine *machine, const struct sim_machine_config *config)
+{
+	struct viommu_pump_config pump = VIOMMU_PUMP_CONFIG_INIT;
+	enum viommu_result r;
+	size_t len;
+
+	pump.queue_size_max = 256;
+	if (pump.queue_size_max < config->queue_size)
+		pump.queue_size_max = config->queue_size;
+	if (pump.queue_size_max < config->event_count)
+		pump.queue_size_max = config->event_count;
+	pump.ring_features = config->ring_features;
+	pump.device = &machine->device;
+	pump.memory = sim_ram_memory(&machine->ram);
+	pump.interrupts = &sim_local_interrupt_ops;
+	pump.interrupt_ctx = &machine->local;
+	r = viommu_pump_mem_size(&pump, &len);
+	if (r != VIOMMU_OK)
+		return r;
+	machine->memory[MEMORY_PUMP] = malloc(len);
+	if (machine->memory[MEMORY_PUMP] == NULL)
+		return VIOMMU_E_NOMEM;
+	r = viommu_pump_init(&machine->pump, &pump, machine->memory[MEMORY_PUMP], len);
+	machine->local.registers = viommu_pump_registers(&machine->pump);
+	return r;
+}
+
+static enum viommu_result build_driver(struct sim_machine *machine, const struct sim_machine_config *config)
+{
+	struct viommu_driver_config driver = VIOMMU_DRIVER_CONFIG_INIT;
+	struct viommu_shared_memory shared = { .addr = config->shared_base };
+	enum viommu_result r;
+	size_t len;
+
+	driver.queue_size = config->queue_size;
+	driver.event_count = config->event_count;
+	driver.features = config->driver_features;
+	driver.granule = config->granule;
+	driver.granule_max = config->granule_max;
+	driver.ops = &driver_ops;
+	driver.ops_ctx = machine;
+	r = viommu_driver_mem_size(&driver, &len, &shared.len);
+	if (r != VIOMMU_OK)
+		return r;
+	len += (size_t)config->map_nodes * VIOMMU_MAP_NODE_SIZE;
+	machine->memory[MEMORY_DRIVER] = malloc(len);
+	shared.base = sim_ram_reserve(&machine->ram, shared.addr, shared.len);
+	if (machine->memory[MEMORY_DRIVER] == NULL || shared.base == NULL)
+		return VIOMMU_E_NOMEM;
+	return viommu_driver_init(&machine->driver, &driver, machine->memory[MEMORY_DRIVER], len, &shared);
+}
+
+enum viommu_result sim_machine_init(struct sim_machine *machine, const struct sim_machine_config *config)
+{
+	enum viommu_result r;
+
+	memset(machine, 0, sizeof(*machine));
+	machine->random.state = config->seed;
+	machine->wait_attempts = config->wait_attempts;
+	r = sim_ram_init(&machine->ram, config->ram_last, config->ram_pieces);
+	if (r == VIOMMU_OK)
+		r = build_device(machine, config);
+	if (r == VIOMMU_OK)
+		r = build_pump(machine, config);
+	if (r == VIOMMU_OK)
+		r = build_driver(machine, config);
+	if (r != VIOMMU_OK)
+		sim_machine_deinit(machine);
+	return r;
+}
+
+void sim_machine_deinit(struct sim_machine *machine)
+{
+	for (size_t i = 0; i < sizeof(machine->memory) / sizeof(machine->memory[0]); i++)
+		free(machine->memory[i]);
+	free(machine->engines);
+	sim_ram_deinit(&machine->ram);
+	memset(machine, 0, sizeof(*machine));
+}
+
+enum viommu_result sim_machine_start(struct sim_machine *machine)
+{
+	return viommu_driver_start(&machine->driver, &sim_local_register_ops, &machine->local);
+}
+
+/* Use */
+
+struct sim_engine *sim_machine_engine(struct sim_machine *machine, uint32_t endpoint)
+{
+	uint32_t low = 0, high = machine->engine_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (machine->engines[middle].id == endpoint)
+			return &machine->engines[middle];
+		if (machine->engines[middle].id < endpoint)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+bool sim_machine_step(struct sim_machine *machine, uint32_t budget)
+{
+	if (machine->local.touched)
+		machine->awake = true;
+	machine->local.touched = false;
+	if (!machine->awake || machine->stalled)
+		return false;
+	/* Cleared first: what comes up during the call wakes it again. */
+	machine->awake = false;
+	if (viommu_pump_process(&machine->pump, budget))
+		machine->awake = true;
+	return machine->awake;
+}
+
+bool sim_machine_settle(struct sim_machine *machine)
+{
+	for (uint32_t i = 0; i < SETTLE_ROUNDS; i++) {
+		bool more = sim_machine_step(machine, SETTLE_BUDGET);
+
+		if (viommu_driver_process(&machine->driver, SETTLE_BUDGET))
+			more = true;
+		if (!more && !machine->local.touched)
+			return true;
+	}
+	return false;
+}
+
+bool sim_machine_take_fault(struct sim_machine *machine, struct viommu_wire_fault *out)
+{
+	if (machine->fault_head == machine->fault_tail)
+		return false;
+	*out = machine->faults[machine->fault_tail++ % SIM_MACHINE_FAULTS];
+	return true;
+}
+
+bool sim_machine_take_failure(struct sim_machine *machine, struct sim_machine_failure *out)
+{
+	if (machine->failure_head == machine->failure_tail)
+		return false;
+	*out = machine->failures[machine->failure_tail++ % SIM_MACHINE_FAILURES];
+	return true;
+}
