@@ -40,13 +40,13 @@ static enum viommu_result config_check(const struct viommu_device_config *config
 /* Slack for alignment, then the arrays in order of falling alignment. 0: does not fit an address space. */
 static size_t tables_size(uint32_t endpoints, uint32_t domains)
 {
-	const size_t per_endpoint = sizeof(struct viommu_endpoint) + 2 * sizeof(uint32_t);
-	const size_t per_domain = sizeof(struct viommu_domain) + 2 * sizeof(uint32_t);
-	const size_t limit = SIZE_MAX / 4 / (per_endpoint > per_domain ? per_endpoint : per_domain);
+	const size_t slack = VIOMMU_DEVICE_MEM(0, 0, 0);
+	const size_t per_endpoint = VIOMMU_DEVICE_MEM(1, 0, 0) - slack;
+	const size_t per_domain = VIOMMU_DEVICE_MEM(0, 1, 0) - slack;
 
-	if (endpoints > limit || domains > limit)
+	if (endpoints > SIZE_MAX / 4 / per_endpoint || domains > SIZE_MAX / 4 / per_domain)
 		return 0;
-	return 32 + endpoints * per_endpoint + domains * per_domain;
+	return VIOMMU_DEVICE_MEM(endpoints, domains, 0);
 }
 
 enum viommu_result viommu_device_mem_size(const struct viommu_device_config *config, size_t *bytes)
