@@ -145,7 +145,7 @@ static void plausible_answers(struct driver_fixture *f)
 {
 	uint8_t *slots = f->drv.slot_memory.base;
 
-	for (uint32_t i = 0; i < f->drv.slot_count; i++) {
+	for (uint32_t i = 0; i < f->drv.queue_size; i++) {
 		if (below(3) == 0)
 			slots[i * 64 + 48] = (uint8_t)(below(2) == 0 ? 0 : below(12));
 	}

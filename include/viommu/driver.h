@@ -216,8 +216,7 @@ struct viommu_driver {
 	uint32_t queue_size;
 	uint32_t event_count;
 	uint32_t probe_size_max;
-	uint32_t slot_count;
-	uint32_t slot_limit; /* of them usable: what fits into the queue */
+	uint32_t slot_limit; /* slots in use: of the queue_size there are, those that fit into the device's queue */
 	uint32_t life; /* counts stops */
 	unsigned granule_bits;
 	uint8_t state; /* enum viommu_driver_state */

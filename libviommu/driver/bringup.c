@@ -234,7 +234,7 @@ enum viommu_result viommu_driver_start_queues(struct viommu_driver *drv, const s
 	result = configure(drv, features, config);
 	if (result != VIOMMU_OK)
 		return result;
-	drv->slot_limit = drv->slot_count;
+	drv->slot_limit = drv->queue_size;
 	viommu_i_slots_reset(drv);
 	result = viommu_i_events_fill(drv);
 	if (result != VIOMMU_OK)

@@ -147,7 +147,6 @@ enum viommu_result viommu_driver_init(struct viommu_driver *drv, const struct vi
 	drv->features_wanted = config->features | VIOMMU_F_VERSION_1 | VIOMMU_F_MAP_UNMAP;
 	drv->granule_min = granule(config);
 	drv->granule_max = granule_max(config);
-	drv->slot_count = drv->queue_size;
 	lay_out_shared(drv, shared);
 	lay_out_private(drv, mem, len);
 	return VIOMMU_OK;

@@ -11,7 +11,7 @@ static uint32_t index_of(const struct viommu_driver *drv, const struct viommu_dr
 
 void viommu_i_slots_reset(struct viommu_driver *drv)
 {
-	memset(drv->slots, 0, drv->slot_count * sizeof *drv->slots);
+	memset(drv->slots, 0, drv->queue_size * sizeof *drv->slots);
 	drv->free_slots = NULL;
 	drv->probe_slot = NULL;
 	for (uint32_t i = drv->slot_limit; i-- > 0;)
