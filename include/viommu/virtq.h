@@ -53,7 +53,10 @@ extern "C" {
 #define VIOMMU_VIRTQ_USED_ALIGN 4u
 
 /* A power of two from 1 to 32768? Any thread. */
-bool viommu_virtq_size_is_valid(uint32_t size);
+static inline bool viommu_virtq_size_is_valid(uint32_t size)
+{
+	return size != 0 && size <= VIOMMU_VIRTQ_SIZE_MAX && (size & (size - 1)) == 0;
+}
 
 /* The device's half */
 

@@ -27,11 +27,6 @@ enum step {
 	STEP_MALFORMED
 };
 
-bool viommu_virtq_size_is_valid(uint32_t size)
-{
-	return viommu_i_virtq_size_is_valid(size);
-}
-
 void viommu_virtq_device_init(struct viommu_virtq_device *q, const struct viommu_memory *memory)
 {
 	*q = (struct viommu_virtq_device){ .memory = *memory, .state = VIOMMU_VIRTQ_OFF };
@@ -58,7 +53,7 @@ enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q, con
 	uint32_t size = layout->size;
 
 	q->state = VIOMMU_VIRTQ_OFF;
-	if (!viommu_i_virtq_size_is_valid(size))
+	if (!viommu_virtq_size_is_valid(size))
 		return VIOMMU_E_PEER;
 	q->desc = find_area(q, layout->desc, VIOMMU_VIRTQ_DESC_SIZE(size), VIOMMU_VIRTQ_DESC_ALIGN, VIOMMU_ACCESS_READ);
 	q->avail = find_area(q, layout->avail, VIOMMU_VIRTQ_AVAIL_SIZE(size), VIOMMU_VIRTQ_AVAIL_ALIGN,

@@ -19,7 +19,7 @@ enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint3
 	uint8_t *base = shared->base;
 	uint32_t tables, avail, used; /* offsets */
 
-	if (!viommu_i_virtq_size_is_valid(size) || shared->len < VIOMMU_VIRTQ_DRIVER_SHARED(size))
+	if (!viommu_virtq_size_is_valid(size) || shared->len < VIOMMU_VIRTQ_DRIVER_SHARED(size))
 		return VIOMMU_E_ARG;
 	if (((uintptr_t)base & (VIOMMU_VIRTQ_DESC_ALIGN - 1)) != 0 ||
 	    (shared->addr & (VIOMMU_VIRTQ_DESC_ALIGN - 1)) != 0 || shared->len - 1 > UINT64_MAX - shared->addr)

@@ -40,11 +40,6 @@ struct viommu_i_desc {
 	uint16_t next;
 };
 
-static inline bool viommu_i_virtq_size_is_valid(uint32_t size)
-{
-	return size != 0 && size <= VIOMMU_VIRTQ_SIZE_MAX && (size & (size - 1)) == 0;
-}
-
 /* Entries of the available ring; `index` runs freely. */
 static inline uint32_t viommu_i_avail_entry(uint32_t size, uint16_t index)
 {
