@@ -7,6 +7,8 @@
 /* How many lookups one translation spends on finding a longer contiguous piece. */
 #define CONTIGUOUS_LOOKUPS 4
 
+#define IDENTITY_FLAGS (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
+
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint)
 {
 	memset(access, 0, sizeof *access);
@@ -69,12 +71,14 @@ static const struct viommu_resv_region *doorbell(const struct viommu_endpoint *e
 	return NULL;
 }
 
-static void identity(struct viommu_translation *out, viommu_iova iova, viommu_iova last)
+/* [iova, last] leads to gpa. */
+static void set_piece(struct viommu_translation *out, viommu_iova iova, viommu_iova last, viommu_gpa gpa,
+		      uint32_t flags)
 {
-	out->gpa = iova;
+	out->gpa = gpa;
 	/* The whole space does not fit a length; one byte less is a lower bound too. */
 	out->length = last - iova == UINT64_MAX ? UINT64_MAX : last - iova + 1;
-	out->flags = VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE;
+	out->flags = flags;
 	out->msi = false;
 }
 
@@ -113,12 +117,12 @@ enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_
 		return VIOMMU_E_FAULT;
 	}
 	if (domain == NULL || domain->bypass) {
-		identity(out, iova, last);
+		set_piece(out, iova, last, iova, IDENTITY_FLAGS);
 		return VIOMMU_OK;
 	}
 	msi = doorbell(endpoint, iova);
 	if (msi != NULL) {
-		identity(out, iova, last < msi->range.last ? last : msi->range.last);
+		set_piece(out, iova, last < msi->range.last ? last : msi->range.last, iova, IDENTITY_FLAGS);
 		out->msi = true;
 		return VIOMMU_OK;
 	}
@@ -127,9 +131,7 @@ enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_
 		return VIOMMU_E_FAULT;
 	}
 	extend(&domain->map, &m, last);
-	identity(out, iova, last < m.last ? last : m.last);
-	out->gpa = m.phys;
-	out->flags = m.flags;
+	set_piece(out, iova, last < m.last ? last : m.last, m.phys, m.flags);
 	return VIOMMU_OK;
 }
 
