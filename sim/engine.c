@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "sim/env/env.h"
+
 #define CHUNK 4096u
 
 void sim_engine_init(struct sim_engine *engine, struct viommu_device *dev, struct viommu_endpoint *endpoint,
@@ -24,12 +26,19 @@ void sim_engine_pattern(uint64_t seed, uint64_t offset, void *out, size_t len)
 	}
 }
 
+/* A section for one operation. */
+static enum viommu_result begin(struct sim_engine *engine, struct viommu_access_token *token)
+{
+	sim_env_access();
+	engine->moved = 0;
+	return viommu_access_begin(&engine->access, token);
+}
+
 enum viommu_result sim_engine_read(struct sim_engine *engine, viommu_iova iova, void *dst, size_t len)
 {
 	struct viommu_access_token token;
-	enum viommu_result r = viommu_access_begin(&engine->access, &token);
+	enum viommu_result r = begin(engine, &token);
 
-	engine->moved = 0;
 	if (r != VIOMMU_OK)
 		return r;
 	r = viommu_access_read(&engine->access, iova, dst, len, &engine->moved);
@@ -40,9 +49,8 @@ enum viommu_result sim_engine_read(struct sim_engine *engine, viommu_iova iova, 
 enum viommu_result sim_engine_write(struct sim_engine *engine, viommu_iova iova, const void *src, size_t len)
 {
 	struct viommu_access_token token;
-	enum viommu_result r = viommu_access_begin(&engine->access, &token);
+	enum viommu_result r = begin(engine, &token);
 
-	engine->moved = 0;
 	if (r != VIOMMU_OK)
 		return r;
 	r = viommu_access_write(&engine->access, iova, src, len, &engine->moved);
@@ -66,9 +74,8 @@ typedef enum viommu_result (*move_chunk)(struct viommu_access *access, struct jo
 static enum viommu_result move_all(struct sim_engine *engine, struct job *job, size_t len, move_chunk move)
 {
 	struct viommu_access_token token;
-	enum viommu_result r = viommu_access_begin(&engine->access, &token);
+	enum viommu_result r = begin(engine, &token);
 
-	engine->moved = 0;
 	if (r != VIOMMU_OK)
 		return r;
 	while (r == VIOMMU_OK && engine->moved < len) {
@@ -144,9 +151,8 @@ enum viommu_result sim_engine_translate(struct sim_engine *engine, viommu_iova i
 					struct viommu_translation *out)
 {
 	struct viommu_access_token token;
-	enum viommu_result r = viommu_access_begin(&engine->access, &token);
+	enum viommu_result r = begin(engine, &token);
 
-	engine->moved = 0;
 	if (r != VIOMMU_OK)
 		return r;
 	r = viommu_access_translate(&engine->access, iova, len, kind, out);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "local.h"
 
+#include <string.h>
+
+#include "sim/env/env.h"
+
 static uint8_t get_status(void *ctx)
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_REGISTER_GET, 0, 0))
+		return UINT8_MAX;
 	return viommu_registers_get_status(local->registers);
 }
 
@@ -12,6 +18,8 @@ static void set_status(void *ctx, uint8_t status)
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_REGISTER_SET, 0, status))
+		return;
 	local->touched = true;
 	viommu_registers_set_status(local->registers, status);
 }
@@ -20,6 +28,8 @@ static uint64_t get_features(void *ctx)
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_REGISTER_GET, 1, 0))
+		return UINT64_MAX;
 	return viommu_registers_get_features(local->registers);
 }
 
@@ -27,13 +37,16 @@ static void set_features(void *ctx, uint64_t features)
 {
 	struct sim_local *local = ctx;
 
-	viommu_registers_set_features(local->registers, features);
+	if (!sim_env_call(SIM_ENV_REGISTER_SET, 1, features))
+		viommu_registers_set_features(local->registers, features);
 }
 
 static uint32_t config_generation(void *ctx)
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_REGISTER_GET, 2, 0))
+		return UINT32_MAX;
 	return viommu_registers_config_generation(local->registers);
 }
 
@@ -41,13 +54,18 @@ static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 {
 	struct sim_local *local = ctx;
 
-	viommu_registers_config_read(local->registers, offset, dst, len);
+	if (sim_env_call(SIM_ENV_REGISTER_GET, 3, offset))
+		memset(dst, 0xff, len);
+	else
+		viommu_registers_config_read(local->registers, offset, dst, len);
 }
 
 static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_REGISTER_SET, 3, offset))
+		return;
 	local->touched = true;
 	viommu_registers_config_write(local->registers, offset, src, len);
 }
@@ -56,6 +74,8 @@ static uint32_t queue_size_max(void *ctx, uint32_t queue)
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_REGISTER_GET, 4, queue))
+		return UINT32_MAX;
 	return viommu_registers_queue_size_max(local->registers, queue);
 }
 
@@ -63,6 +83,8 @@ static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct v
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_QUEUE_ENABLE, queue, layout->size))
+		return VIOMMU_E_PEER;
 	return viommu_registers_queue_enable(local->registers, queue, layout);
 }
 
@@ -70,6 +92,8 @@ static void notify(void *ctx, uint32_t queue)
 {
 	struct sim_local *local = ctx;
 
+	if (sim_env_call(SIM_ENV_NOTIFY, queue, 0))
+		return;
 	local->touched = true;
 	if (queue < VIOMMU_QUEUE_COUNT)
 		viommu_count(&local->kicks[queue]);
@@ -93,6 +117,7 @@ static void used_interrupt(void *ctx, uint32_t queue)
 {
 	struct sim_local *local = ctx;
 
+	(void)sim_env_call(SIM_ENV_INTERRUPT, queue, 0);
 	if (queue < VIOMMU_QUEUE_COUNT)
 		viommu_count(&local->used[queue]);
 }
@@ -101,6 +126,7 @@ static void config_interrupt(void *ctx)
 {
 	struct sim_local *local = ctx;
 
+	(void)sim_env_call(SIM_ENV_INTERRUPT, UINT32_MAX, 0);
 	viommu_count(&local->config);
 }
 

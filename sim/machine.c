@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/env/env.h"
+
 enum {
 	MEMORY_DEVICE,
 	MEMORY_PUMP,
@@ -13,6 +15,7 @@ enum {
 /* Steps the device may take while the driver waits: few, so that the two sides meet in many different states. */
 #define WAIT_BUDGET 32u
 
+#define PATIENCE_AFTER_TROUBLE 64u
 #define SETTLE_ROUNDS 100000u
 #define SETTLE_BUDGET 256u
 
@@ -26,6 +29,7 @@ static void work_pending(void *ctx)
 {
 	struct sim_machine *machine = ctx;
 
+	(void)sim_env_call(SIM_ENV_WORK_PENDING, 0, 0);
 	machine->awake = true;
 }
 
@@ -33,7 +37,9 @@ static enum viommu_result wait(void *ctx, uint32_t attempt)
 {
 	struct sim_machine *machine = ctx;
 
-	if (attempt >= machine->wait_attempts)
+	/* Nobody waits long for what has been lost on purpose. */
+	if (sim_env_call(SIM_ENV_WAIT, attempt, 0) || attempt >= machine->wait_attempts ||
+	    (sim_env_has_fired() && attempt >= PATIENCE_AFTER_TROUBLE))
 		return VIOMMU_E_TIMEOUT;
 	sim_machine_step(machine, 1 + (uint32_t)sim_random_below(&machine->random, WAIT_BUDGET));
 	return VIOMMU_OK;
@@ -43,6 +49,7 @@ static void fault(void *ctx, const struct viommu_wire_fault *report)
 {
 	struct sim_machine *machine = ctx;
 
+	(void)sim_env_call(SIM_ENV_REPORT, report->endpoint, report->address);
 	if (machine->fault_head - machine->fault_tail == SIM_MACHINE_FAULTS)
 		viommu_count(&machine->faults_lost);
 	else
@@ -54,6 +61,7 @@ static void failed(void *ctx, struct viommu_driver_domain *domain, const struct 
 	struct sim_machine *machine = ctx;
 	struct sim_machine_failure *slot;
 
+	(void)sim_env_call(SIM_ENV_REPORT, failure->first, failure->last);
 	if (machine->failure_head - machine->failure_tail == SIM_MACHINE_FAILURES) {
 		viommu_count(&machine->failures_lost);
 		return;
@@ -198,6 +206,14 @@ static enum viommu_result build_driver(struct sim_machine *machine, const struct
 	return viommu_driver_init(&machine->driver, &driver, machine->memory[MEMORY_DRIVER], len, &shared);
 }
 
+/* The device resets itself, as when somebody else wrote its status. */
+static void surprise(void *ctx)
+{
+	struct sim_machine *machine = ctx;
+
+	viommu_registers_set_status(viommu_pump_registers(&machine->pump), 0);
+}
+
 enum viommu_result sim_machine_init(struct sim_machine *machine, const struct sim_machine_config *config)
 {
 	enum viommu_result r;
@@ -214,11 +230,14 @@ enum viommu_result sim_machine_init(struct sim_machine *machine, const struct si
 		r = build_driver(machine, config);
 	if (r != VIOMMU_OK)
 		sim_machine_deinit(machine);
+	else
+		sim_env_on_reset(surprise, machine, true);
 	return r;
 }
 
 void sim_machine_deinit(struct sim_machine *machine)
 {
+	sim_env_no_reset(machine);
 	for (size_t i = 0; i < sizeof(machine->memory) / sizeof(machine->memory[0]); i++)
 		free(machine->memory[i]);
 	free(machine->engines);
@@ -252,6 +271,7 @@ struct sim_engine *sim_machine_engine(struct sim_machine *machine, uint32_t endp
 
 bool sim_machine_step(struct sim_machine *machine, uint32_t budget)
 {
+	sim_env_operation();
 	if (machine->local.touched)
 		machine->awake = true;
 	machine->local.touched = false;

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "sim/env/env.h"
 #include <sys/mman.h>
 
 enum viommu_result sim_ram_init(struct sim_ram *ram, viommu_gpa last, uint32_t max_pieces)
@@ -115,9 +117,15 @@ static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 	return ram->pieces[at].host + gpa % SIM_RAM_PIECE_SIZE;
 }
 
+/* As the device asks. */
+static void *resolve_for_device(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	return sim_env_call(SIM_ENV_RESOLVE, gpa, *len) ? NULL : resolve(ctx, gpa, kind, len);
+}
+
 static const struct viommu_memory_ops memory_ops = {
 	.size = sizeof(struct viommu_memory_ops),
-	.resolve = resolve,
+	.resolve = resolve_for_device,
 };
 
 struct viommu_memory sim_ram_memory(struct sim_ram *ram)

@@ -8,6 +8,11 @@
 
 #include <cmocka.h>
 
+#include "sim/env/env.h"
+
+/* Map nodes with which one mapping fits for sure. */
+#define NODES_TO_LIVE 2u
+
 /* The device */
 
 static const uint32_t endpoint_ids[DEVICE_ENDPOINTS] = { DEVICE_EP0, DEVICE_EP1, DEVICE_EP2, DEVICE_EP3 };
@@ -21,6 +26,7 @@ static void count_wake(void *ctx)
 {
 	struct device_fixture *f = ctx;
 
+	(void)sim_env_call(SIM_ENV_WORK_PENDING, 0, 0);
 	f->wakes++;
 }
 
@@ -33,6 +39,92 @@ void device_options_init(struct device_options *options)
 	options->config.probe_size = 64;
 	options->negotiate = config.features;
 	options->nodes = 256;
+}
+
+static void end_sections(struct viommu_access *access)
+{
+	for (uint32_t phase = 0; phase < 2; phase++) {
+		while (access->open[phase] > 0)
+			viommu_access_end(access, (struct viommu_access_token){ phase });
+	}
+}
+
+void device_end_sections(struct device_fixture *f)
+{
+	for (uint32_t i = 0; i < DEVICE_ENDPOINTS; i++) {
+		for (struct viommu_access *a = f->endpoints[i]->contexts; a != NULL; a = a->next)
+			end_sections(a);
+	}
+}
+
+/* A range that endpoint 0 can have mapped with this configuration: one granule, or none. */
+static bool find_range(const struct device_fixture *f, struct viommu_range *out)
+{
+	const struct viommu_device *dev = &f->dev;
+	uint64_t granule = UINT64_C(1) << dev->granule_bits;
+	uint64_t at = 0, last = UINT64_MAX;
+
+	if ((dev->negotiated & VIOMMU_F_INPUT_RANGE) != 0) {
+		at = (dev->config.input_range.first + granule - 1) & ~(granule - 1);
+		last = dev->config.input_range.last;
+	}
+	for (uint32_t i = 0; i < f->endpoints[0]->region_count; i++) {
+		const struct viommu_range *r = &f->endpoints[0]->regions[i].range;
+
+		if (r->first <= at + (granule - 1) && at <= r->last)
+			at = (r->last & ~(granule - 1)) + granule;
+	}
+	*out = (struct viommu_range){ at, at + (granule - 1) };
+	return out->first <= out->last && out->last <= last;
+}
+
+/* Life as a driver expects it: attach, map, reach, unmap, fault, detach. */
+static void live(struct device_fixture *f)
+{
+	uint32_t domain = (f->dev.negotiated & VIOMMU_F_DOMAIN_RANGE) != 0 ? f->dev.config.domain_first : 1;
+	struct viommu_range range;
+	int status;
+
+	assert_int_equal(device_attach(f, domain, DEVICE_EP0, 0), VIOMMU_S_OK);
+	if (find_range(f, &range)) {
+		status = device_map(f, domain, range.first, range.last, 0, VIOMMU_MAP_F_READ);
+		if (viommu_map_pool_total(&f->dev.pool) >= NODES_TO_LIVE)
+			assert_int_equal(status, VIOMMU_S_OK);
+		else
+			assert_true(status == VIOMMU_S_OK || status == VIOMMU_S_NOMEM);
+		if (status == VIOMMU_S_OK) {
+			assert_true(device_reaches(f, 0, range.last, VIOMMU_ACCESS_READ, range.last - range.first));
+			assert_int_equal(device_unmap(f, domain, range.first, range.last), VIOMMU_S_OK);
+		}
+		assert_true(device_faults(f, 0, range.first, VIOMMU_ACCESS_READ, VIOMMU_FAULT_R_MAPPING));
+	}
+	assert_int_equal(device_detach(f, domain, DEVICE_EP0), VIOMMU_S_OK);
+}
+
+/* However the test ended: a reset brings everything back, and the device works. */
+static void end_of_test(void *ctx)
+{
+	struct device_fixture *f = ctx;
+
+	device_end_sections(f);
+	viommu_device_reset(&f->dev);
+	while (viommu_device_next_done(&f->dev) != NULL)
+		;
+	assert_int_equal(f->dev.pending_count, 0);
+	assert_true(viommu_device_is_settled(&f->dev));
+	assert_int_equal(viommu_device_negotiate(&f->dev, viommu_device_features(&f->dev)), VIOMMU_OK);
+	live(f);
+}
+
+/* A driver resets the device, and the next one negotiates as soon as it can. */
+static void surprise(void *ctx)
+{
+	struct device_fixture *f = ctx;
+	uint64_t features = viommu_device_features(&f->dev);
+
+	viommu_device_reset(&f->dev);
+	if (viommu_device_is_settled(&f->dev))
+		assert_int_equal(viommu_device_negotiate(&f->dev, features), VIOMMU_OK);
 }
 
 void device_setup(struct device_fixture *f, const struct device_options *options)
@@ -54,8 +146,7 @@ void device_setup(struct device_fixture *f, const struct device_options *options
 	config.ops_ctx = f;
 	assert_int_equal(viommu_device_mem_size(&config, &bytes), VIOMMU_OK);
 	bytes += (size_t)options->nodes * VIOMMU_MAP_NODE_SIZE;
-	f->mem = malloc(bytes);
-	assert_non_null(f->mem);
+	f->mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_device_init(&f->dev, &config, f->mem, bytes), VIOMMU_OK);
 	for (i = 0; i < DEVICE_ENDPOINTS; i++) {
 		struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
@@ -67,11 +158,14 @@ void device_setup(struct device_fixture *f, const struct device_options *options
 		viommu_access_init(&f->accesses[i], &f->dev, f->endpoints[i]);
 	}
 	assert_int_equal(viommu_device_negotiate(&f->dev, options->negotiate), VIOMMU_OK);
+	sim_env_on_end(end_of_test, f);
+	sim_env_on_reset(surprise, f, false);
 }
 
 void device_teardown(struct device_fixture *f)
 {
-	free(f->mem);
+	sim_env_end(end_of_test, f);
+	sim_env_free(f->mem);
 	f->mem = NULL;
 }
 
@@ -178,23 +272,22 @@ void device_call_free(struct device_call *call)
 	uint32_t i;
 
 	for (i = 0; i < call->readable_count; i++) {
-		free(call->readable[i].base);
-		free(call->originals[i]);
+		sim_env_free(call->readable[i].base);
+		sim_env_free(call->originals[i]);
 	}
 	for (i = 0; i < call->writable_count; i++)
-		free(call->writable[i].base);
+		sim_env_free(call->writable[i].base);
 	device_call_init(call);
 }
 
 void device_call_add_readable(struct device_call *call, const uint8_t *bytes, size_t len)
 {
 	struct viommu_segment *segment = &call->readable[call->readable_count];
-	uint8_t *original = malloc(len != 0 ? len : 1);
+	uint8_t *original = sim_env_alloc(len != 0 ? len : 1);
 
 	assert_true(call->readable_count < DEVICE_CALL_SEGMENTS);
-	segment->base = malloc(len);
+	segment->base = sim_env_alloc(len);
 	segment->len = len;
-	assert_non_null(original);
 	if (len != 0) {
 		memcpy(segment->base, bytes, len);
 		memcpy(original, bytes, len);
@@ -209,7 +302,7 @@ void device_call_add_writable(struct device_call *call, size_t len)
 	size_t i;
 
 	assert_true(call->writable_count < DEVICE_CALL_SEGMENTS);
-	segment->base = malloc(len);
+	segment->base = sim_env_alloc(len);
 	segment->len = len;
 	for (i = 0; i < len; i++)
 		segment->base[i] = device_call_canary(call->writable_len + i);
@@ -309,6 +402,7 @@ int device_call_submit(struct device_fixture *f, struct device_call *call)
 	call->request.writable = call->writable;
 	call->request.writable_count = call->writable_count;
 	call->request.user = call;
+	sim_env_operation();
 	assert_int_equal(viommu_device_submit(&f->dev, &call->request), VIOMMU_OK);
 	if (call->request.state == VIOMMU_REQUEST_PENDING) {
 		device_call_assert_unwritten(call);
@@ -392,6 +486,7 @@ enum viommu_result device_translate(struct device_fixture *f, uint32_t index, ui
 	struct viommu_access_token token;
 	enum viommu_result result;
 
+	sim_env_access();
 	assert_int_equal(viommu_access_begin(&f->accesses[index], &token), VIOMMU_OK);
 	result = viommu_access_translate(&f->accesses[index], iova, length, kind, out);
 	viommu_access_end(&f->accesses[index], token);
@@ -491,6 +586,7 @@ void device_view_take(struct device_fixture *f, struct device_view *view)
 {
 	uint32_t e, a, k;
 
+	sim_env_pause(true);
 	memset(view, 0, sizeof(*view));
 	device_drain_faults(f);
 	for (e = 0; e < DEVICE_ENDPOINTS; e++)
@@ -499,6 +595,7 @@ void device_view_take(struct device_fixture *f, struct device_view *view)
 				view_cell(f, e, view_address(a), k == 0 ? VIOMMU_ACCESS_READ : VIOMMU_ACCESS_WRITE,
 					  &view->cells[e][a][k]);
 	viommu_device_config_read(&f->dev, 0, view->config, sizeof(view->config));
+	sim_env_pause(false);
 }
 
 void device_view_assert_equal(const struct device_view *a, const struct device_view *b)

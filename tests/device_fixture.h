@@ -51,6 +51,10 @@ void device_options_init(struct device_options *options);
 
 /* NULL: the defaults above. */
 void device_setup(struct device_fixture *f, const struct device_options *options);
+/* Ends all sections that are open. */
+void device_end_sections(struct device_fixture *f);
+
+/* Ends what the test left open, resets, and fails the test unless the device then does all that a driver wants. */
 void device_teardown(struct device_fixture *f);
 
 /* Virtio reset with no section open, then all that is offered. */

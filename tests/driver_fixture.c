@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "driver_fixture.h"
 
+#include "sim/env/env.h"
+
+/* What an honest driver never does, and one that has just been lied to may. */
+#define RULE(assertion)                                                                                                \
+	do {                                                                                                           \
+		if (!sim_env_has_fired())                                                                              \
+			assertion;                                                                                     \
+	} while (0)
+
 /* Registers */
 
 static void log_step(struct driver_fixture *f, enum register_access access, uint64_t a, uint64_t b)
@@ -32,8 +41,11 @@ static uint8_t status_now(struct driver_fixture *f)
 static uint8_t reg_get_status(void *ctx)
 {
 	struct driver_fixture *f = ctx;
-	uint8_t status = status_now(f);
+	uint8_t status;
 
+	if (sim_env_call(SIM_ENV_REGISTER_GET, GET_STATUS, 0))
+		return UINT8_MAX;
+	status = status_now(f);
 	if (f->real == NULL && f->script.resetting > 0) {
 		if (f->script.resetting != UINT32_MAX)
 			f->script.resetting--;
@@ -77,9 +89,11 @@ static void reg_set_status(void *ctx, uint8_t status)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, SET_STATUS, status, 0);
+	if (sim_env_call(SIM_ENV_REGISTER_SET, SET_STATUS, status))
+		return;
 	/* GEN-DRV-STATUS-02: bits are only added. */
 	if (status != 0)
-		assert_int_equal(status_now(f) & ~status, 0);
+		RULE(assert_int_equal(status_now(f) & ~status, 0));
 	if (f->real != NULL)
 		viommu_registers_set_status(registers_of(f), status);
 	else
@@ -91,6 +105,8 @@ static uint64_t reg_get_features(void *ctx)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, GET_FEATURES, 0, 0);
+	if (sim_env_call(SIM_ENV_REGISTER_GET, GET_FEATURES, 0))
+		return UINT64_MAX;
 	return f->real != NULL ? viommu_registers_get_features(registers_of(f)) : f->script.offered;
 }
 
@@ -99,14 +115,16 @@ static void reg_set_features(void *ctx, uint64_t features)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, SET_FEATURES, features, 0);
+	if (sim_env_call(SIM_ENV_REGISTER_SET, SET_FEATURES, features))
+		return;
 	/* GEN-DRV-INIT-04: not after FEATURES_OK. */
-	assert_int_equal(status_now(f) & VIOMMU_STATUS_FEATURES_OK, 0);
+	RULE(assert_int_equal(status_now(f) & VIOMMU_STATUS_FEATURES_OK, 0));
 	if (f->real != NULL) {
 		viommu_registers_set_features(registers_of(f), features);
 		return;
 	}
 	/* GEN-DRV-FEAT-01 */
-	assert_int_equal(features & ~f->script.offered, 0);
+	RULE(assert_int_equal(features & ~f->script.offered, 0));
 	f->script.accepted = features;
 }
 
@@ -115,6 +133,8 @@ static uint32_t reg_generation(void *ctx)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, GENERATION, 0, 0);
+	if (sim_env_call(SIM_ENV_REGISTER_GET, GENERATION, 0))
+		return UINT32_MAX;
 	if (f->real != NULL)
 		return viommu_registers_config_generation(registers_of(f));
 	if (f->script.never_settles || f->script.settles_after > 0) {
@@ -131,12 +151,17 @@ static void reg_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
 
 	log_step(f, CONFIG_READ, offset, len);
+	if (sim_env_call(SIM_ENV_REGISTER_GET, CONFIG_READ, offset)) {
+		memset(dst, 0xff, len);
+		return;
+	}
 	if (f->real != NULL) {
 		viommu_registers_config_read(registers_of(f), offset, dst, len);
 		return;
 	}
 	/* GEN-DRV-CONFIG-05: what the features do not need is not touched. */
-	assert_true(offset + len <= f->script.config_len && offset + len <= sizeof bytes);
+	RULE(assert_true(offset + len <= f->script.config_len));
+	assert_true(offset + len <= sizeof bytes);
 	viommu_wire_config_encode(&f->script.config, bytes);
 	/* Half of a change: the second look tells the rest. */
 	if (f->script.settles_after > 0)
@@ -158,6 +183,8 @@ static uint32_t reg_queue_size_max(void *ctx, uint32_t queue)
 
 	log_step(f, QUEUE_SIZE_MAX, queue, 0);
 	assert_true(queue < VIOMMU_QUEUE_COUNT);
+	if (sim_env_call(SIM_ENV_REGISTER_GET, QUEUE_SIZE_MAX, queue))
+		return UINT32_MAX;
 	return f->real != NULL ? viommu_registers_queue_size_max(registers_of(f), queue) : f->script.queue_max[queue];
 }
 
@@ -169,13 +196,15 @@ static enum viommu_result reg_queue_enable(void *ctx, uint32_t queue, const stru
 
 	log_step(f, QUEUE_ENABLE, queue, layout->size);
 	assert_true(queue < VIOMMU_QUEUE_COUNT);
-	assert_true((status & VIOMMU_STATUS_FEATURES_OK) != 0 && (status & VIOMMU_STATUS_DRIVER_OK) == 0);
+	RULE(assert_true((status & VIOMMU_STATUS_FEATURES_OK) != 0 && (status & VIOMMU_STATUS_DRIVER_OK) == 0));
+	if (sim_env_call(SIM_ENV_QUEUE_ENABLE, queue, layout->size))
+		return VIOMMU_E_PEER;
 	f->script.layouts[queue] = *layout;
 	if (f->real != NULL)
 		return viommu_registers_queue_enable(registers_of(f), queue, layout);
 	if (f->script.refuses_queue)
 		return VIOMMU_E_PEER;
-	assert_true(layout->size <= f->script.queue_max[queue]);
+	RULE(assert_true(layout->size <= f->script.queue_max[queue]));
 	own.features = f->script.accepted;
 	return viommu_virtq_device_enable(&f->script.queues[queue], &own);
 }
@@ -187,8 +216,10 @@ static void reg_notify(void *ctx, uint32_t queue)
 	log_step(f, NOTIFY, queue, 0);
 	assert_true(queue < VIOMMU_QUEUE_COUNT);
 	assert_int_equal(f->depth, 0);
+	if (sim_env_call(SIM_ENV_NOTIFY, queue, 0))
+		return;
 	/* GEN-DRV-INIT-07 */
-	assert_int_not_equal(status_now(f) & VIOMMU_STATUS_DRIVER_OK, 0);
+	RULE(assert_int_not_equal(status_now(f) & VIOMMU_STATUS_DRIVER_OK, 0));
 	f->kicks[queue]++;
 	f->kicked = true;
 }
@@ -217,6 +248,8 @@ static struct model_endpoint *model_endpoint(struct driver_fixture *f, uint32_t 
 		if (s->endpoints[i].id == id)
 			return &s->endpoints[i];
 	}
+	if (s->endpoint_count == FIXTURE_ENDPOINTS && sim_env_has_fired())
+		return &s->endpoints[0]; /* ids that the device made up */
 	assert_true(s->endpoint_count < FIXTURE_ENDPOINTS);
 	s->endpoints[s->endpoint_count] = (struct model_endpoint){ .id = id };
 	return &s->endpoints[s->endpoint_count++];
@@ -276,7 +309,7 @@ static int model_attach(struct driver_fixture *f, uint32_t domain, uint32_t endp
 
 	/* IOMMU-DRV-ATTACH-03, -04 */
 	if (member != NULL)
-		assert_int_equal(member->bypass, bypass);
+		RULE(assert_int_equal(member->bypass, bypass));
 	if (f->script.unknown_endpoints && endpoint > 0xff)
 		return VIOMMU_S_NOENT;
 	if (e->attached && e->domain == domain)
@@ -306,7 +339,7 @@ static int model_map(struct driver_fixture *f, uint32_t domain, const struct mod
 
 	if (member == NULL)
 		return VIOMMU_S_NOENT;
-	assert_false(member->bypass); /* IOMMU-DRV-MAP-02 */
+	RULE(assert_false(member->bypass)); /* IOMMU-DRV-MAP-02 */
 	for (uint32_t i = 0; i < s->mapping_count; i++) {
 		const struct model_mapping *m = &s->mappings[i];
 
@@ -324,13 +357,13 @@ static int model_unmap(struct driver_fixture *f, uint32_t domain, uint64_t first
 
 	if (member == NULL)
 		return VIOMMU_S_NOENT;
-	assert_false(member->bypass); /* IOMMU-DRV-UNMAP-06 */
+	RULE(assert_false(member->bypass)); /* IOMMU-DRV-UNMAP-06 */
 	for (uint32_t i = 0; i < f->script.mapping_count; i++) {
 		const struct model_mapping *m = &f->script.mappings[i];
 
 		/* IOMMU-DRV-UNMAP-04, -05 */
 		if (m->domain == domain && m->first <= last && first <= m->last)
-			assert_true(first <= m->first && m->last <= last);
+			RULE(assert_true(first <= m->first && m->last <= last));
 	}
 	model_drop(f, domain, first, last);
 	return VIOMMU_S_OK;
@@ -472,11 +505,14 @@ void script_release_all(struct driver_fixture *f)
 	}
 }
 
-static void read_request(struct driver_fixture *f, const struct viommu_chain *chain, struct seen_request *seen)
+/* False: what arrived is no request, which happens to bytes that changed on the way. */
+static bool read_request(struct driver_fixture *f, const struct viommu_chain *chain, struct seen_request *seen)
 {
 	size_t at = 0;
 
 	memset(seen, 0, sizeof *seen);
+	if (sim_env_has_fired() && (chain->readable_len > sizeof seen->bytes || chain->writable > 4))
+		return false;
 	assert_true(chain->readable_len <= sizeof seen->bytes);
 	for (uint32_t i = 0; i < chain->readable; i++) {
 		memcpy(seen->bytes + at, chain->segments[i].base, chain->segments[i].len);
@@ -484,8 +520,18 @@ static void read_request(struct driver_fixture *f, const struct viommu_chain *ch
 	}
 	seen->len = (uint32_t)at;
 	seen->writable = (uint32_t)chain->writable_len;
+	if (sim_env_has_fired())
+		return viommu_wire_request_decode(seen->bytes, at, &seen->request) == VIOMMU_OK &&
+		       seen->writable >= VIOMMU_WIRE_TAIL_SIZE;
 	assert_int_equal(viommu_wire_request_decode(seen->bytes, at, &seen->request), VIOMMU_OK);
 	check_request(f, seen);
+	return true;
+}
+
+static void give_back(struct driver_fixture *f, uint16_t head)
+{
+	assert_int_equal(viommu_virtq_device_push(&f->script.queues[VIOMMU_QUEUE_REQUEST], head, 0), VIOMMU_OK);
+	(void)viommu_virtq_device_publish(&f->script.queues[VIOMMU_QUEUE_REQUEST]);
 }
 
 static void take(struct driver_fixture *f, const struct viommu_chain *chain)
@@ -496,7 +542,10 @@ static void take(struct driver_fixture *f, const struct viommu_chain *chain)
 	struct seen_request seen;
 	int by_model = 0;
 
-	read_request(f, chain, &seen);
+	if (!read_request(f, chain, &seen)) {
+		give_back(f, chain->head);
+		return;
+	}
 	if (s->count < FIXTURE_LOG)
 		s->log[s->count] = seen;
 	if (s->decide != NULL)
@@ -533,6 +582,12 @@ static void script_run(struct driver_fixture *f)
 		if (result == VIOMMU_E_EMPTY) {
 			if (!viommu_virtq_device_arm(q))
 				break;
+			continue;
+		}
+		if (sim_env_has_fired() && result == VIOMMU_E_BROKEN)
+			break;
+		if (sim_env_has_fired() && result == VIOMMU_E_PEER) {
+			give_back(f, chain.head);
 			continue;
 		}
 		assert_int_equal(result, VIOMMU_OK);
@@ -637,6 +692,7 @@ bool real_translate(struct driver_fixture *f, uint32_t index, uint64_t iova, uin
 	struct viommu_translation t;
 	enum viommu_result result;
 
+	sim_env_access();
 	assert_int_equal(viommu_access_begin(access, &token), VIOMMU_OK);
 	result = viommu_access_translate(access, iova, 1, kind, &t);
 	viommu_access_end(access, token);
@@ -648,14 +704,22 @@ bool real_translate(struct driver_fixture *f, uint32_t index, uint64_t iova, uin
 	return true;
 }
 
+static void *real_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	if (sim_env_call(SIM_ENV_RESOLVE, gpa, *len))
+		return NULL;
+	return viommu_memory_table_ops.resolve(ctx, gpa, kind, len);
+}
+
+static const struct viommu_memory_ops real_memory_ops = { .size = sizeof real_memory_ops, .resolve = real_resolve };
+
 static void real_up(struct driver_fixture *f, const struct driver_options *o)
 {
 	struct viommu_device_config dev = VIOMMU_DEVICE_CONFIG_INIT;
 	struct viommu_pump_config pump = VIOMMU_PUMP_CONFIG_INIT;
-	struct real_device *r = calloc(1, sizeof *r);
+	struct real_device *r = sim_env_zalloc(sizeof *r);
 	size_t bytes;
 
-	assert_non_null(r);
 	f->real = r;
 	dev.features = o->offered & VIOMMU_DEVICE_FEATURES;
 	dev.page_size_mask = o->space.page_size_mask;
@@ -665,7 +729,7 @@ static void real_up(struct driver_fixture *f, const struct driver_options *o)
 	dev.probe_size = o->space.probe_size;
 	assert_int_equal(viommu_device_mem_size(&dev, &bytes), VIOMMU_OK);
 	bytes += 4096 * VIOMMU_MAP_NODE_SIZE;
-	r->dev_mem = malloc(bytes);
+	r->dev_mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_device_init(&r->dev, &dev, r->dev_mem, bytes), VIOMMU_OK);
 	for (uint32_t i = 0; i < REAL_ENDPOINTS; i++) {
 		struct viommu_endpoint_config e = VIOMMU_ENDPOINT_CONFIG_INIT;
@@ -677,15 +741,16 @@ static void real_up(struct driver_fixture *f, const struct driver_options *o)
 		viommu_access_init(&r->accesses[i], &r->dev, r->endpoints[i]);
 	}
 	pump.device = &r->dev;
-	pump.memory = f->memory;
+	pump.memory = (struct viommu_memory){ &real_memory_ops, &f->table };
 	pump.queue_size_max = o->queue_max;
 	assert_int_equal(viommu_pump_mem_size(&pump, &bytes), VIOMMU_OK);
-	r->pump_mem = malloc(bytes);
+	r->pump_mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_pump_init(&r->pump, &pump, r->pump_mem, bytes), VIOMMU_OK);
 }
 
 void device_run(struct driver_fixture *f)
 {
+	sim_env_operation();
 	if (f->real == NULL) {
 		script_run(f);
 		return;
@@ -701,6 +766,8 @@ static enum viommu_result hook_wait(void *ctx, uint32_t attempt)
 	struct driver_fixture *f = ctx;
 
 	assert_int_equal(f->depth, 0);
+	if (sim_env_call(SIM_ENV_WAIT, attempt, 0))
+		return VIOMMU_E_TIMEOUT;
 	f->waits++;
 	f->last_attempt = attempt;
 	if (f->on_wait != NULL)
@@ -718,6 +785,7 @@ static void hook_lock(void *ctx)
 	struct driver_fixture *f = ctx;
 
 	assert_int_equal(f->depth, 0);
+	(void)sim_env_call(SIM_ENV_LOCK, 1, 0);
 	f->depth++;
 	f->locked++;
 }
@@ -727,6 +795,7 @@ static void hook_unlock(void *ctx)
 	struct driver_fixture *f = ctx;
 
 	assert_int_equal(f->depth, 1);
+	(void)sim_env_call(SIM_ENV_LOCK, 0, 0);
 	f->depth--;
 }
 
@@ -735,6 +804,7 @@ static void hook_fault(void *ctx, const struct viommu_wire_fault *fault)
 	struct driver_fixture *f = ctx;
 
 	assert_int_equal(f->depth, 0);
+	(void)sim_env_call(SIM_ENV_REPORT, fault->endpoint, fault->address);
 	if (f->fault_count < sizeof f->faults / sizeof f->faults[0])
 		f->faults[f->fault_count] = *fault;
 	f->fault_count++;
@@ -748,6 +818,7 @@ static void hook_failed(void *ctx, struct viommu_driver_domain *domain, const st
 
 	if (f->locks)
 		assert_int_equal(f->depth, 1);
+	(void)sim_env_call(SIM_ENV_REPORT, failure->first, failure->last);
 	if (f->failure_count < sizeof f->failures / sizeof f->failures[0])
 		f->failures[f->failure_count] = *failure;
 	f->failure_count++;
@@ -779,10 +850,9 @@ static void lay_out_memory(struct driver_fixture *f, const struct driver_options
 	assert_int_equal(viommu_driver_mem_size(&config, &private_bytes, &shared_bytes), VIOMMU_OK);
 	private_bytes += o->nodes * VIOMMU_MAP_NODE_SIZE;
 	/* Odd, and exactly as long as it has to be: the address sanitizer watches both ends. */
-	f->private_block = malloc(private_bytes + 1);
+	f->private_block = sim_env_alloc(private_bytes + 1);
 	memset(f->private_block, 0xa5, private_bytes + 1);
-	f->shared.base = aligned_alloc(16, shared_bytes);
-	assert_non_null(f->shared.base);
+	f->shared.base = sim_env_alloc(shared_bytes);
 	memset(f->shared.base, 0xa5, shared_bytes);
 	f->shared.addr = FIXTURE_BUS;
 	f->shared.len = shared_bytes;
@@ -795,12 +865,93 @@ static void lay_out_memory(struct driver_fixture *f, const struct driver_options
 		VIOMMU_OK);
 }
 
+/* The device behaves from here on. Its registers and what it knows stay as they are. */
+static void become_honest(struct driver_fixture *f)
+{
+	struct script *s = &f->script;
+	const struct script *h = &f->honest;
+
+	s->offered = h->offered;
+	s->config = h->config;
+	s->config_len = h->config_len;
+	memcpy(s->queue_max, h->queue_max, sizeof s->queue_max);
+	s->refuses_features = s->never_settles = s->stalled = s->refuses_queue = s->unknown_endpoints = false;
+	s->settles_after = s->reset_reads = s->resetting = 0;
+	s->decide = NULL;
+	s->properties = NULL;
+	f->on_wait = NULL;
+	f->on_fault = NULL;
+	f->patience = FIXTURE_WAITS;
+}
+
+/* Life with a device that works: attach, map, unmap, detach. */
+static void live(struct driver_fixture *f)
+{
+	struct viommu_driver_domain *d = &f->last_domain;
+	struct viommu_driver_endpoint *e = &f->last_endpoint;
+	struct viommu_driver_limits l;
+	enum viommu_result result;
+	uint64_t at;
+
+	viommu_driver_get_limits(&f->drv, &l);
+	at = l.input_range.first;
+	result = viommu_driver_domain_init(d, &f->drv, VIOMMU_DOMAIN_ANY, false);
+	if (result == VIOMMU_E_FULL)
+		return; /* the test's domains have all the ids there are */
+	assert_int_equal(result, VIOMMU_OK);
+	endpoint_up(f, e, REAL_FIRST_ENDPOINT + 1);
+	assert_int_equal(viommu_driver_attach(d, e, NULL), VIOMMU_OK);
+	result = viommu_driver_map(d, at, at + (l.granule - 1), 0, VIOMMU_MAP_F_READ);
+	if (result != VIOMMU_E_NOMEM || viommu_map_pool_free(&f->drv.pool) > 1) {
+		assert_int_equal(result, VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(d, NULL), VIOMMU_OK);
+		assert_int_equal(record_count(d), 1);
+		assert_int_equal(viommu_driver_unmap(d, at, at + (l.granule - 1)), VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(d, NULL), VIOMMU_OK);
+		assert_int_equal(record_count(d), 0);
+	}
+	assert_int_equal(viommu_driver_detach(e, NULL), VIOMMU_OK);
+	assert_int_equal(viommu_driver_domain_deinit(d), VIOMMU_OK);
+}
+
+/*
+ * However the test ended: with a device that behaves the driver can be stopped and started, and then does everything.
+ * Not with hooks of the test's own, nor with a device that a driver cannot use.
+ */
+static void end_of_test(void *ctx)
+{
+	struct driver_fixture *f = ctx;
+	enum viommu_result result;
+
+	assert_int_equal(f->depth, 0);
+	if (f->has_own_hooks)
+		return;
+	become_honest(f);
+	assert_int_equal(viommu_driver_stop(&f->drv), VIOMMU_OK);
+	result = driver_start(f);
+	if (result == VIOMMU_OK)
+		live(f);
+	else
+		assert_true(result == VIOMMU_E_UNSUPP || result == VIOMMU_E_NOMEM || result == VIOMMU_E_PEER);
+	assert_int_equal(f->depth, 0);
+}
+
+/* The device resets itself, as when somebody else wrote its status. */
+static void surprise(void *ctx)
+{
+	struct driver_fixture *f = ctx;
+
+	if (f->real != NULL)
+		viommu_registers_set_status(registers_of(f), 0);
+	else
+		script_set_status(f, 0);
+}
+
 struct driver_fixture *driver_setup(const struct driver_options *options)
 {
-	struct driver_fixture *f = calloc(1, sizeof *f);
+	struct driver_fixture *f = sim_env_zalloc(sizeof *f);
 	struct driver_options o;
 
-	assert_non_null(f);
 	driver_options_init(&o);
 	if (options != NULL)
 		o = *options;
@@ -813,7 +964,8 @@ struct driver_fixture *driver_setup(const struct driver_options *options)
 	}
 	f->locks = o.locks;
 	f->patience = FIXTURE_WAITS;
-	if (o.config.ops == NULL) {
+	f->has_own_hooks = o.config.ops != NULL;
+	if (!f->has_own_hooks) {
 		o.config.ops = &f->ops;
 		o.config.ops_ctx = f;
 	}
@@ -825,8 +977,11 @@ struct driver_fixture *driver_setup(const struct driver_options *options)
 		f->script.queue_max[i] = o.queue_max;
 		viommu_virtq_device_init(&f->script.queues[i], &f->memory);
 	}
+	f->honest = f->script;
 	if (o.real)
 		real_up(f, &o);
+	sim_env_on_end(end_of_test, f);
+	sim_env_on_reset(surprise, f, true);
 	return f;
 }
 
@@ -846,15 +1001,15 @@ struct driver_fixture *driver_up(const struct driver_options *options)
 
 void driver_teardown(struct driver_fixture *f)
 {
-	assert_int_equal(f->depth, 0);
+	sim_env_end(end_of_test, f);
 	if (f->real != NULL) {
-		free(f->real->dev_mem);
-		free(f->real->pump_mem);
-		free(f->real);
+		sim_env_free(f->real->dev_mem);
+		sim_env_free(f->real->pump_mem);
+		sim_env_free(f->real);
 	}
-	free(f->private_block);
-	free(f->shared.base);
-	free(f);
+	sim_env_free(f->private_block);
+	sim_env_free(f->shared.base);
+	sim_env_free(f);
 }
 
 void endpoint_up(struct driver_fixture *f, struct viommu_driver_endpoint *endpoint, uint32_t id)

@@ -183,6 +183,7 @@ struct driver_fixture {
 	struct viommu_memory memory; /* as a device sees the shared memory */
 	void *private_block;
 	struct script script;
+	struct script honest; /* as it was set up */
 	struct real_device *real;
 
 	struct register_step steps[FIXTURE_STEPS];
@@ -190,6 +191,7 @@ struct driver_fixture {
 	uint32_t kicks[VIOMMU_QUEUE_COUNT];
 	bool kicked; /* the device has to look */
 
+	bool has_own_hooks; /* the test's, not those of the fixture */
 	bool locks;
 	int depth;       /* of the lock */
 	uint32_t locked; /* calls of lock */
@@ -204,6 +206,9 @@ struct driver_fixture {
 	struct viommu_driver_failure failures[256];
 	struct viommu_driver_domain *failed_domain;
 	uint32_t failure_count;
+
+	struct viommu_driver_domain last_domain; /* of the life after the test */
+	struct viommu_driver_endpoint last_endpoint;
 };
 
 /* All features, whole space, 64-byte PROBE, default sizes, locks, scripted. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "map_oracle.h"
 
+#include "sim/env/env.h"
+
 const unsigned granules[4] = { 8, 12, 16, 21 };
 
 static bool overlaps(const struct viommu_mapping *m, uint64_t first, uint64_t last)
@@ -80,8 +82,8 @@ enum viommu_result oracle_set_flags(struct oracle *o, uint64_t first, uint64_t l
 void bench_init(struct bench *b, size_t nodes, size_t count)
 {
 	memset(b, 0, sizeof(*b));
-	b->mem = calloc(nodes, VIOMMU_MAP_NODE_SIZE);
-	b->pairs = calloc(count, sizeof(*b->pairs));
+	b->mem = sim_env_alloc(nodes * VIOMMU_MAP_NODE_SIZE);
+	b->pairs = sim_env_zalloc(count * sizeof(*b->pairs));
 	b->count = count;
 	assert_non_null(b->mem);
 	assert_non_null(b->pairs);
@@ -121,8 +123,8 @@ void bench_done(struct bench *b)
 	recycle(b);
 	assert_int_equal(viommu_map_pool_free(&b->pool), viommu_map_pool_total(&b->pool));
 	assert_int_equal(viommu_map_pool_reclaim(&b->pool, UINT32_MAX), 0);
-	free(b->pairs);
-	free(b->mem);
+	sim_env_free(b->pairs);
+	sim_env_free(b->mem);
 }
 
 void assert_lookup_agrees(const struct pair *p, uint64_t iova)

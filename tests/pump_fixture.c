@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pump_fixture.h"
 
+#include "sim/env/env.h"
+
 uint8_t ram[RAM_LEN] __attribute__((aligned(16)));
 static const struct viommu_memory_region ram_region = { RAM_BASE, RAM_BASE + RAM_LEN - 1, ram, 3 };
 static struct viommu_memory_table ram_table = { &ram_region, 1 };
 struct world world;
 
+static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	if (sim_env_call(SIM_ENV_RESOLVE, gpa, *len))
+		return NULL;
+	return viommu_memory_table_ops.resolve(ctx, gpa, kind, len);
+}
+
+static const struct viommu_memory_ops memory_ops = { .size = sizeof(memory_ops), .resolve = resolve };
+
 static void on_used(void *ctx, uint32_t queue)
 {
 	struct world *w = ctx;
 
+	(void)sim_env_call(SIM_ENV_INTERRUPT, queue, 0);
 	w->used_interrupts[queue]++;
 }
 
@@ -17,6 +29,7 @@ static void on_config(void *ctx)
 {
 	struct world *w = ctx;
 
+	(void)sim_env_call(SIM_ENV_INTERRUPT, UINT32_MAX, 0);
 	w->config_interrupts++;
 }
 
@@ -30,7 +43,7 @@ struct viommu_pump_config pump_config(struct world *w)
 
 	config.queue_size_max = QUEUE_SIZE;
 	config.device = &w->f.dev;
-	config.memory.ops = &viommu_memory_table_ops;
+	config.memory.ops = &memory_ops;
 	config.memory.ctx = &ram_table;
 	config.interrupts = &interrupts;
 	config.interrupt_ctx = w;
@@ -81,6 +94,38 @@ void bring_up(struct world *w, uint64_t ring_features)
 	w->config_interrupts = 0;
 }
 
+/* However the test ended: the driver's reset is all it takes, and the next driver can do everything. */
+static void end_of_test(void *ctx)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0, UINT64_MAX);
+	struct world *w = ctx;
+	struct slot *event;
+
+	device_end_sections(&w->f);
+	viommu_registers_set_status(viommu_pump_registers(&w->pump), 0);
+	process(w);
+	assert_int_equal(viommu_registers_get_status(viommu_pump_registers(&w->pump)), 0);
+	bring_up(w, VIOMMU_F_EVENT_IDX);
+	prepare_domains(w);
+	event = post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	publish(w);
+	assert_true(device_reaches(&w->f, 0, 0x1000, VIOMMU_ACCESS_READ, 0xa000));
+	assert_int_equal(ask(w, &unmap), VIOMMU_S_OK);
+	raise_faults(w, 0, 1);
+	process(w);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), event);
+}
+
+/* The driver resets the device, and starts anew as soon as it may. */
+static void surprise(void *ctx)
+{
+	struct world *w = ctx;
+
+	viommu_registers_set_status(viommu_pump_registers(&w->pump), 0);
+	if (viommu_registers_get_status(viommu_pump_registers(&w->pump)) == 0)
+		bring_up(w, 0);
+}
+
 void setup(struct world *w, uint32_t max_pending)
 {
 	struct viommu_pump_config config = pump_config(w);
@@ -94,13 +139,16 @@ void setup(struct world *w, uint32_t max_pending)
 	options.config.max_pending = max_pending;
 	device_setup(&w->f, &options);
 	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
-	w->pump_mem = malloc(bytes);
+	w->pump_mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
+	sim_env_on_end(end_of_test, w);
+	sim_env_on_reset(surprise, w, false);
 }
 
 void teardown(struct world *w)
 {
-	free(w->pump_mem);
+	sim_env_end(end_of_test, w);
+	sim_env_free(w->pump_mem);
 	device_teardown(&w->f);
 }
 
@@ -108,6 +156,7 @@ void process(struct world *w)
 {
 	unsigned calls = 0;
 
+	sim_env_operation();
 	while (viommu_pump_process(&w->pump, 100))
 		assert_true(++calls < 100);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
 
 #define R VIOMMU_ACCESS_READ
 #define W VIOMMU_ACCESS_WRITE
@@ -655,5 +656,5 @@ int main(void)
 		cmocka_unit_test(test_read_write__past_the_end_of_the_space__stops),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
 
 #define RW (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
 
@@ -561,5 +562,5 @@ int main(void)
 		cmocka_unit_test(test_reset__many_lives__no_memory_is_lost),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
 
 #define RW (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
 
@@ -262,5 +263,5 @@ int main(void)
 		cmocka_unit_test(test_bypass__attach_and_detach__close_and_open),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

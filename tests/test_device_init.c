@@ -8,6 +8,9 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
+
+#include "sim/env/env.h"
 
 static struct viommu_device_config default_config(void)
 {
@@ -137,11 +140,11 @@ static void test_device_init__memory_of_any_alignment__mem_size_is_enough(void *
 	for (shift = 0; shift < 16; shift++) {
 		struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
 
-		mem = malloc(bytes + shift);
+		mem = sim_env_alloc(bytes + shift);
 		assert_int_equal(viommu_device_init(&dev, &config, mem + shift, bytes), VIOMMU_OK);
 		for (endpoint.id = 0; endpoint.id < 3; endpoint.id++)
 			assert_int_equal(viommu_device_add_endpoint(&dev, &endpoint, &handle), VIOMMU_OK);
-		free(mem);
+		sim_env_free(mem);
 	}
 }
 
@@ -165,9 +168,9 @@ static void test_device_init__one_byte_less_than_mem_size__nomem(void **state)
 
 	(void)state;
 	assert_int_equal(viommu_device_mem_size(&config, &bytes), VIOMMU_OK);
-	mem = malloc(bytes - 1);
+	mem = sim_env_alloc(bytes - 1);
 	assert_int_equal(viommu_device_init(&dev, &config, mem, bytes - 1), VIOMMU_E_NOMEM);
-	free(mem);
+	sim_env_free(mem);
 }
 
 /* The macro's promise: so many nodes, and two of them per mapping of one granule. */
@@ -206,7 +209,7 @@ static void test_device_init__defaults__sixteen_of_everything(void **state)
 	(void)state;
 	memset(&f, 0, sizeof(f));
 	assert_int_equal(viommu_device_mem_size(&config, &bytes), VIOMMU_OK);
-	f.mem = malloc(bytes);
+	f.mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_device_init(&f.dev, &config, f.mem, bytes), VIOMMU_OK);
 	for (i = 0; i < 17; i++) {
 		endpoint.id = i * 3;
@@ -215,7 +218,6 @@ static void test_device_init__defaults__sixteen_of_everything(void **state)
 	}
 	for (i = 0; i < 16; i++)
 		assert_int_equal(device_attach(&f, 100 - i, i * 3, 0), VIOMMU_S_OK);
-	device_teardown(&f);
 }
 
 /* Endpoints */
@@ -520,5 +522,5 @@ int main(void)
 		cmocka_unit_test(test_config_write__anything_but_bypass__ignored),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
 
 #define R VIOMMU_MAP_F_READ
 #define W VIOMMU_MAP_F_WRITE
@@ -506,5 +507,5 @@ int main(void)
 		cmocka_unit_test(test_map__permissions__as_given),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
 
 static struct device_call call;
 
@@ -405,5 +406,5 @@ int main(void)
 		cmocka_unit_test(test_stats__answers_and_others__counted),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

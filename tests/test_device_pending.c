@@ -4,6 +4,7 @@
  * began earlier and could use it, and not because of any other.
  */
 #include "device_sections.h"
+#include "suite.h"
 
 static struct device_call calls[20];
 
@@ -628,5 +629,5 @@ int main(void)
 		cmocka_unit_test(test_pending__map_nodes_of_a_waiting_unmap__not_reused),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
 
 static struct device_call call;
 
@@ -209,5 +210,5 @@ int main(void)
 		cmocka_unit_test(test_probe__then_other_requests__own_answers),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "device_fixture.h"
+#include "suite.h"
+#include "sim/env/env.h"
 #include "sim/random.h"
 
 #define BUFFERS 1000000u
@@ -146,6 +148,7 @@ static void one_buffer(struct sim_random *r, struct device_fixture *f)
 	request.readable_count = readable.count;
 	request.writable = writable.segments;
 	request.writable_count = writable.count;
+	sim_env_operation();
 	assert_int_equal(viommu_device_submit(&f->dev, &request), VIOMMU_OK);
 	assert_int_equal(request.state, VIOMMU_REQUEST_DONE); /* no section is open */
 	assert_only_written(&readable, 0);
@@ -181,7 +184,8 @@ static void test_device__a_million_random_buffers__still_works(void **state)
 	struct device_fixture f;
 	struct viommu_translation t;
 	const struct viommu_device_stats *stats;
-	unsigned i, k;
+	const uint32_t buffers = sim_env_rounds(BUFFERS, 20000);
+	uint32_t i, k;
 
 	(void)state;
 	device_options_init(&options);
@@ -192,7 +196,7 @@ static void test_device__a_million_random_buffers__still_works(void **state)
 	options.region_counts[2] = 1;
 	device_setup(&f, &options);
 	stats = viommu_device_get_stats(&f.dev);
-	for (i = 0; i < BUFFERS; i++) {
+	for (i = 0; i < buffers; i++) {
 		one_buffer(&r, &f);
 		if (i % 64 == 0)
 			(void)!device_translate(&f, (uint32_t)sim_random_below(&r, 4), random_number(&r),
@@ -202,8 +206,8 @@ static void test_device__a_million_random_buffers__still_works(void **state)
 	}
 	/* The noise was not all noise: each request succeeded and failed in its ways. */
 	for (k = 0; k < VIOMMU_T_COUNT; k++)
-		assert_true(stats->requests[k] > BUFFERS / 100);
-	assert_true(stats->unanswered > BUFFERS / 100);
+		assert_true(stats->requests[k] > buffers / 100);
+	assert_true(stats->unanswered > buffers / 100);
 	for (k = 0; k < VIOMMU_S_COUNT; k++)
 		if (k != VIOMMU_S_IOERR && k != VIOMMU_S_DEVERR && k != VIOMMU_S_FAULT)
 			assert_true(stats->statuses[k] > 0);
@@ -216,5 +220,5 @@ int main(void)
 		cmocka_unit_test(test_device__a_million_random_buffers__still_works),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

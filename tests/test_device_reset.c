@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_device_reset.c: a reset, and the bypass cleared or stored, with access sections open: when it has settled. */
 #include "device_sections.h"
+#include "suite.h"
 
 static struct device_call calls[20];
 
@@ -221,5 +222,5 @@ int main(void)
 		cmocka_unit_test(test_bypass_stored_again__open_section__nothing_to_settle),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "model/model.h"
+#include "suite.h"
+#include "sim/env/env.h"
 #include "sim/machine.h"
 
 #define REQUESTS UINT64_C(2000000)
@@ -561,6 +563,7 @@ static void submit(struct bench *b)
 	request.readable_count = b->readable.count;
 	request.writable = b->writable.pieces;
 	request.writable_count = b->writable.count;
+	sim_env_operation();
 	if (viommu_device_submit(&b->dev, &request) != VIOMMU_OK)
 		differ(s, "submit failed");
 	model_request(&s->model, s->bytes, s->len, s->room, &want);
@@ -1196,5 +1199,5 @@ int main(void)
 		cmocka_unit_test(test_differential__random_calls_of_the_driver__column_is_as_the_model),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_driver_async.c: map, unmap, sync while answers are late, missing, or in another order than the requests. */
 #include "driver_pages.h"
+#include "suite.h"
 
 #include "sim/random.h"
 
@@ -513,5 +514,5 @@ int main(void)
 		cmocka_unit_test(test_driver_sync__others_keep_adding__does_not_wait_for_them),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

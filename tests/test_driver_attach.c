@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_driver_attach.c: domains and their ids, attach with replay, moves, detach, and what survives stop and start. */
 #include "driver_pages.h"
+#include "suite.h"
 
 /* On the wire */
 
@@ -749,5 +750,5 @@ int main(void)
 		cmocka_unit_test(test_driver_attach__real_device__moves_and_replays),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_driver_bringup.c: memory, init, start, stop: which registers in which order, and when the driver gives up. */
 #include "driver_fixture.h"
+#include "suite.h"
+
+#include "sim/env/env.h"
 
 /* Init and memory */
 
@@ -739,6 +742,7 @@ static void cache_clean(void *ctx, void *shared, size_t len)
 	uint8_t *cpu = f->shared.base;
 	size_t at = (size_t)((uint8_t *)shared - cpu);
 
+	(void)sim_env_call(SIM_ENV_CACHE, at, len);
 	assert_true(at <= cached.len && len <= cached.len - at);
 	for (size_t i = at; i < at + len; i++) {
 		if (cpu[i] != cached.known[i])
@@ -752,6 +756,7 @@ static void cache_invalidate(void *ctx, void *shared, size_t len)
 	uint8_t *cpu = f->shared.base;
 	size_t at = (size_t)((uint8_t *)shared - cpu);
 
+	(void)sim_env_call(SIM_ENV_CACHE, at, len);
 	assert_true(at <= cached.len && len <= cached.len - at);
 	for (size_t i = at; i < at + len; i++)
 		cpu[i] = cached.known[i] = cached.device[i];
@@ -770,7 +775,8 @@ static void test_driver__memory_not_coherent__cleans_and_invalidates_what_it_has
 	f = driver_setup(&o);
 	f->ops.clean = cache_clean;
 	f->ops.invalidate = cache_invalidate;
-	cached = (struct cached){ f, malloc(f->shared.len), malloc(f->shared.len), f->shared.len };
+	f->has_own_hooks = true;
+	cached = (struct cached){ f, sim_env_alloc(f->shared.len), sim_env_alloc(f->shared.len), f->shared.len };
 	memset(cached.device, 0x77, cached.len);
 	memcpy(cached.known, f->shared.base, cached.len);
 	f->region.host = cached.device;
@@ -792,8 +798,6 @@ static void test_driver__memory_not_coherent__cleans_and_invalidates_what_it_has
 		assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_OK);
 	}
 	assert_int_equal(viommu_driver_detach(&e, NULL), VIOMMU_OK);
-	free(cached.device);
-	free(cached.known);
 	driver_teardown(f);
 }
 
@@ -848,5 +852,5 @@ int main(void)
 		cmocka_unit_test(test_driver_start__real_device__maps_and_translates),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_driver_events.c: fault reports: delivered, dropped, and the buffers that carry them. */
 #include "driver_fixture.h"
+#include "suite.h"
 
 #define BUFFERS 16u
 
@@ -356,5 +357,5 @@ int main(void)
 		cmocka_unit_test(test_driver_process__real_device__reports_a_refused_access),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -4,7 +4,9 @@
  * no access outside its memory, documented results, bounded waiting, and a working life after stop and start.
  */
 #include "driver_fixture.h"
+#include "suite.h"
 
+#include "sim/env/env.h"
 #include "sim/random.h"
 
 /* Single lies */
@@ -382,10 +384,10 @@ static void lay_siege(uint64_t seed, bool indirect)
 	o.nodes = 256;
 	if (!indirect)
 		o.offered &= ~VIOMMU_F_INDIRECT_DESC;
-	siege = calloc(1, sizeof *siege);
+	siege = sim_env_zalloc(sizeof *siege);
 	siege->random.state = seed;
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
-		siege->regions[i] = calloc(REGIONS, sizeof *siege->regions[i]);
+		siege->regions[i] = sim_env_zalloc(REGIONS * sizeof *siege->regions[i]);
 	f = driver_up(&o);
 	siege->f = f;
 	f->patience = 4;
@@ -412,8 +414,8 @@ static void lay_siege(uint64_t seed, bool indirect)
 	peace(f);
 	driver_teardown(f);
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
-		free(siege->regions[i]);
-	free(siege);
+		sim_env_free(siege->regions[i]);
+	sim_env_free(siege);
 }
 
 static void test_driver__device_rewrites_shared_memory_at_will__survives_and_recovers(void **state)
@@ -439,10 +441,10 @@ static void test_driver__shared_memory_is_noise__every_call_ends(void **state)
 	o.config.queue_size = 4;
 	o.config.event_count = 2;
 	o.config.probe_size_max = 64;
-	siege = calloc(1, sizeof *siege);
+	siege = sim_env_zalloc(sizeof *siege);
 	siege->random.state = 3;
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
-		siege->regions[i] = calloc(REGIONS, sizeof *siege->regions[i]);
+		siege->regions[i] = sim_env_zalloc(REGIONS * sizeof *siege->regions[i]);
 	f = driver_up(&o);
 	siege->f = f;
 	f->patience = 2;
@@ -461,8 +463,8 @@ static void test_driver__shared_memory_is_noise__every_call_ends(void **state)
 	peace(f);
 	driver_teardown(f);
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
-		free(siege->regions[i]);
-	free(siege);
+		sim_env_free(siege->regions[i]);
+	sim_env_free(siege);
 }
 
 int main(void)
@@ -475,5 +477,5 @@ int main(void)
 		cmocka_unit_test(test_driver__shared_memory_is_noise__every_call_ends),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

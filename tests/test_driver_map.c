@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_driver_map.c: map, unmap, sync: what is sent, what is recorded, and what becomes of a bad answer. */
 #include "driver_pages.h"
+#include "suite.h"
 
 /* On the wire */
 
@@ -734,5 +735,5 @@ int main(void)
 		cmocka_unit_test(test_driver_process__completions__are_taken_without_sync),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -4,6 +4,7 @@
  * is uncertain then, and what settles it.
  */
 #include "driver_pages.h"
+#include "suite.h"
 
 static void test_driver_attach__no_status__is_not_taken_for_success(void **state)
 {
@@ -375,5 +376,5 @@ int main(void)
 		cmocka_unit_test(test_driver_attach__replay_and_detach_fail__replays_the_next_time),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

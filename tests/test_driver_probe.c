@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_driver_probe.c: PROBE: the request, the property list of honest and hostile devices, and its failures. */
 #include "driver_fixture.h"
+#include "suite.h"
 
+#include "sim/env/env.h"
 #include "sim/random.h"
 
 #define CAPACITY 4u
@@ -47,13 +49,13 @@ static void set_up(struct probed *p, uint32_t probe_size)
 	driver_options_init(&o);
 	o.space.probe_size = probe_size;
 	p->f = driver_up(&o);
-	p->regions = malloc(CAPACITY * sizeof *p->regions);
+	p->regions = sim_env_alloc(CAPACITY * sizeof *p->regions);
 	memset(p->regions, 0xee, CAPACITY * sizeof *p->regions);
 }
 
 static void tear_down(struct probed *p)
 {
-	free(p->regions);
+	sim_env_free(p->regions);
 	driver_teardown(p->f);
 }
 
@@ -398,6 +400,7 @@ static void test_driver_probe__second_thread_gives_up__first_one_keeps_its_reply
 	struct probed p;
 
 	(void)state;
+	inside = false;
 	set_up(&p, 64);
 	domain_up(p.f, &crowd, &member, 9);
 	add_region(&l, 1, 0, 0x6000, 0x6fff);
@@ -528,5 +531,5 @@ int main(void)
 		cmocka_unit_test(test_driver_probe__random_lists__never_yield_nonsense),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -4,7 +4,9 @@
  * "device" as segments; nothing of a ring is in sight, and no register is touched.
  */
 #include "driver_fixture.h"
+#include "suite.h"
 
+#include "sim/env/env.h"
 #include "sim/random.h"
 
 #define CHAINS 128u
@@ -55,6 +57,8 @@ static enum viommu_result own_add(void *ctx, uint32_t queue, const struct viommu
 	if (o->f->drv.state == VIOMMU_DRIVER_RUNNING)
 		assert_int_equal(o->f->depth, 1);
 	assert_non_null(token);
+	if (sim_env_call(SIM_ENV_QUEUE, queue, 0))
+		return VIOMMU_E_BROKEN;
 	if (q->add_fails != VIOMMU_OK)
 		return q->add_fails;
 	if (q->added_count == q->capacity)
@@ -106,6 +110,7 @@ static void own_kick(void *ctx, uint32_t queue)
 	struct own_queues *o = ctx;
 
 	assert_int_equal(o->f->depth, 0);
+	(void)sim_env_call(SIM_ENV_NOTIFY, queue, 0);
 	o->q[queue].kicks++;
 }
 
@@ -115,6 +120,8 @@ static enum viommu_result own_pop(void *ctx, uint32_t queue, void **token, uint3
 	struct own_queue *q = &o->q[queue];
 
 	assert_int_equal(o->f->depth, 1);
+	if (sim_env_call(SIM_ENV_QUEUE, queue, 1))
+		return VIOMMU_E_BROKEN;
 	if (q->pop_fails != VIOMMU_OK)
 		return q->pop_fails;
 	if (q->used_count == 0)
@@ -190,9 +197,18 @@ struct seam {
 #define EVENTS 8u
 #define FEATURES (VIOMMU_DRIVER_FEATURES & ~(VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX))
 
+/* The device behind the queues has reset itself: nothing that was posted comes back. */
+static void forget_all(void *ctx)
+{
+	struct seam *s = ctx;
+
+	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
+		s->o.q[i].added_count = s->o.q[i].visible = s->o.q[i].used_count = 0;
+}
+
 static struct seam *seam_make(void)
 {
-	struct seam *s = calloc(1, sizeof *s);
+	struct seam *s = sim_env_zalloc(sizeof *s);
 	struct driver_options o;
 
 	driver_options_init(&o);
@@ -206,6 +222,7 @@ static struct seam *seam_make(void)
 	viommu_wire_config_encode(&o.space, s->config);
 	s->f->on_wait = serve_on_wait;
 	serving = &s->o;
+	sim_env_on_reset(forget_all, s, true);
 	return s;
 }
 
@@ -229,7 +246,7 @@ static void seam_down(struct seam *s)
 {
 	assert_int_equal(s->f->step_count, 0); /* no register */
 	driver_teardown(s->f);
-	free(s);
+	sim_env_free(s);
 }
 
 static enum viommu_result map_page(struct seam *s, uint64_t page)
@@ -501,5 +518,5 @@ int main(void)
 		cmocka_unit_test(test_driver_queues__fault_report__is_delivered_and_its_buffer_given_back),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+#include "suite.h"
+
+#include "sim/env/env.h"
 #include "sim/machine.h"
 
 #define SIZE_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -101,15 +104,40 @@ struct fixture {
 	struct viommu_resv_region regions[2];
 };
 
+/* However the test ended: driver and device start anew, and bytes arrive. */
+static void end_of_test(void *ctx)
+{
+	struct fixture *f = ctx;
+	struct sim_engine *engine = sim_machine_engine(&f->machine, 8);
+	struct viommu_driver_limits limits;
+	bool same;
+
+	f->machine.stalled = false;
+	assert_int_equal(viommu_driver_stop(&f->machine.driver), VIOMMU_OK);
+	assert_int_equal(sim_machine_start(&f->machine), VIOMMU_OK);
+	assert_int_equal(viommu_driver_endpoint_init(&f->endpoint, &f->machine.driver, 8, f->regions, 2), VIOMMU_OK);
+	if (f->machine.driver.domains == NULL)
+		assert_int_equal(viommu_driver_domain_init(&f->domain, &f->machine.driver, 1, false), VIOMMU_OK);
+	assert_int_equal(viommu_driver_attach(&f->domain, &f->endpoint, NULL), VIOMMU_OK);
+	viommu_driver_get_limits(&f->machine.driver, &limits);
+	assert_int_equal(viommu_driver_unmap(&f->domain, limits.input_range.first, limits.input_range.last), VIOMMU_OK);
+	assert_int_equal(viommu_driver_map(&f->domain, 0x1000, 0x1fff, 0x5000, 3), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&f->domain, NULL), VIOMMU_OK);
+	assert_int_equal(sim_engine_fill(engine, 0x1000, 64, 1), VIOMMU_OK);
+	assert_int_equal(sim_engine_verify(engine, 0x1000, 64, 1, &same), VIOMMU_OK);
+	assert_true(same);
+	sim_machine_deinit(&f->machine);
+}
+
 static int start_machine(void **state)
 {
 	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = sim_env_zalloc(sizeof(*f));
 
-	assert_non_null(f);
 	config.endpoints = endpoint_ids;
 	config.endpoint_count = SIZE_OF(endpoint_ids);
 	assert_int_equal(sim_machine_init(&f->machine, &config), VIOMMU_OK);
+	sim_env_on_end(end_of_test, f);
 	assert_int_equal(sim_machine_start(&f->machine), VIOMMU_OK);
 	assert_int_equal(viommu_driver_endpoint_init(&f->endpoint, &f->machine.driver, 8, f->regions, 2), VIOMMU_OK);
 	assert_int_equal(viommu_driver_domain_init(&f->domain, &f->machine.driver, 1, false), VIOMMU_OK);
@@ -120,10 +148,7 @@ static int start_machine(void **state)
 
 static int stop_machine(void **state)
 {
-	struct fixture *f = *state;
-
-	sim_machine_deinit(&f->machine);
-	free(f);
+	(void)state; /* end_of_test does it, however far the test came */
 	return 0;
 }
 
@@ -245,7 +270,7 @@ static void test_machine__kicks_lost__driver_gives_up(void **state)
 {
 	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
 	struct viommu_register_ops mute = sim_local_register_ops;
-	struct sim_machine *machine = calloc(1, sizeof(*machine));
+	struct sim_machine *machine = sim_env_zalloc(sizeof(*machine));
 	struct viommu_driver_endpoint endpoint;
 	struct viommu_resv_region region;
 
@@ -262,13 +287,13 @@ static void test_machine__kicks_lost__driver_gives_up(void **state)
 	assert_true(sim_machine_settle(machine));
 	assert_int_equal(viommu_driver_get_stats(&machine->driver)->late, 1);
 	sim_machine_deinit(machine);
-	free(machine);
+	sim_env_free(machine);
 }
 
 static void test_machine__no_room_for_the_shared_area__nothing_left_behind(void **state)
 {
 	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
-	struct sim_machine *machine = calloc(1, sizeof(*machine));
+	struct sim_machine *machine = sim_env_zalloc(sizeof(*machine));
 
 	(void)state;
 	assert_non_null(machine);
@@ -276,7 +301,7 @@ static void test_machine__no_room_for_the_shared_area__nothing_left_behind(void 
 	assert_int_equal(sim_machine_init(machine, &config), VIOMMU_E_NOMEM);
 	assert_null(machine->engines);
 	sim_machine_deinit(machine); /* harmless */
-	free(machine);
+	sim_env_free(machine);
 }
 
 int main(void)
@@ -298,5 +323,5 @@ int main(void)
 		cmocka_unit_test(test_machine__no_room_for_the_shared_area__nothing_left_behind),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

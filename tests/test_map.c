@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_map.c: what an IOVA map answers, compared with the oracle. */
 #include "map_oracle.h"
+#include "suite.h"
 
 /* UNMAP by the specification's examples and what follows from them. */
 
@@ -487,5 +488,5 @@ int main(void)
 		cmocka_unit_test(test_map_set_flags__anything_else__noent_or_arg_and_unchanged),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

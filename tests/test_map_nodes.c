@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_map_nodes.c: the pool, what happens without nodes, what old readers see, and the checker of the tree. */
 #include "map_oracle.h"
+#include "suite.h"
 
 #include "../libviommu/map/node.h"
 #include "../sim/random.h"
+
+#include "sim/env/env.h"
 
 /* The pool. */
 
@@ -13,7 +16,7 @@ static void test_map_pool__memory_of_any_length_and_alignment__whole_nodes_insid
 	for (size_t shift = 0; shift < 16; shift++) {
 		for (size_t len = 0; len <= 3 * VIOMMU_MAP_NODE_SIZE + 8; len++) {
 			/* Ends where the memory ends, so that a sanitizer sees one node too many. */
-			uint8_t *mem = malloc(shift + len + (shift + len == 0));
+			uint8_t *mem = sim_env_alloc(shift + len + (shift + len == 0));
 			struct viommu_map_pool pool;
 			enum viommu_result r;
 			uint32_t total;
@@ -36,7 +39,7 @@ static void test_map_pool__memory_of_any_length_and_alignment__whole_nodes_insid
 					assert_int_equal(viommu_map_insert(&map, TOP - 255, TOP, 0, 0), VIOMMU_OK);
 				viommu_map_clear(&map, &limbo);
 			}
-			free(mem);
+			sim_env_free(mem);
 		}
 	}
 }
@@ -58,7 +61,7 @@ static void test_map_pool__many_slabs__added_up_until_full(void **state)
 	for (uint32_t i = 0; i <= VIOMMU_MAP_SLABS_MAX; i++) {
 		uint32_t nodes = 1 + i % 3;
 
-		mem[i] = malloc(nodes * VIOMMU_MAP_NODE_SIZE);
+		mem[i] = sim_env_alloc(nodes * VIOMMU_MAP_NODE_SIZE);
 		assert_non_null(mem[i]);
 		assert_int_equal(viommu_map_pool_add(&pool, mem[i], VIOMMU_MAP_NODE_SIZE - 1), VIOMMU_E_ARG);
 		if (i < VIOMMU_MAP_SLABS_MAX) {
@@ -91,7 +94,7 @@ static void test_map_pool__many_slabs__added_up_until_full(void **state)
 		assert_int_equal(viommu_map_pool_free(&pool), total);
 	}
 	for (uint32_t i = 0; i <= VIOMMU_MAP_SLABS_MAX; i++)
-		free(mem[i]);
+		sim_env_free(mem[i]);
 }
 
 static void test_map_pool__reclaim_with_a_budget__never_more_and_all_in_the_end(void **state)
@@ -235,7 +238,7 @@ static void test_map_limbo__nodes_not_retired__old_reader_sees_old_content(void 
 	for (uint64_t i = 0; i < 50; i++)
 		assert_int_equal(insert(&b, p, i << 24, (i << 24) + 0x6fff, (0xa00000 | i) << 16, 1), VIOMMU_OK);
 	in_use = 300 - viommu_map_pool_free(&b.pool);
-	old = malloc(in_use * sizeof(*old));
+	old = sim_env_alloc(in_use * sizeof(*old));
 	assert_non_null(old);
 	memcpy(old, b.mem, in_use * sizeof(*old)); /* a new pool hands out its nodes in order, or the next line fails */
 	assert_int_equal(((struct viommu_map_node *)b.mem)[in_use].used, 0);
@@ -265,7 +268,7 @@ static void test_map_limbo__nodes_not_retired__old_reader_sees_old_content(void 
 	viommu_map_pool_retire(&b.pool, &b.limbo);
 	assert_int_equal(viommu_map_insert(&q->map, n << 24, (n << 24) + 0x6fff, 0, 2), VIOMMU_OK);
 	assert_true(viommu_map_check(&q->map));
-	free(old);
+	sim_env_free(old);
 	bench_done(&b);
 }
 
@@ -276,7 +279,7 @@ static void test_map_limbo__parts_removed__old_reader_sees_old_content_or_nothin
 
 	(void)state;
 	for (int round = 0; round < 200; round++) {
-		struct oracle *before = malloc(sizeof(*before));
+		struct oracle *before = sim_env_alloc(sizeof(*before));
 		struct viommu_map reader;
 		struct bench b;
 		struct pair *p, *q;
@@ -314,7 +317,7 @@ static void test_map_limbo__parts_removed__old_reader_sees_old_content_or_nothin
 				assert_null(oracle_find(&p->oracle, m->last));
 		}
 		bench_done(&b);
-		free(before);
+		sim_env_free(before);
 	}
 }
 
@@ -443,5 +446,5 @@ int main(void)
 		cmocka_unit_test(test_map_check__children_swapped_or_at_the_wrong_slot__false),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

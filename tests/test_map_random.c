@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_map_random.c: long random runs of several maps on one pool, compared with the oracle. */
 #include "map_oracle.h"
+#include "suite.h"
 
 #include "../sim/random.h"
 
@@ -250,5 +251,5 @@ int main(void)
 		cmocka_unit_test(test_map__random_steps_with_small_pools__nomem_changes_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

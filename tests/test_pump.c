@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_pump.c: the device above its rings: requests, interrupts, what waits, and the end of a life. */
 #include "pump_fixture.h"
+#include "suite.h"
+
+#include "sim/env/env.h"
 
 /* init */
 
@@ -45,8 +48,8 @@ static void test_init__any_alignment__mem_size_is_enough(void **state)
 		setup(w, 0);
 		config = pump_config(w);
 		assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
-		free(w->pump_mem);
-		w->pump_mem = malloc(bytes + shift);
+		sim_env_free(w->pump_mem);
+		w->pump_mem = sim_env_alloc(bytes + shift);
 		assert_int_equal(viommu_pump_init(&w->pump, &config, (uint8_t *)w->pump_mem + shift, bytes), VIOMMU_OK);
 		bring_up(w, 0);
 		assert_int_equal(ask(w, &attach), VIOMMU_S_OK);
@@ -66,14 +69,13 @@ static void test_init__default_queue_size__256(void **state)
 	config = pump_config(w);
 	config.queue_size_max = 0;
 	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
-	mem = malloc(bytes);
+	mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_pump_init(&w->pump, &config, mem, bytes), VIOMMU_OK);
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 0), 256);
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 1), 256);
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 2), 0);
 	assert_true(viommu_registers_get_features(viommu_pump_registers(&w->pump)) ==
 		    (VIOMMU_DEVICE_FEATURES | VIOMMU_F_VERSION_1 | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX));
-	free(mem);
 	teardown(w);
 }
 
@@ -520,5 +522,5 @@ int main(void)
 		cmocka_unit_test(test_system_reset__open_section_in_bypass__status_waits),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

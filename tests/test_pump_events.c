@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_pump_events.c: fault reports on their way to the driver, with and without buffers for them. */
 #include "pump_fixture.h"
+#include "suite.h"
 
 static void assert_report(const struct slot *s, uint32_t endpoint, uint64_t address)
 {
@@ -141,5 +142,5 @@ int main(void)
 		cmocka_unit_test(test_events__no_buffers__backlog_then_lost_and_counted),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -11,6 +11,8 @@
 
 #include <viommu/transport/registers.h>
 
+#include "suite.h"
+
 #define OFFERED UINT64_C(0x2d) /* class bits of the fake */
 #define VERSION_1 VIOMMU_F_VERSION_1
 #define RAM 0x4000u
@@ -701,5 +703,5 @@ int main(void)
 		cmocka_unit_test(test_interrupt__queue__forwarded),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

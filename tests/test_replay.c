@@ -14,6 +14,9 @@
 
 #include <cmocka.h>
 
+#include "suite.h"
+
+#include "sim/env/env.h"
 #include "sim/replay.h"
 #include "sim/report.h"
 
@@ -310,7 +313,7 @@ static void test_replay__random_requests__agree(void **state)
 	enum {
 		LINES = 400
 	};
-	char *text = malloc(LINES * 64);
+	char *text = sim_env_alloc(LINES * 64);
 	uint64_t granted = 0, faults = 0;
 
 	(void)state;
@@ -334,7 +337,7 @@ static void test_replay__random_requests__agree(void **state)
 	/* Not by refusing everything. */
 	assert_in_range(granted, 100 * LINES / 8, 100 * LINES);
 	assert_in_range(faults, 1000, 1000000);
-	free(text);
+	sim_env_free(text);
 }
 
 static void test_replay__shipped_recordings__agree(void **state)
@@ -343,7 +346,7 @@ static void test_replay__shipped_recordings__agree(void **state)
 					     "nvme-lazy", "vfio-dpdk",   "lookup-mixed-strict" };
 
 	(void)state;
-	for (size_t i = 0; i < SIZE_OF(files); i++) {
+	for (size_t i = 0; i < sim_env_rounds(SIZE_OF(files), 1); i++) {
 		struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
 		struct sim_replay_result result;
 		struct sim_trace trace;
@@ -374,6 +377,7 @@ static uint8_t ask_device(struct sim_machine *machine, const struct viommu_wire_
 	struct viommu_segment out = { writable, sizeof(writable) };
 	struct viommu_request request = { .readable = &in, .writable = &out, .readable_count = 1, .writable_count = 1 };
 
+	sim_env_operation();
 	assert_int_equal(viommu_device_submit(&machine->device, &request), VIOMMU_OK);
 	assert_int_equal(request.state, VIOMMU_REQUEST_DONE);
 	return request.status;
@@ -767,5 +771,5 @@ int main(void)
 		cmocka_unit_test(test_report__table__total_only_of_several),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -13,6 +13,9 @@
 #include <cmocka.h>
 #include <zlib.h>
 
+#include "suite.h"
+
+#include "sim/env/env.h"
 #include "sim/trace.h"
 
 #define SIZE_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -101,13 +104,12 @@ static void test_trace__many_lines__all_kept(void **state)
 	enum {
 		LINES = 5000
 	};
-	char *text = malloc(LINES * 16);
+	char *text = sim_env_alloc(LINES * 16);
 	size_t len = 0;
 	struct sim_trace trace;
 	struct sim_error error;
 
 	(void)state;
-	assert_non_null(text);
 	for (unsigned i = 0; i < LINES; i++)
 		len += (size_t)sprintf(text + len, "P %x\n", i);
 	assert_true(sim_trace_parse(&trace, "t", text, len, &error));
@@ -115,7 +117,7 @@ static void test_trace__many_lines__all_kept(void **state)
 	for (unsigned i = 0; i < LINES; i++)
 		assert_int_equal(trace.lines[i].endpoint, i);
 	sim_trace_deinit(&trace);
-	free(text);
+	sim_env_free(text);
 }
 
 static void test_trace__formatted_line__parses_to_the_same(void **state)
@@ -546,5 +548,5 @@ int main(void)
 		cmocka_unit_test(test_trace__file_that_cannot_be_read__refused_with_reason),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

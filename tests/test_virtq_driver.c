@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_virtq_driver.c: the driver's half against a device that is written by hand, honest or not. */
+#include "suite.h"
 #include "virtq_ring.h"
 
 #include "sim/random.h"
@@ -668,5 +669,5 @@ int main(void)
 		cmocka_unit_test(test_all__every_size_full__wraps_and_nothing_lost),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

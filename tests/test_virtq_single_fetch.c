@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_virtq_single_fetch.c: the virtqueue over accessors of the test (VIOMMU_PORT_EXTERN, see port.h).
+ * test_virtq_single_fetch.c: the virtqueue over accessors of the test (sim/env/port.h).
  *
  * First part: the accessors record each byte that is read, and may change it right after. Within one pop no byte of the
  * ring is read twice, so what was judged is what is used.
@@ -9,78 +9,18 @@
  * of publishing on one side and going to sleep on the other are run; nobody may sleep while something waits for him.
  * With the fences taken out the same search has to find the lost notification, or it proves nothing.
  */
+#include "suite.h"
 #include "virtq_ring.h"
 
+#include "sim/env/env.h"
+#include "sim/env/port.h"
 #include "sim/random.h"
-
-#ifndef VIOMMU_PORT_EXTERN
-#error "compile this file and libviommu/virtq with -DVIOMMU_PORT_EXTERN"
-#endif
 
 #define IND VIOMMU_F_INDIRECT_DESC
 #define EVT VIOMMU_F_EVENT_IDX
 
-/* Accessors */
-
 /* What the accessors do now. */
-static struct {
-	uint64_t (*load)(const uint8_t *p, unsigned bytes);
-	void (*store)(uint8_t *p, unsigned bytes, uint64_t value);
-	void (*copy_in)(uint8_t *dst, const uint8_t *peer, size_t len);
-	void (*copy_out)(uint8_t *peer, const uint8_t *src, size_t len);
-	void (*fence)(void);
-} port;
-
-uint16_t viommu_port_load16(const void *p)
-{
-	assert_int_equal((uintptr_t)p % 2, 0);
-	return (uint16_t)port.load(p, 2);
-}
-
-uint16_t viommu_port_load16_acquire(const void *p)
-{
-	assert_int_equal((uintptr_t)p % 2, 0);
-	return (uint16_t)port.load(p, 2);
-}
-
-uint32_t viommu_port_load32(const void *p)
-{
-	assert_int_equal((uintptr_t)p % 4, 0);
-	return (uint32_t)port.load(p, 4);
-}
-
-void viommu_port_store16(void *p, uint16_t value)
-{
-	assert_int_equal((uintptr_t)p % 2, 0);
-	port.store(p, 2, value);
-}
-
-void viommu_port_store16_release(void *p, uint16_t value)
-{
-	assert_int_equal((uintptr_t)p % 2, 0);
-	port.store(p, 2, value);
-}
-
-void viommu_port_store32(void *p, uint32_t value)
-{
-	assert_int_equal((uintptr_t)p % 4, 0);
-	port.store(p, 4, value);
-}
-
-void viommu_port_copy_in(void *dst, const void *peer, size_t len)
-{
-	port.copy_in(dst, peer, len);
-}
-
-void viommu_port_copy_out(void *peer, const void *src, size_t len)
-{
-	port.copy_out(peer, src, len);
-}
-
-void viommu_port_fence(void)
-{
-	port.fence();
-}
+static struct sim_env_port port;
 
 /* Recorded and changing peer memory */
 
@@ -127,15 +67,6 @@ static void recording_copy_in(uint8_t *dst, const uint8_t *peer, size_t len)
 	record(peer, len);
 }
 
-static void plain_copy(uint8_t *dst, const uint8_t *src, size_t len)
-{
-	memcpy(dst, src, len);
-}
-
-static void no_fence(void)
-{
-}
-
 static void forget_reads(void)
 {
 	assert_true(touched_count <= 1024);
@@ -151,11 +82,10 @@ static int setup_recording(void **state)
 	guest_init(&guest);
 	memset(reads, 0, sizeof(reads));
 	touched_count = 0;
+	port = sim_env_plain_port;
 	port.load = recording_load;
-	port.store = put_le;
 	port.copy_in = recording_copy_in;
-	port.copy_out = plain_copy;
-	port.fence = no_fence;
+	sim_env_port = &port;
 	change = false;
 	random_bytes.state = 7;
 	chain.segments = segments;
@@ -236,6 +166,7 @@ static void test_all__ring_changes_all_the_time__in_bounds_and_bounded(void **st
 	unsigned good = 0, peer = 0, broken = 0;
 
 	(void)state;
+	sim_env_allow_aliases();
 	for (unsigned round = 0; round < 20000; round++) {
 		change = false;
 		ring_enable(&ring, &guest, &q, 8, sim_random_next(&random_bytes));
@@ -653,11 +584,8 @@ static void prepare(bool driver_produces, uint64_t features, bool fences)
 	struct viommu_virtq_layout layout;
 
 	memset(&world, 0, sizeof(world));
-	port.load = get_le;
-	port.store = put_le;
-	port.copy_in = plain_copy;
-	port.copy_out = plain_copy;
-	port.fence = no_fence;
+	port = sim_env_plain_port;
+	sim_env_port = &port;
 	world_region = (struct viommu_memory_region){ LOW_GPA, LOW_GPA + sizeof(world.memory) - 1, world.memory, 3 };
 	world_table = (struct viommu_memory_table){ &world_region, 1 };
 	assert_int_equal(viommu_virtq_driver_init(&driver0, 4, features, &shared, shadow_run, &layout), VIOMMU_OK);
@@ -716,5 +644,5 @@ int main(void)
 		cmocka_unit_test(test_wakeup__all_interleavings__none_lost_and_fences_needed),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -3,7 +3,10 @@
  * test_wire.c: bytes <-> requests, the configuration space and fault reports, against samples that were written down by
  * hand from the specification.
  */
+#include "suite.h"
 #include "wire_bytes.h"
+
+#include "sim/env/env.h"
 
 /* Requests. */
 
@@ -202,7 +205,7 @@ static void test_wire_request__truncated_at_every_length__peer_and_out_unchanged
 			uint8_t *bytes = exact_copy(samples[i].bytes, len);
 
 			assert_decode_refused(bytes, len);
-			free(bytes);
+			sim_env_free(bytes);
 		}
 	}
 	assert_decode_refused(NULL, 0);
@@ -282,7 +285,7 @@ static void test_wire_request__longer_than_needed__rest_is_ignored(void **state)
 
 		/* Not one byte behind the request is looked at, whatever the length claims. */
 		assert_decodes_to(exact, SIZE_MAX, &samples[i].request);
-		free(exact);
+		sim_env_free(exact);
 	}
 }
 
@@ -338,11 +341,11 @@ static void test_wire_request__random_requests__round_trip(void **state)
 
 		random_request(&rnd, &request);
 		size = viommu_wire_request_size(request.type);
-		out = malloc(size);
+		out = sim_env_alloc(size);
 		assert_non_null(out);
 		assert_int_equal(viommu_wire_request_encode(&request, out, size), size);
 		assert_decodes_to(out, size, &request);
-		free(out);
+		sim_env_free(out);
 	}
 }
 
@@ -581,7 +584,7 @@ static void test_wire_fault__any_length__short_is_peer_long_is_fine(void **state
 			assert_fault_refused(bytes, len);
 		else
 			assert_fault_decodes(bytes, len, &fault_sample);
-		free(bytes);
+		sim_env_free(bytes);
 	}
 	assert_fault_refused(NULL, 0);
 }
@@ -671,5 +674,5 @@ int main(void)
 		cmocka_unit_test(test_wire_fault__any_reason__unknown_ones_become_unknown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_wire_property.c: the property lists of PROBE, and RESV_MEM. */
+#include "suite.h"
 #include "wire_bytes.h"
+
+#include "sim/env/env.h"
 
 /* Property lists. */
 
@@ -137,7 +140,7 @@ static void test_wire_property__list_by_example__found_and_ended(void **state)
 		uint8_t *list = exact_copy(walks[i].list, walks[i].len);
 
 		assert_walk(&walks[i], list);
-		free(list);
+		sim_env_free(list);
 	}
 }
 
@@ -176,7 +179,7 @@ static void test_wire_property__last_one_truncated_at_every_byte__peer_or_end(vo
 		else
 			w.count = 2, w.end = VIOMMU_E_EMPTY;
 		assert_walk(&w, list);
-		free(list);
+		sim_env_free(list);
 	}
 }
 
@@ -238,7 +241,7 @@ static void test_wire_property__random_lists__stays_inside_and_advances(void **s
 		assert_true(r == VIOMMU_E_EMPTY || r == VIOMMU_E_PEER);
 		assert_true(calls <= len / 4);
 		ends[r == VIOMMU_E_EMPTY]++;
-		free(list);
+		sim_env_free(list);
 	}
 	/* The bias works: all three outcomes were there. */
 	assert_true(found > 100 && ends[0] > 100 && ends[1] > 100);
@@ -258,7 +261,7 @@ static enum viommu_result resv_decode(const uint8_t *bytes, size_t len, struct v
 
 	assert_int_equal(viommu_wire_property_next(list, len, &offset, &property), VIOMMU_OK);
 	r = viommu_wire_resv_mem_decode(&property, out);
-	free(list);
+	sim_env_free(list);
 	return r;
 }
 
@@ -434,5 +437,5 @@ int main(void)
 		cmocka_unit_test(test_wire_resv_mem__range_edges__end_before_start_is_peer),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return suite_run(tests);
 }

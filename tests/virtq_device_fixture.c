@@ -7,9 +7,28 @@ struct viommu_virtq_device q;
 struct viommu_segment segments[CAPACITY];
 struct viommu_chain chain;
 
+/* However the test ended: enabled anew, the queue works. */
+static void end_of_test(void *ctx)
+{
+	guest_init(&guest);
+	ring_enable(ctx, &guest, &q, 4, 0);
+	chain.segments = segments;
+	chain.capacity = CAPACITY;
+	check_good_chain(3);
+}
+
+/* The driver resets the device, which forgets the queue. */
+static void surprise(void *ctx)
+{
+	(void)ctx;
+	viommu_virtq_device_reset(&q);
+}
+
 int setup(void **state)
 {
 	(void)state;
+	sim_env_on_end(end_of_test, &ring);
+	sim_env_on_reset(surprise, &ring, false);
 	guest_init(&guest);
 	memset(&q, 0, sizeof(q));
 	memset(&chain, 0, sizeof(chain));
@@ -27,6 +46,7 @@ int teardown(void **state)
 
 enum viommu_result pop(void)
 {
+	sim_env_operation();
 	return viommu_virtq_device_pop(&q, &chain);
 }
 

@@ -25,6 +25,8 @@
 #include <viommu/virtq.h>
 #include <viommu/wire.h>
 
+#include "sim/env/env.h"
+
 #define LOW_GPA UINT64_C(0x10000)
 #define LOW_LEN 0x200000u
 #define NEXT_GPA (LOW_GPA + LOW_LEN)
@@ -65,6 +67,15 @@ struct guest {
 	struct viommu_memory memory;
 };
 
+static inline void *guest_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	if (sim_env_call(SIM_ENV_RESOLVE, gpa, *len))
+		return NULL;
+	return viommu_memory_table_ops.resolve(ctx, gpa, kind, len);
+}
+
+static const struct viommu_memory_ops guest_memory_ops = { .size = sizeof(guest_memory_ops), .resolve = guest_resolve };
+
 static inline void guest_init(struct guest *g)
 {
 	memset(g, 0, sizeof(*g));
@@ -81,7 +92,7 @@ static inline void guest_init(struct guest *g)
 	g->regions[3] =
 		(struct viommu_memory_region){ TOP_GPA, UINT64_MAX, g->top, VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
 	g->table = (struct viommu_memory_table){ g->regions, 4 };
-	g->memory = (struct viommu_memory){ &viommu_memory_table_ops, &g->table };
+	g->memory = (struct viommu_memory){ &guest_memory_ops, &g->table };
 }
 
 static inline void guest_check_canaries(const struct guest *g)

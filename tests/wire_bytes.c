@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "wire_bytes.h"
 
+#include "sim/env/env.h"
+
 uint8_t *exact_copy(const uint8_t *bytes, size_t len)
 {
-	uint8_t *copy = malloc(len != 0 ? len : 1);
+	uint8_t *copy = sim_env_alloc(len != 0 ? len : 1);
 
 	assert_non_null(copy);
 	if (len != 0)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port.c: the accessors of port.h (VIOMMU_PORT_EXTERN), each a point of the environment. Byte by byte, so that they are
+ * right on every machine and need no alignment; that the library keeps it is checked here.
+ */
+#include "sim/env/port.h"
+
+#include <string.h>
+
+#include <viommu/port.h>
+
+#include "sim/env/env.h"
+
+static uint64_t plain_load(const uint8_t *p, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		value |= (uint64_t)p[i] << (8 * i);
+	return value;
+}
+
+static void plain_store(uint8_t *p, unsigned bytes, uint64_t value)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		p[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void plain_copy(uint8_t *dst, const uint8_t *src, size_t len)
+{
+	memcpy(dst, src, len);
+}
+
+static void plain_fence(void)
+{
+}
+
+const struct sim_env_port sim_env_plain_port = { plain_load, plain_store, plain_copy, plain_copy, plain_fence };
+const struct sim_env_port *sim_env_port = &sim_env_plain_port;
+
+static void must_be_aligned(const void *p, unsigned bytes)
+{
+	if ((uintptr_t)p % bytes != 0)
+		sim_env_die("misaligned access of shared memory");
+}
+
+static uint64_t load(const void *p, unsigned bytes, bool begins_observation)
+{
+	uint64_t value;
+
+	must_be_aligned(p, bytes);
+	value = sim_env_port->load(p, bytes);
+	sim_env_read(p, bytes, begins_observation);
+	return value;
+}
+
+static void store(void *p, unsigned bytes, uint64_t value)
+{
+	must_be_aligned(p, bytes);
+	sim_env_port->store(p, bytes, value);
+	sim_env_wrote(p, bytes);
+}
+
+uint16_t viommu_port_load16(const void *p)
+{
+	return (uint16_t)load(p, 2, false);
+}
+
+uint16_t viommu_port_load16_acquire(const void *p)
+{
+	return (uint16_t)load(p, 2, true);
+}
+
+uint32_t viommu_port_load32(const void *p)
+{
+	return (uint32_t)load(p, 4, false);
+}
+
+void viommu_port_store16(void *p, uint16_t value)
+{
+	store(p, 2, value);
+}
+
+void viommu_port_store16_release(void *p, uint16_t value)
+{
+	store(p, 2, value);
+}
+
+void viommu_port_store32(void *p, uint32_t value)
+{
+	store(p, 4, value);
+}
+
+void viommu_port_copy_in(void *dst, const void *peer, size_t len)
+{
+	sim_env_port->copy_in(dst, peer, len);
+	sim_env_read(peer, len, false);
+}
+
+void viommu_port_copy_out(void *peer, const void *src, size_t len)
+{
+	sim_env_port->copy_out(peer, src, len);
+	sim_env_wrote(peer, len);
+}
+
+void viommu_port_fence(void)
+{
+	sim_env_port->fence();
+	sim_env_fence();
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port.h: what is below the accessors of the environment. A test that wants more than counting and changing bytes (a
+ * model of a processor, say) puts its own functions here.
+ */
+#ifndef VIOMMU_SIM_ENV_PORT_H
+#define VIOMMU_SIM_ENV_PORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sim_env_port {
+	uint64_t (*load)(const uint8_t *p, unsigned bytes); /* little-endian */
+	void (*store)(uint8_t *p, unsigned bytes, uint64_t value);
+	void (*copy_in)(uint8_t *dst, const uint8_t *peer, size_t len);
+	void (*copy_out)(uint8_t *peer, const uint8_t *src, size_t len);
+	void (*fence)(void);
+};
+
+extern const struct sim_env_port sim_env_plain_port;
+extern const struct sim_env_port *sim_env_port; /* sim_env_plain_port, unless a test says otherwise */
+
+#endif /* VIOMMU_SIM_ENV_PORT_H */
