@@ -354,6 +354,7 @@ uint8_t device_call_byte(const struct device_call *call, size_t offset)
 	return 0;
 }
 
+/* VQ-DEV-DESC-01: the readable part is as it was. */
 static void assert_untouched(const struct device_call *call, size_t from)
 {
 	size_t offset = 0;

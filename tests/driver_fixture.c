@@ -117,7 +117,7 @@ static void reg_set_features(void *ctx, uint64_t features)
 	log_step(f, SET_FEATURES, features, 0);
 	if (sim_env_call(SIM_ENV_REGISTER_SET, SET_FEATURES, features))
 		return;
-	/* GEN-DRV-INIT-04: not after FEATURES_OK. */
+	/* GEN-DRV-INIT-04, INF-22: not after FEATURES_OK. */
 	RULE(assert_int_equal(status_now(f) & VIOMMU_STATUS_FEATURES_OK, 0));
 	if (f->real != NULL) {
 		viommu_registers_set_features(registers_of(f), features);
@@ -173,7 +173,7 @@ static void reg_config_write(void *ctx, uint32_t offset, const void *src, uint32
 {
 	(void)ctx;
 	(void)src;
-	/* IOMMU-DRV-CONFIG-02, GEN-DRV-INIT-03: the driver has no reason to. */
+	/* IOMMU-DRV-CONFIG-02, -03, GEN-DRV-INIT-03: the driver has no reason to. */
 	fail_msg("configuration written at %u, %u bytes", (unsigned)offset, (unsigned)len);
 }
 

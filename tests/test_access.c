@@ -315,6 +315,7 @@ static void test_translate__whole_space_mapped__every_length_works(void **state)
 
 /* MSI */
 
+/* IOMMU-DEV-RESV-05: outside of its own doorbell nothing happens. */
 static void test_translate__msi_region__passes_while_attached(void **state)
 {
 	struct viommu_translation t;
@@ -357,7 +358,7 @@ static void test_translate__mapping_in_front_of_the_msi_region__stops_there(void
 
 /* Faults */
 
-/* IOMMU-DEV-FAULT-03; INF-15. Each report has all its fields. */
+/* IOMMU-DEV-FAULT-03, IOMMU-DEV-MAP-07, INF-15. Each report has all its fields. */
 static void test_fault__each_reason__reported(void **state)
 {
 	struct device_fixture f;

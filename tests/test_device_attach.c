@@ -222,7 +222,7 @@ static void test_attach__bypass_flag_disagrees__inval(void **state)
 	device_teardown(&f);
 }
 
-/* INF-07: a new member sees what is mapped already. */
+/* IOMMU-DEV-ATTACH-04, INF-07: a new member sees what is mapped already. */
 static void test_attach__populated_domain__shares_all_mappings(void **state)
 {
 	struct device_fixture f;
@@ -386,6 +386,7 @@ static void test_detach__only_endpoint__domain_dies_with_its_mappings(void **sta
 	device_teardown(&f);
 }
 
+/* IOMMU-DEV-DETACH-04, INF-05 */
 static void test_detach__one_of_several__domain_lives(void **state)
 {
 	struct device_fixture f;

@@ -82,6 +82,7 @@ static void test_bypass__table__as_specified(void **state)
 	}
 }
 
+/* IOMMU-DEV-CONFIG-03 */
 static void test_bypass__nothing_negotiated_yet__field_counts(void **state)
 {
 	struct device_options options;
@@ -116,7 +117,7 @@ static void test_bypass__length__up_to_the_end_of_the_space(void **state)
 	device_teardown(&f);
 }
 
-/* IOMMU-DEV-CONFIG-06; a store acts at once, and on unattached endpoints only. */
+/* IOMMU-DRV-CONFIG-01, IOMMU-DEV-CONFIG-06; a store acts at once, and on unattached endpoints only. */
 static void test_bypass_write__negotiated__0_and_1_only(void **state)
 {
 	struct device_fixture f;

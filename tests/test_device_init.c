@@ -31,12 +31,14 @@ static enum viommu_result init_result(const struct viommu_device_config *config)
 	return result;
 }
 
+/* IOMMU-DEV-FEAT-01 */
 static void test_device_init__defaults__accepted(void **state)
 {
 	struct viommu_device_config config = default_config();
 
 	(void)state;
 	assert_int_equal(init_result(&config), VIOMMU_OK);
+	assert_int_not_equal(config.features & VIOMMU_F_MAP_UNMAP, 0);
 }
 
 static void test_device_init__unknown_struct_size__refused(void **state)
@@ -61,7 +63,7 @@ static void test_device_init__unknown_struct_size__refused(void **state)
 	assert_int_equal(init_result(&config), VIOMMU_E_ABI);
 }
 
-/* IOMMU-DEV-FEAT-02, IOMMU-DEV-FEAT-03: the old F_BYPASS is never on offer. */
+/* IOMMU-DEV-FEAT-02, IOMMU-DEV-FEAT-03: the old F_BYPASS is never on offer. GEN-DEV-FEAT-04, GEN-DEV-RSVD-10 */
 static void test_device_init__features_beyond_the_class__refused(void **state)
 {
 	struct viommu_device_config config = default_config();
@@ -70,7 +72,7 @@ static void test_device_init__features_beyond_the_class__refused(void **state)
 	(void)state;
 	for (bit = 0; bit < 64; bit++) {
 		uint64_t feature = UINT64_C(1) << bit;
-		bool known = (VIOMMU_DEVICE_FEATURES & feature) != 0;
+		bool known = bit <= 6 && bit != 3;
 
 		config.features = feature | VIOMMU_F_MAP_UNMAP;
 		assert_int_equal(init_result(&config), known ? VIOMMU_OK : VIOMMU_E_ARG);
@@ -116,7 +118,7 @@ static void test_device_init__bypass_neither_0_nor_1__refused(void **state)
 	struct viommu_device_config config = default_config();
 
 	(void)state;
-	config.bypass = 1; /* IOMMU-DEV-CONFIG-03 */
+	config.bypass = 1;
 	assert_int_equal(init_result(&config), VIOMMU_OK);
 	config.bypass = 2;
 	assert_int_equal(init_result(&config), VIOMMU_E_ARG);
@@ -404,7 +406,23 @@ static void test_negotiate__bits_not_offered__refused_and_unchanged(void **state
 	device_teardown(&f);
 }
 
-/* The layout of the specification, read at every offset and in every length. */
+/* GEN-DEV-FEAT-02 */
+static void test_negotiate__any_subset_of_the_offer__accepted(void **state)
+{
+	struct device_fixture f;
+	uint64_t features;
+
+	(void)state;
+	device_setup(&f, NULL);
+	for (features = 0; features < 0x100; features++) {
+		bool offered = (features & ~VIOMMU_DEVICE_FEATURES) == 0;
+
+		assert_int_equal(viommu_device_negotiate(&f.dev, features), offered ? VIOMMU_OK : VIOMMU_E_ARG);
+	}
+	device_teardown(&f);
+}
+
+/* GEN-DEV-CONFIG-01: the layout of the specification, read at every offset and in every length, by anybody. */
 static void test_config_read__every_offset_and_length__bytes_or_zero(void **state)
 {
 	static const uint8_t expected[VIOMMU_WIRE_CONFIG_SIZE] = {
@@ -429,6 +447,7 @@ static void test_config_read__every_offset_and_length__bytes_or_zero(void **stat
 	options.config.domain_last = 0x55667788;
 	options.config.probe_size = 0xd1;
 	options.config.bypass = 1;
+	options.negotiate = 0;
 	device_setup(&f, &options);
 	for (offset = 0; offset < 48; offset++) {
 		for (len = 0; len <= 48; len++) {
@@ -447,6 +466,7 @@ static void test_config_read__every_offset_and_length__bytes_or_zero(void **stat
 	device_teardown(&f);
 }
 
+/* IOMMU-DEV-CONFIG-01: also if the configuration says 0 */
 static void test_config_read__default_page_sizes__4k_and_larger(void **state)
 {
 	struct device_fixture f;
@@ -517,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_add_memory__after_nomem__map_works),
 		cmocka_unit_test(test_process__budget__respected),
 		cmocka_unit_test(test_negotiate__bits_not_offered__refused_and_unchanged),
+		cmocka_unit_test(test_negotiate__any_subset_of_the_offer__accepted),
 		cmocka_unit_test(test_config_read__every_offset_and_length__bytes_or_zero),
 		cmocka_unit_test(test_config_read__default_page_sizes__4k_and_larger),
 		cmocka_unit_test(test_config_write__anything_but_bypass__ignored),

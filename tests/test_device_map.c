@@ -459,7 +459,7 @@ static void test_map__many_times_with_few_nodes__none_is_lost(void **state)
 	device_teardown(&f);
 }
 
-/* IOMMU-DEV-MAP-06; flags are as given, none implies another. */
+/* IOMMU-DEV-MAP-06, -07; flags are as given, none implies another. */
 static void test_map__permissions__as_given(void **state)
 {
 	struct device_fixture f;

@@ -278,6 +278,7 @@ static void test_pending__long_lived_section__outlives_many_revocations(void **s
 	device_teardown(&f);
 }
 
+/* IOMMU-DEV-DETACH-04: what was translated before is over when the answer is there. */
 static void test_pending__detach_with_open_section__waits(void **state)
 {
 	struct viommu_wire_request detach = device_detach_request(1, DEVICE_EP0);

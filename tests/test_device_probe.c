@@ -119,7 +119,7 @@ static void test_probe__unknown_endpoint__noent(void **state)
 	device_teardown(&f);
 }
 
-/* IOMMU-DEV-PROBE-08, IOMMU-DEV-PROBE-09: every length of the writable part. */
+/* IOMMU-DEV-PROBE-08, IOMMU-DEV-PROBE-09, VQ-DEV-USED-02: every length of the writable part. */
 static void test_probe__every_writable_length__status_where_it_belongs(void **state)
 {
 	static const size_t cuts[] = { 0, 1, 3, 50 };

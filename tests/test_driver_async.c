@@ -58,6 +58,40 @@ static void test_driver_sync__device_falls_silent__times_out_and_recovers(void *
 	driver_teardown(t.f);
 }
 
+/* GEN-DRV-STATUS-04: what was in flight may have been done or not, and never will be; a stop and a start end it. */
+static void test_driver_sync__device_needs_reset__times_out_and_a_restart_helps(void **state)
+{
+	struct driver_options o;
+	struct viommu_driver_failure failure;
+	struct viommu_registers *regs;
+	uint64_t gpa;
+	struct one t;
+
+	(void)state;
+	driver_options_init(&o);
+	o.real = true;
+	set_up(&t, &o);
+	regs = viommu_pump_registers(&t.f->real->pump);
+	assert_int_equal(map_page(&t.d, 0), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&t.d, NULL), VIOMMU_OK);
+	viommu_registers_needs_reset(regs);
+	t.f->waits = 0;
+	assert_int_equal(unmap_pages(&t.d, 0, 0), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&t.d, &failure), VIOMMU_E_TIMEOUT);
+	assert_int_equal(t.f->waits, FIXTURE_WAITS);
+	assert_true(failure.uncertain);
+	assert_int_equal(map_page(&t.d, 0), VIOMMU_E_EXISTS);
+
+	assert_int_equal(viommu_driver_stop(&t.f->drv), VIOMMU_OK);
+	assert_int_equal(driver_start(t.f), VIOMMU_OK);
+	assert_int_equal(viommu_registers_get_status(regs) & VIOMMU_STATUS_NEEDS_RESET, 0);
+	assert_int_equal(map_page(&t.d, 0), VIOMMU_OK);
+	assert_int_equal(viommu_driver_attach(&t.d, &t.e, NULL), VIOMMU_OK);
+	assert_true(real_translate(t.f, 0, 0, VIOMMU_ACCESS_READ, &gpa));
+	assert_int_equal(gpa, 16 * PAGE);
+	driver_teardown(t.f);
+}
+
 static void test_driver_map__silent_device_and_full_queue__times_out_and_posts_nothing(void **state)
 {
 	struct one t;
@@ -498,6 +532,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_driver_sync__device_falls_silent__times_out_and_recovers),
+		cmocka_unit_test(test_driver_sync__device_needs_reset__times_out_and_a_restart_helps),
 		cmocka_unit_test(test_driver_map__silent_device_and_full_queue__times_out_and_posts_nothing),
 		cmocka_unit_test(test_driver_sync__slow_device__is_waited_for),
 		cmocka_unit_test(test_driver_map__over_an_unmap_in_flight__waits_for_it),

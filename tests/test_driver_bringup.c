@@ -225,9 +225,11 @@ static void test_driver_start__offer_with_unknown_bits__acknowledges_known_ones_
 
 	(void)state;
 	driver_options_init(&o);
-	/* GEN-DRV-FEAT-01, -04, -05, -08, GEN-DRV-RSVD-01, -03, IOMMU-DRV-FEAT-01 */
+	/* GEN-DRV-FEAT-01, -04, -05, -08, GEN-DRV-RSVD-01, -03, -10, IOMMU-DRV-FEAT-01 */
 	o.offered = UINT64_MAX;
 	f = driver_up(&o);
+	/* Bits 0 to 2, 4 to 6 of the IOMMU; 28, 29, 32 and 33 of all devices. */
+	assert_int_equal(f->script.accepted, UINT64_C(0x330000077));
 	assert_int_equal(f->script.accepted, VIOMMU_DRIVER_FEATURES);
 	viommu_driver_get_limits(&f->drv, &limits);
 	assert_int_equal(limits.features, VIOMMU_DRIVER_FEATURES);
@@ -344,7 +346,7 @@ static void refuses_queue(struct driver_fixture *f)
 #define ANY_ERROR VIOMMU_OK
 
 static const struct refusal refusals[] = {
-	{ "no VERSION_1", no_version_1, NULL, VIOMMU_E_UNSUPP },          /* GEN-DRV-RSVD-02 */
+	{ "no VERSION_1", no_version_1, NULL, VIOMMU_E_UNSUPP },          /* GEN-DRV-RSVD-02, CONF-BOTH-01 */
 	{ "no MAP_UNMAP", no_map_unmap, NULL, VIOMMU_E_UNSUPP },          /* GEN-DRV-FEAT-07, INF-02 */
 	{ "FEATURES_OK refused", NULL, no_features_ok, VIOMMU_E_UNSUPP }, /* GEN-DRV-INIT-01.6 */
 	{ "granule 0", granule_zero, NULL, VIOMMU_E_UNSUPP },
@@ -363,7 +365,7 @@ static const struct refusal refusals[] = {
 	{ "queue refused", NULL, refuses_queue, ANY_ERROR },
 };
 
-/* GEN-DRV-INIT-05, -06: FAILED, and nothing after it. */
+/* GEN-DRV-FEAT-03, GEN-DRV-INIT-05, -06: FAILED, and nothing after it. */
 static void test_driver_start__unusable_device__is_given_up_with_failed(void **state)
 {
 	(void)state;
@@ -428,6 +430,7 @@ static void test_driver_start__running__is_refused_without_touching_the_device(v
 	driver_teardown(f);
 }
 
+/* GEN-DRV-RESET-01 */
 static void test_driver_start__reset_never_finishes__times_out(void **state)
 {
 	struct driver_fixture *f = driver_setup(NULL);
@@ -483,6 +486,7 @@ static void test_driver_start__short_configuration_space__reads_no_further_than_
 		{ VIOMMU_F_MMIO, 8 },
 		{ VIOMMU_F_INPUT_RANGE | VIOMMU_F_DOMAIN_RANGE, 32 },
 		{ VIOMMU_DRIVER_FEATURES, 37 },
+		{ VIOMMU_DRIVER_FEATURES, 0x10000 }, /* of a later revision */
 	};
 
 	(void)state;
@@ -523,6 +527,7 @@ static void test_driver_start__short_configuration_space__reads_no_further_than_
 
 /* Sizes and granules */
 
+/* GEN-DRV-FEAT-06: without INDIRECT_DESC too */
 static void test_driver_start__queue_sizes__follow_the_device_and_indirect(void **state)
 {
 	static const struct {
@@ -682,6 +687,7 @@ static void test_driver_limits__input_range_below_a_granule__promises_nothing(vo
 
 /* Stop */
 
+/* GEN-DRV-CLEANUP-02 */
 static void test_driver_stop__device_resets__is_stopped(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);
@@ -706,6 +712,7 @@ static void test_driver_stop__device_resets__is_stopped(void **state)
 	driver_teardown(f);
 }
 
+/* GEN-DRV-CLEANUP-02: nothing is given back before the reset is done. */
 static void test_driver_stop__reset_takes_long__can_be_asked_again(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);

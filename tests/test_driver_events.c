@@ -30,7 +30,7 @@ static void test_driver_process__report__reaches_the_hook(void **state)
 	driver_teardown(f);
 }
 
-/* IOMMU-DRV-FAULT-01 to -04 */
+/* IOMMU-DRV-FAULT-01 to -04, IOMMU-DEV-FAULT-04 */
 static void test_driver_process__each_byte_of_a_report__counts_as_the_specification_says(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);
@@ -68,6 +68,7 @@ static void test_driver_process__each_byte_of_a_report__counts_as_the_specificat
 	driver_teardown(f);
 }
 
+/* VQ-DRV-USED-01 */
 static void test_driver_process__report_cut_short__is_dropped_and_counted(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);

@@ -33,6 +33,7 @@ static void test_driver_map__sample_requests__are_these_bytes(void **state)
 	driver_teardown(t.f);
 }
 
+/* IOMMU-DRV-MAP-04, -06: the flags are the caller's. */
 static void test_driver_map__every_field__reaches_its_place(void **state)
 {
 	struct driver_options o;
@@ -59,6 +60,7 @@ static void test_driver_map__every_field__reaches_its_place(void **state)
 
 /* Refused calls */
 
+/* INF-09 */
 static void test_driver_map__bad_arguments__are_refused_and_nothing_is_sent(void **state)
 {
 	static const struct {
@@ -154,9 +156,9 @@ static void test_driver_unmap__bad_arguments__are_refused_and_nothing_is_sent(vo
 		{ 0x21000, 0x22fff, VIOMMU_E_RANGE, 2 },
 		{ 0x22000, 0x25fff, VIOMMU_E_RANGE, 2 },
 		{ 0x20000, 0x25800, VIOMMU_E_RANGE, 2 },
-		{ 0x20000, 0x23fff, VIOMMU_OK, 1 },
+		{ 0x20000, 0x23fff, VIOMMU_OK, 1 }, /* IOMMU-DRV-UNMAP-02 */
 		{ 0x1ffff, 0x24000, VIOMMU_OK, 1 },
-		{ 0x10000, 0xffffff, VIOMMU_OK, 0 }, /* IOMMU-DRV-UNMAP-02, -03 */
+		{ 0x10000, 0xffffff, VIOMMU_OK, 0 }, /* IOMMU-DRV-UNMAP-03 */
 		{ 0x24000, 0x24fff, VIOMMU_OK, 2 },
 		{ 0x24000, 0x25fff, VIOMMU_OK, 1 },
 	};

@@ -6,6 +6,7 @@
 #include "driver_pages.h"
 #include "suite.h"
 
+/* IOMMU-DRV-OPS-03, VQ-DRV-USED-01 */
 static void test_driver_attach__no_status__is_not_taken_for_success(void **state)
 {
 	(void)state;

@@ -99,6 +99,7 @@ static void test_driver_probe__sample_request__is_these_bytes(void **state)
 	tear_down(&p);
 }
 
+/* GEN-DRV-FEAT-06 */
 static void test_driver_probe__not_negotiated__sends_nothing(void **state)
 {
 	struct driver_options o;
@@ -305,8 +306,11 @@ static struct verdict choose(struct driver_fixture *f, const struct viommu_wire_
 	return chosen;
 }
 
+/* IOMMU-DRV-INIT-02: and there is no ATTACH without a PROBE that went well. */
 static void test_driver_probe__bad_statuses__are_rejected(void **state)
 {
+	struct viommu_driver_domain d;
+
 	(void)state;
 	for (int status = 1; status < 256; status++) {
 		struct list l = { .len = 0 };
@@ -318,13 +322,17 @@ static void test_driver_probe__bad_statuses__are_rejected(void **state)
 		chosen = VERDICT_STATUS(status);
 		assert_int_equal(probe(&p, &l, CAPACITY), VIOMMU_E_REJECTED);
 		chosen = VERDICT_HONEST;
+		assert_int_equal(viommu_driver_domain_init(&d, &p.f->drv, VIOMMU_DOMAIN_ANY, false), VIOMMU_OK);
+		assert_int_equal(viommu_driver_attach(&d, &p.e, NULL), VIOMMU_E_STATE);
+		assert_int_equal(script_count(p.f, VIOMMU_T_ATTACH), 0);
 		assert_int_equal(probe(&p, &l, CAPACITY), VIOMMU_OK);
 		assert_int_equal(region_count(&p), 1);
+		assert_int_equal(viommu_driver_attach(&d, &p.e, NULL), VIOMMU_OK);
 		tear_down(&p);
 	}
 }
 
-/* The status is behind the properties, so every length short of it hides it. */
+/* IOMMU-DRV-OPS-03: the status is behind the properties, so every length short of it hides it. */
 static void test_driver_probe__used_length_without_status__is_a_failure(void **state)
 {
 	(void)state;

@@ -64,7 +64,7 @@ static enum viommu_result own_add(void *ctx, uint32_t queue, const struct viommu
 	if (q->added_count == q->capacity)
 		return VIOMMU_E_FULL;
 	assert_true(readable + writable <= 4);
-	/* As promised: two pieces at most, one of an event. All of it in the shared memory. */
+	/* VQ-DRV-FRAME-02. As promised: two pieces at most, one of an event. All of it in the shared memory. */
 	assert_int_equal(readable, queue == VIOMMU_QUEUE_REQUEST ? 1 : 0);
 	assert_int_equal(writable, 1);
 	for (uint32_t i = 0; i < readable + writable; i++) {

@@ -171,7 +171,7 @@ static void test_requests__no_request__returned_with_length_0(void **state)
 	teardown(w);
 }
 
-/* known-bugs 107 */
+/* GEN-DEV-STATUS-01, INF-23, known-bugs 107 */
 static void test_requests__before_driver_ok__not_consumed(void **state)
 {
 	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);
@@ -275,7 +275,10 @@ static void test_interrupt__batch__one_for_all(void **state)
 	}
 }
 
-/* VQ-DEV-USEDSUP-05, VQ-DEV-USEDSUP-06: nobody asked, nobody is told; and the pump asks for kicks before it sleeps. */
+/*
+ * VQ-DEV-USEDSUP-05, VQ-DEV-USEDSUP-06: nobody asked, nobody is told; and the pump asks for kicks before it sleeps:
+ * VQ-DEV-NOTIFY-01.
+ */
 static void test_interrupt__event_idx__as_asked(void **state)
 {
 	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);
@@ -380,6 +383,7 @@ static uint8_t *avail_index(struct world *w, uint32_t queue)
 	return ram + (w->layouts[queue].avail - RAM_BASE) + 2;
 }
 
+/* GEN-DEV-STATUS-02, -03, INF-16, INF-23 */
 static void test_broken_ring__either_queue__needs_reset_and_recovery(void **state)
 {
 	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);
@@ -413,6 +417,7 @@ static void test_broken_ring__either_queue__needs_reset_and_recovery(void **stat
 	}
 }
 
+/* GEN-DEV-RESET-02, GEN-DEV-FEAT-05: ten lives, and the same features in each */
 static void test_reset__waiting_requests__never_reach_the_next_life(void **state)
 {
 	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
@@ -443,6 +448,9 @@ static void test_reset__waiting_requests__never_reach_the_next_life(void **state
 		if (life % 3 == 1)
 			process(w);
 		assert_int_equal(viommu_registers_get_status(regs), 0);
+		memset(w->used_interrupts, 0, sizeof(w->used_interrupts));
+		process(w);
+		assert_int_equal(w->used_interrupts[0] + w->used_interrupts[1] + w->config_interrupts, 0);
 		for (i = 0; i < RAM_LEN; i++)
 			assert_int_equal(ram[i], 0xee); /* nothing of the old life is written any more */
 	}

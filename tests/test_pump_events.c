@@ -17,6 +17,7 @@ static void assert_report(const struct slot *s, uint32_t endpoint, uint64_t addr
 	assert_true(fault.address == address);
 }
 
+/* VQ-DEV-USED-02 */
 static void test_events__buffers_there__one_report_each(void **state)
 {
 	struct world *w = &world;
@@ -102,7 +103,7 @@ static void test_events__short_buffer__returned_empty_and_counted(void **state)
 	teardown(w);
 }
 
-/* Reports wait in the contexts for buffers to come; those that find no room are lost, and every one is counted. */
+/* INF-14: reports wait in the contexts for buffers to come; those without room are lost, and every one is counted. */
 static void test_events__no_buffers__backlog_then_lost_and_counted(void **state)
 {
 	struct world *w = &world;

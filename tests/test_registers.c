@@ -218,6 +218,7 @@ static void test_init__unknown_struct_size__abi(void **state)
 	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ABI);
 }
 
+/* GEN-DEV-FEAT-04, GEN-DEV-RSVD-10: SR_IOV is one of the ring features that cannot be offered. */
 static void test_init__bad_configuration__arg(void **state)
 {
 	static const uint32_t sizes[] = { 0, 3, 24, 65535, 65536, 0x80000000 };
@@ -257,6 +258,7 @@ static void test_init__bad_configuration__arg(void **state)
 	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_OK);
 }
 
+/* GEN-DEV-RSVD-01 */
 static void test_init__fresh__status_0_and_offer_complete(void **state)
 {
 	static struct world w;
@@ -326,6 +328,7 @@ static void test_status__needs_reset_from_the_driver__ignored(void **state)
 
 /* Features */
 
+/* GEN-DEV-FEAT-02 */
 static void test_features_ok__subset_with_version_1__sticks(void **state)
 {
 	static const uint64_t good[] = {
@@ -347,6 +350,7 @@ static void test_features_ok__subset_with_version_1__sticks(void **state)
 	}
 }
 
+/* GEN-DEV-RSVD-02, CONF-BOTH-01, GEN-DEV-FEAT-03 */
 static void test_features_ok__no_version_1__refused(void **state)
 {
 	static struct world w;
@@ -360,6 +364,7 @@ static void test_features_ok__no_version_1__refused(void **state)
 	assert_false(negotiate(&w, 0));
 }
 
+/* GEN-DEV-FEAT-03 */
 static void test_features_ok__any_bit_beyond_the_offer__refused(void **state)
 {
 	static struct world w;
@@ -377,6 +382,7 @@ static void test_features_ok__any_bit_beyond_the_offer__refused(void **state)
 	}
 }
 
+/* GEN-DEV-FEAT-03 */
 static void test_features_ok__class_objects__refused_until_it_agrees(void **state)
 {
 	static struct world w;
@@ -391,6 +397,7 @@ static void test_features_ok__class_objects__refused_until_it_agrees(void **stat
 	assert_true(w.negotiated == 1);
 }
 
+/* INF-22 */
 static void test_features__after_features_ok__frozen(void **state)
 {
 	static struct world w;
@@ -486,6 +493,7 @@ static void test_queue_enable__smaller_than_offered__accepted(void **state)
 
 /* Reset */
 
+/* GEN-DEV-RESET-01 */
 static void test_reset__settled_class__status_0_at_once(void **state)
 {
 	static struct world w;
@@ -509,6 +517,7 @@ static void test_reset__settled_class__status_0_at_once(void **state)
 	assert_int_equal(enable(&w, 0), VIOMMU_OK);
 }
 
+/* GEN-DEV-RESET-01, -02, INF-23 */
 static void test_reset__class_not_settled__status_is_not_0_before(void **state)
 {
 	static struct world w;
@@ -568,6 +577,7 @@ static void test_reset__settled_once__status_stays(void **state)
 	go_live(&w);
 }
 
+/* GEN-DEV-STATUS-03 */
 static void test_needs_reset__live__flag_interrupt_and_no_service(void **state)
 {
 	static struct world w;

@@ -54,7 +54,10 @@ static void test_pop__cut_at_every_byte__same_bytes(void **state)
 	}
 }
 
-/* known-bugs 98: exactly `size` data descriptors; direct, indirect, and mixed in every proportion (VQ-DEV-INDIR-02) */
+/*
+ * VQ-DEV-FRAME-02, known-bugs 98: exactly `size` data descriptors; direct, indirect, and mixed in every proportion
+ * (VQ-DEV-INDIR-02)
+ */
 static void test_pop__size_data_descriptors__accepted_and_one_more_refused(void **state)
 {
 	static const uint32_t few[] = { 1, 2, 8, 256 };
@@ -219,7 +222,7 @@ static void test_pop__buffers_at_borders__split_in_pieces(void **state)
 	}
 }
 
-/* known-bugs 78, 92: the count is bounded by what the caller has room for */
+/* VQ-DEV-FRAME-02, known-bugs 78, 92: the count is bounded by what the caller has room for */
 static void test_pop__capacity__one_piece_more_is_refused(void **state)
 {
 	(void)state;

@@ -155,7 +155,7 @@ static void test_enable__after_use__starts_at_zero_and_forgets_heads(void **stat
 
 /* Indices and accounting */
 
-/* known-bugs 79, 80, 95: exactly full is legal */
+/* VQ-DEV-IDX-01, known-bugs 79, 80, 95: exactly full is legal, and nobody waits for a kick */
 static void test_pop__ring_exactly_full__all_taken_then_empty(void **state)
 {
 	(void)state;

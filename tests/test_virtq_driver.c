@@ -128,7 +128,7 @@ static void test_init__bad_arguments__refused_and_nothing_touched(void **state)
 
 /* Add and publish */
 
-/* VQ-DRV-FRAME-01, VQ-DRV-INDIR-03: what the device finds, for each number of pieces, with and without tables */
+/* VQ-DRV-FRAME-01, VQ-DRV-INDIR-02: what the device finds, for each number of pieces, with and without tables */
 static void test_add__every_shape__chain_as_the_device_reads_it(void **state)
 {
 	(void)state;
@@ -166,8 +166,8 @@ static void test_add__every_shape__chain_as_the_device_reads_it(void **state)
 					flags = (unsigned)get_le(d + 12, 2);
 					assert_true(get_le(d, 8) == UINT64_C(0x123456789a0000) + k);
 					assert_int_equal(get_le(d + 8, 4), 100 + k);
-					assert_int_equal(flags, (k < readable ? 0 : F_WRITE) |
-									(k + 1 < count ? F_NEXT : 0)); /* INDIR-02 */
+					assert_int_equal(flags,
+							 (k < readable ? 0 : F_WRITE) | (k + 1 < count ? F_NEXT : 0));
 					index = (uint32_t)get_le(d + 14, 2);
 					assert_true(index < entries);
 				}
@@ -177,6 +177,7 @@ static void test_add__every_shape__chain_as_the_device_reads_it(void **state)
 	}
 }
 
+/* VQ-DRV-INDIR-03 */
 static void test_add__bad_arguments__refused_and_nothing_changed(void **state)
 {
 	static const struct {
@@ -328,7 +329,7 @@ static void test_publish__event_mode__asks_whether_the_batch_passed_the_event(vo
 	}
 }
 
-/* VQ-DRV-USEDSUP-02, -03, -04, VQ-DRV-RECV-01 */
+/* VQ-DRV-USEDSUP-03, -04, VQ-DRV-RECV-01 */
 static void test_arm__both_modes__event_index_or_nothing_written(void **state)
 {
 	(void)state;
