@@ -46,9 +46,13 @@ static enum viommu_result take(struct viommu_driver *drv, struct viommu_wire_fau
 	buffer = (uint32_t)((uintptr_t)token - 1);
 	if (buffer >= drv->event_count)
 		return VIOMMU_E_BROKEN;
-	driver_invalidate(drv, memory_of(drv, buffer), sizeof bytes);
-	viommu_port_copy_in(bytes, memory_of(drv, buffer), sizeof bytes);
-	result = viommu_wire_fault_decode(bytes, written, fault);
+	result = VIOMMU_E_PEER;
+	/* Bytes behind the used length are not this report's: they are not even looked at. */
+	if (written >= sizeof bytes) {
+		driver_invalidate(drv, memory_of(drv, buffer), sizeof bytes);
+		viommu_port_copy_in(bytes, memory_of(drv, buffer), sizeof bytes);
+		result = viommu_wire_fault_decode(bytes, sizeof bytes, fault);
+	}
 	viommu_count(result == VIOMMU_OK ? &drv->stats.faults : &drv->stats.faults_bad);
 	if (give(drv, buffer) == VIOMMU_E_BROKEN)
 		drv->state = VIOMMU_DRIVER_FAILED;
