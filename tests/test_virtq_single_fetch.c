@@ -22,6 +22,21 @@
 /* What the accessors do now. */
 static struct sim_env_port port;
 
+/* Stores of any kind so far. */
+static unsigned stores;
+
+static void counted_store(uint8_t *p, unsigned bytes, uint64_t value)
+{
+	stores++;
+	put_le(p, bytes, value);
+}
+
+static void counted_copy_out(uint8_t *peer, const uint8_t *src, size_t len)
+{
+	stores++;
+	memcpy(peer, src, len);
+}
+
 /* Recorded and changing peer memory */
 
 static struct guest guest;
@@ -85,6 +100,8 @@ static int setup_recording(void **state)
 	port = sim_env_plain_port;
 	port.load = recording_load;
 	port.copy_in = recording_copy_in;
+	port.store = counted_store;
+	port.copy_out = counted_copy_out;
 	sim_env_port = &port;
 	change = false;
 	random_bytes.state = 7;
@@ -244,6 +261,46 @@ static void test_driver__every_byte_recorded__only_the_used_ring_once(void **sta
 		for (uint8_t *p = guest.low; p < used; p++)
 			assert_int_equal(reads[p - guest.low], 0);
 	}
+}
+
+/*
+ * VQ-DRV-IDX-01, VQ-DEV-USED-01: what an index shows is stored before it, and the index is stored with release. So the
+ * index is the only store of a publish, and the ones before it store no index.
+ */
+static void test_publish__both_halves__stores_the_index_alone_and_with_release(void **state)
+{
+	struct viommu_shared_memory shared = { guest.low, LOW_GPA, VIOMMU_VIRTQ_DRIVER_SHARED(8) };
+	struct viommu_bus_segment pieces[2] = { { DATA_GPA, 4 }, { DATA_GPA, 4 } };
+	struct viommu_virtq_shadow shadow[8];
+	struct viommu_virtq_driver driver;
+	struct viommu_virtq_layout layout;
+
+	(void)state;
+	assert_int_equal(viommu_virtq_driver_init(&driver, 8, IND | EVT, &shared, shadow, &layout), VIOMMU_OK);
+	viommu_virtq_device_init(&q, &guest.memory);
+	assert_int_equal(viommu_virtq_device_enable(&q, &layout), VIOMMU_OK);
+	sim_env_port_released = NULL;
+	for (uint32_t k = 1; k <= 2; k++) {
+		assert_int_equal(viommu_virtq_driver_add(&driver, pieces, 1, k - 1, &guest), VIOMMU_OK);
+		assert_null(sim_env_port_released);
+		assert_int_equal(get_le(driver.avail + 2, 2), 0);
+	}
+	stores = 0;
+	(void)viommu_virtq_driver_publish(&driver);
+	assert_ptr_equal(sim_env_port_released, driver.avail + 2);
+	assert_int_equal(stores, 1);
+
+	sim_env_port_released = NULL;
+	for (uint32_t k = 1; k <= 2; k++) {
+		assert_int_equal(viommu_virtq_device_pop(&q, &chain), VIOMMU_OK);
+		assert_int_equal(viommu_virtq_device_push(&q, chain.head, 0), VIOMMU_OK);
+		assert_null(sim_env_port_released);
+		assert_int_equal(get_le(driver.used + 2, 2), 0);
+	}
+	stores = 0;
+	(void)viommu_virtq_device_publish(&q);
+	assert_ptr_equal(sim_env_port_released, driver.used + 2);
+	assert_int_equal(stores, 1);
 }
 
 /* Two processors, all orders */
@@ -614,7 +671,7 @@ static void prepare(bool driver_produces, uint64_t features, bool fences)
 	memset(visited, 0, sizeof(visited));
 }
 
-/* VQ-DRV-NOTIFY-01, VQ-DRV-IDX-01, VQ-DEV-USED-01; wire-format 8, rows 1 to 8; known-bugs 100 */
+/* VQ-DRV-NOTIFY-01, and the same on the other side and before going to sleep; known-bugs 100 */
 static void test_wakeup__all_interleavings__none_lost_and_fences_needed(void **state)
 {
 	(void)state;
@@ -641,6 +698,8 @@ int main(void)
 				       setup_recording),
 		cmocka_unit_test_setup(test_all__ring_changes_all_the_time__in_bounds_and_bounded, setup_recording),
 		cmocka_unit_test_setup(test_driver__every_byte_recorded__only_the_used_ring_once, setup_recording),
+		cmocka_unit_test_setup(test_publish__both_halves__stores_the_index_alone_and_with_release,
+				       setup_recording),
 		cmocka_unit_test(test_wakeup__all_interleavings__none_lost_and_fences_needed),
 	};
 

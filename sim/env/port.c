@@ -37,6 +37,7 @@ static void plain_fence(void)
 
 const struct sim_env_port sim_env_plain_port = { plain_load, plain_store, plain_copy, plain_copy, plain_fence };
 const struct sim_env_port *sim_env_port = &sim_env_plain_port;
+const void *sim_env_port_released;
 
 static void must_be_aligned(const void *p, unsigned bytes)
 {
@@ -83,6 +84,7 @@ void viommu_port_store16(void *p, uint16_t value)
 
 void viommu_port_store16_release(void *p, uint16_t value)
 {
+	sim_env_port_released = p;
 	store(p, 2, value);
 }
 
