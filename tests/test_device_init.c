@@ -45,6 +45,7 @@ static void test_device_init__unknown_struct_size__refused(void **state)
 {
 	struct viommu_device_config config = default_config();
 	struct viommu_device_ops ops = { .size = sizeof(ops) };
+	struct viommu_memory_ops memory = viommu_memory_table_ops;
 
 	(void)state;
 	config.size = 0;
@@ -60,6 +61,14 @@ static void test_device_init__unknown_struct_size__refused(void **state)
 	ops.size = 0;
 	assert_int_equal(init_result(&config), VIOMMU_E_ABI);
 	ops.size = sizeof(ops) + 8;
+	assert_int_equal(init_result(&config), VIOMMU_E_ABI);
+
+	config = default_config();
+	config.memory.ops = &memory;
+	assert_int_equal(init_result(&config), VIOMMU_OK);
+	memory.size--;
+	assert_int_equal(init_result(&config), VIOMMU_E_ABI);
+	memory.size = 0;
 	assert_int_equal(init_result(&config), VIOMMU_E_ABI);
 }
 
@@ -126,6 +135,38 @@ static void test_device_init__bypass_neither_0_nor_1__refused(void **state)
 	assert_int_equal(init_result(&config), VIOMMU_E_ARG);
 }
 
+/* With its tail the reply to PROBE still has a length that the used ring can say. */
+static void test_device_init__probe_size__leaves_room_for_the_tail(void **state)
+{
+	struct viommu_device_config config = default_config();
+
+	(void)state;
+	config.probe_size = UINT32_MAX - VIOMMU_WIRE_TAIL_SIZE;
+	assert_int_equal(init_result(&config), VIOMMU_OK);
+	config.probe_size++;
+	assert_int_equal(init_result(&config), VIOMMU_E_ARG);
+	config.probe_size = UINT32_MAX;
+	assert_int_equal(init_result(&config), VIOMMU_E_ARG);
+}
+
+static void test_device_init__counts__up_to_the_limit(void **state)
+{
+	struct viommu_device_config config = default_config();
+	uint32_t *const counts[] = { &config.max_endpoints, &config.max_domains, &config.max_pending };
+	size_t bytes;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		*counts[i] = VIOMMU_DEVICE_COUNT_MAX + 1;
+		assert_int_equal(init_result(&config), VIOMMU_E_ARG);
+		*counts[i] = UINT32_MAX;
+		assert_int_equal(init_result(&config), VIOMMU_E_ARG);
+		*counts[i] = VIOMMU_DEVICE_COUNT_MAX;
+		assert_int_equal(viommu_device_mem_size(&config, &bytes), VIOMMU_OK);
+	}
+	assert_true(bytes == VIOMMU_DEVICE_MEM(VIOMMU_DEVICE_COUNT_MAX, VIOMMU_DEVICE_COUNT_MAX, 0));
+}
+
 static void test_device_init__memory_of_any_alignment__mem_size_is_enough(void **state)
 {
 	struct viommu_device_config config = default_config();
@@ -159,6 +200,7 @@ static void test_device_init__no_memory__nomem(void **state)
 	(void)state;
 	assert_int_equal(viommu_device_init(&dev, &config, &byte, 1), VIOMMU_E_NOMEM);
 	assert_int_equal(viommu_device_init(&dev, &config, &byte, 0), VIOMMU_E_NOMEM);
+	assert_int_equal(viommu_device_init(&dev, &config, NULL, SIZE_MAX), VIOMMU_E_NOMEM);
 }
 
 static void test_device_init__one_byte_less_than_mem_size__nomem(void **state)
@@ -264,7 +306,7 @@ static void test_add_endpoint__bad_regions__refused(void **state)
 	} cases[] = {
 		{ unsorted, 2, VIOMMU_E_ARG },  { overlapping, 2, VIOMMU_E_ARG }, { inverted, 1, VIOMMU_E_ARG },
 		{ doorbells, 2, VIOMMU_E_ARG }, { subtype, 1, VIOMMU_E_ARG },     { three, 3, VIOMMU_E_ARG },
-		{ three, 2, VIOMMU_OK }, /* 2 * 24 fit into 64 */
+		{ NULL, 1, VIOMMU_E_ARG },      { three, 2, VIOMMU_OK }, /* 2 * 24 fit into 64 */
 	};
 	struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
 	struct viommu_endpoint *handle;
@@ -306,6 +348,27 @@ static void test_add_endpoint__properties_just_fit__accepted(void **state)
 	device_teardown(&f);
 	options.config.probe_size = 2 * VIOMMU_WIRE_RESV_MEM_SIZE;
 	device_setup(&f, &options);
+	assert_int_equal(viommu_device_add_endpoint(&f.dev, &endpoint, &handle), VIOMMU_OK);
+	device_teardown(&f);
+}
+
+/* So many that 32 bits do not hold their size any more: nobody walks them to find out. */
+static void test_add_endpoint__more_regions_than_can_be__refused_unseen(void **state)
+{
+	static const struct viommu_resv_region one[] = { { { 0x1000, 0x1fff }, 0 } };
+	struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
+	struct viommu_endpoint *handle;
+	struct device_fixture f;
+
+	(void)state;
+	device_setup(&f, NULL);
+	endpoint.id = DEVICE_EP_UNKNOWN;
+	endpoint.regions = one;
+	endpoint.region_count = UINT32_MAX / VIOMMU_WIRE_RESV_MEM_SIZE + 1; /* 8 bytes, modulo 2^32 */
+	assert_int_equal(viommu_device_add_endpoint(&f.dev, &endpoint, &handle), VIOMMU_E_ARG);
+	endpoint.region_count = UINT32_MAX;
+	assert_int_equal(viommu_device_add_endpoint(&f.dev, &endpoint, &handle), VIOMMU_E_ARG);
+	endpoint.region_count = 1;
 	assert_int_equal(viommu_device_add_endpoint(&f.dev, &endpoint, &handle), VIOMMU_OK);
 	device_teardown(&f);
 }
@@ -525,6 +588,8 @@ int main(void)
 		cmocka_unit_test(test_device_init__page_size_mask__granule_from_256),
 		cmocka_unit_test(test_device_init__first_above_last__refused),
 		cmocka_unit_test(test_device_init__bypass_neither_0_nor_1__refused),
+		cmocka_unit_test(test_device_init__probe_size__leaves_room_for_the_tail),
+		cmocka_unit_test(test_device_init__counts__up_to_the_limit),
 		cmocka_unit_test(test_device_init__memory_of_any_alignment__mem_size_is_enough),
 		cmocka_unit_test(test_device_init__no_memory__nomem),
 		cmocka_unit_test(test_device_init__one_byte_less_than_mem_size__nomem),
@@ -533,6 +598,7 @@ int main(void)
 		cmocka_unit_test(test_add_endpoint__id_taken__exists),
 		cmocka_unit_test(test_add_endpoint__bad_regions__refused),
 		cmocka_unit_test(test_add_endpoint__properties_just_fit__accepted),
+		cmocka_unit_test(test_add_endpoint__more_regions_than_can_be__refused_unseen),
 		cmocka_unit_test(test_add_endpoint__many_in_any_order__all_found),
 		cmocka_unit_test(test_add_memory__after_nomem__map_works),
 		cmocka_unit_test(test_process__budget__respected),

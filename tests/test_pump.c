@@ -11,7 +11,8 @@ static void test_init__bad_configuration__refused(void **state)
 {
 	struct world *w = &world;
 	struct viommu_pump_config config;
-	size_t bytes;
+	struct viommu_memory_ops memory = { .size = sizeof(memory) + 1 };
+	size_t bytes, needed;
 
 	(void)state;
 	setup(w, 0);
@@ -33,6 +34,19 @@ static void test_init__bad_configuration__refused(void **state)
 	config = pump_config(w);
 	config.device = NULL;
 	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ARG);
+	config = pump_config(w);
+	config.memory.ops = NULL;
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ARG);
+	config.memory.ops = &memory;
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ABI);
+	config = pump_config(w);
+	config.max_segments = VIOMMU_PUMP_SEGMENTS_MAX;
+	assert_int_equal(viommu_pump_mem_size(&config, &needed), VIOMMU_OK);
+	assert_true(needed >= VIOMMU_PUMP_SEGMENTS_MAX * sizeof(struct viommu_segment));
+	config.max_segments++;
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ARG);
+	config = pump_config(w);
+	assert_int_equal(viommu_pump_init(&w->pump, &config, NULL, bytes), VIOMMU_E_NOMEM);
 	teardown(w);
 }
 
@@ -76,6 +90,41 @@ static void test_init__default_queue_size__256(void **state)
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 2), 0);
 	assert_true(viommu_registers_get_features(viommu_pump_registers(&w->pump)) ==
 		    (VIOMMU_DEVICE_FEATURES | VIOMMU_F_VERSION_1 | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX));
+	teardown(w);
+}
+
+/* What the embedder allows for is what a request may have; a longer chain costs the driver that request and no other. */
+static void test_init__max_segments__longer_chains_are_malformed(void **state)
+{
+	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);
+	struct viommu_bus_segment pieces[3];
+	struct viommu_pump_config config;
+	struct world *w = &world;
+	struct slot *s;
+	size_t bytes;
+
+	(void)state;
+	setup(w, 0);
+	config = pump_config(w);
+	config.max_segments = 2;
+	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
+	free(w->pump_mem);
+	w->pump_mem = malloc(bytes);
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
+	bring_up(w, 0);
+	assert_int_equal(ask(w, &attach), VIOMMU_S_OK);
+	s = take_slot(w);
+	pieces[0] = (struct viommu_bus_segment){ s->addr, 8 };
+	pieces[1] = (struct viommu_bus_segment){ s->addr + 8, 12 };
+	pieces[2] = (struct viommu_bus_segment){ s->addr + 256, 4 };
+	(void)viommu_wire_request_encode(&attach, s->readable, 256);
+	assert_int_equal(viommu_virtq_driver_add(&w->queues[VIOMMU_QUEUE_REQUEST], pieces, 2, 1, s), VIOMMU_OK);
+	publish(w);
+	process(w);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), s);
+	assert_int_equal(s->written, 0);
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->malformed, 1);
+	assert_int_equal(ask(w, &attach), VIOMMU_S_OK);
 	teardown(w);
 }
 
@@ -200,6 +249,35 @@ static void test_requests__before_driver_ok__not_consumed(void **state)
 	teardown(w);
 }
 
+/* A driver that goes live without one of the queues gets what the other one can do. */
+static void test_queues__one_not_enabled__the_other_one_works(void **state)
+{
+	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);
+	struct world *w = &world;
+
+	(void)state;
+	for (uint32_t missing = 0; missing < VIOMMU_QUEUE_COUNT; missing++) {
+		setup(w, 0);
+		negotiate(w, 0);
+		enable_queues(w, 0);
+		viommu_virtq_device_reset(&w->pump.queues[missing]);
+		driver_ok(w);
+		raise_faults(w, 0, 1);
+		if (missing == VIOMMU_QUEUE_EVENT) {
+			assert_int_equal(ask(w, &attach), VIOMMU_S_OK);
+		} else {
+			(void)post_event(w, 24);
+			publish(w);
+			process(w);
+			assert_non_null(collect(w, VIOMMU_QUEUE_EVENT));
+		}
+		assert_false(viommu_pump_process(&w->pump, 100));
+		assert_int_equal(viommu_registers_get_status(viommu_pump_registers(&w->pump)), ALIVE);
+		assert_int_equal(w->used_interrupts[missing], 0);
+		teardown(w);
+	}
+}
+
 static void test_requests__small_budget__work_in_portions(void **state)
 {
 	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);
@@ -247,6 +325,31 @@ static void test_requests__nodes_to_take_apart__done_within_the_budget(void **st
 	assert_true(viommu_map_pool_free(pool) < viommu_map_pool_total(pool));
 	r = device_unmap_request(1, 0, UINT64_MAX);
 	assert_int_equal(ask(w, &r), VIOMMU_S_OK);
+	assert_int_equal(viommu_map_pool_free(pool), viommu_map_pool_total(pool));
+	teardown(w);
+}
+
+/* A budget that is used up to the last step says so, whatever it was used for. */
+static void test_requests__budget_used_up_by_nodes__more_is_said(void **state)
+{
+	struct viommu_wire_request r = device_attach_request(1, DEVICE_EP0, 0);
+	struct viommu_map_pool *pool = &world.f.dev.pool;
+	struct world *w = &world;
+	uint32_t before;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	assert_int_equal(ask(w, &r), VIOMMU_S_OK);
+	for (uint64_t i = 0; i < 10; i++) {
+		r = device_map_request(1, i << 30, (i << 30) + 0xfff, 0, RW);
+		assert_int_equal(ask(w, &r), VIOMMU_S_OK);
+	}
+	assert_int_equal(device_unmap(&w->f, 1, 0, UINT64_MAX), VIOMMU_S_OK); /* not the pump's: nothing is reclaimed */
+	before = viommu_map_pool_free(pool);
+	assert_true(viommu_pump_process(&w->pump, 3));
+	assert_int_equal(viommu_map_pool_free(pool), before + 3);
+	process(w);
 	assert_int_equal(viommu_map_pool_free(pool), viommu_map_pool_total(pool));
 	teardown(w);
 }
@@ -373,6 +476,32 @@ static void test_pending__more_than_max_pending__all_answered_in_the_end(void **
 		assert_int_equal(status_of(slots[i]), VIOMMU_S_OK);
 	}
 	assert_null(collect(w, 0));
+	teardown(w);
+}
+
+static void test_pending__many_done_at_once__answered_within_the_budget(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct world *w = &world;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	prepare_domains(w);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+	for (unsigned i = 0; i < 3; i++)
+		(void)post(w, &unmap);
+	publish(w);
+	process(w);
+	viommu_access_end(&w->f.accesses[0], token);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(viommu_pump_process(&w->pump, 1));
+		assert_non_null(collect(w, VIOMMU_QUEUE_REQUEST));
+		assert_null(collect(w, VIOMMU_QUEUE_REQUEST));
+	}
+	process(w);
+	assert_null(collect(w, VIOMMU_QUEUE_REQUEST));
 	teardown(w);
 }
 
@@ -514,16 +643,20 @@ int main(void)
 		cmocka_unit_test(test_init__bad_configuration__refused),
 		cmocka_unit_test(test_init__any_alignment__mem_size_is_enough),
 		cmocka_unit_test(test_init__default_queue_size__256),
+		cmocka_unit_test(test_init__max_segments__longer_chains_are_malformed),
 		cmocka_unit_test(test_requests__each_type__answered),
 		cmocka_unit_test(test_requests__a_full_ring_in_one_kick__all_answered_in_order),
 		cmocka_unit_test(test_requests__no_request__returned_with_length_0),
 		cmocka_unit_test(test_requests__before_driver_ok__not_consumed),
+		cmocka_unit_test(test_queues__one_not_enabled__the_other_one_works),
 		cmocka_unit_test(test_requests__small_budget__work_in_portions),
 		cmocka_unit_test(test_requests__nodes_to_take_apart__done_within_the_budget),
+		cmocka_unit_test(test_requests__budget_used_up_by_nodes__more_is_said),
 		cmocka_unit_test(test_interrupt__batch__one_for_all),
 		cmocka_unit_test(test_interrupt__event_idx__as_asked),
 		cmocka_unit_test(test_pending__other_domain_goes_on__answers_out_of_order),
 		cmocka_unit_test(test_pending__more_than_max_pending__all_answered_in_the_end),
+		cmocka_unit_test(test_pending__many_done_at_once__answered_within_the_budget),
 		cmocka_unit_test(test_broken_ring__either_queue__needs_reset_and_recovery),
 		cmocka_unit_test(test_reset__waiting_requests__never_reach_the_next_life),
 		cmocka_unit_test(test_system_reset__live_device__bypass_as_configured),

@@ -48,6 +48,9 @@ struct viommu_device_ops {
 	void (*work_pending)(void *ctx);
 };
 
+/* The most of max_endpoints, max_domains and max_pending. */
+#define VIOMMU_DEVICE_COUNT_MAX 0x100000u
+
 struct viommu_device_config {
 	uint32_t size; /* sizeof(struct viommu_device_config) */
 	uint32_t max_endpoints; /* 0: 16 */

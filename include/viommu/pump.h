@@ -23,12 +23,15 @@
 extern "C" {
 #endif
 
+#define VIOMMU_PUMP_SEGMENTS_MAX 0x1000000u
+
 struct viommu_pump_config {
 	uint32_t size; /* sizeof(struct viommu_pump_config) */
 	uint32_t queue_size_max; /* 0: 256. Both queues */
 	/*
 	 * Pieces of one request. A chain of more is taken for malformed, so this has to allow for descriptors that lie
-	 * across pieces of host memory. 0: two for each descriptor, and one for every 4 KiB of a PROBE reply.
+	 * across pieces of host memory. At most VIOMMU_PUMP_SEGMENTS_MAX. 0: two for each descriptor, and one for every
+	 * 4 KiB of a PROBE reply.
 	 */
 	uint32_t max_segments;
 	uint64_t ring_features;  /* offered; INDIRECT_DESC, EVENT_IDX or 0 */
@@ -75,8 +78,8 @@ struct viommu_pump {
 VIOMMU_NODISCARD enum viommu_result viommu_pump_mem_size(const struct viommu_pump_config *config, size_t *bytes);
 
 /*
- * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: queue size, ring features, no device, no memory. VIOMMU_E_NOMEM: mem
- * is too small. mem (any alignment) is the pump's until it is not used any more.
+ * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: queue size, segments, ring features, no device, no memory.
+ * VIOMMU_E_NOMEM: mem is too small. mem (any alignment) is the pump's until it is not used any more.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pump_init(struct viommu_pump *pump, const struct viommu_pump_config *config,
 						     void *mem, size_t len);

@@ -7,6 +7,9 @@
 #define DEFAULT_COUNT 16u
 #define DEFAULT_PAGE_SIZE_MASK (~UINT64_C(0xfff))
 
+/* So that no size can wrap, not even where size_t has 32 bits. */
+_Static_assert(VIOMMU_DEVICE_MEM(1, 1, 0) <= SIZE_MAX / 4 / VIOMMU_DEVICE_COUNT_MAX, "the limit is too high");
+
 static uint32_t or_default(uint32_t value)
 {
 	return value != 0 ? value : DEFAULT_COUNT;
@@ -31,38 +34,25 @@ static enum viommu_result config_check(const struct viommu_device_config *config
 		return VIOMMU_E_ARG;
 	if (config->input_range.first > config->input_range.last || config->domain_first > config->domain_last)
 		return VIOMMU_E_ARG;
+	if (config->max_endpoints > VIOMMU_DEVICE_COUNT_MAX || config->max_domains > VIOMMU_DEVICE_COUNT_MAX ||
+	    config->max_pending > VIOMMU_DEVICE_COUNT_MAX)
+		return VIOMMU_E_ARG;
 	/* The reply to PROBE ends with a tail, and its length has to fit into the used ring. */
 	if (config->probe_size > UINT32_MAX - VIOMMU_WIRE_TAIL_SIZE)
 		return VIOMMU_E_ARG;
 	return VIOMMU_OK;
 }
 
-/* Slack for alignment, then the arrays in order of falling alignment. 0: does not fit an address space. */
-static size_t tables_size(uint32_t endpoints, uint32_t domains)
-{
-	const size_t slack = VIOMMU_DEVICE_MEM(0, 0, 0);
-	const size_t per_endpoint = VIOMMU_DEVICE_MEM(1, 0, 0) - slack;
-	const size_t per_domain = VIOMMU_DEVICE_MEM(0, 1, 0) - slack;
-
-	if (endpoints > SIZE_MAX / 4 / per_endpoint || domains > SIZE_MAX / 4 / per_domain)
-		return 0;
-	return VIOMMU_DEVICE_MEM(endpoints, domains, 0);
-}
-
 enum viommu_result viommu_device_mem_size(const struct viommu_device_config *config, size_t *bytes)
 {
 	enum viommu_result result = config_check(config);
-	size_t size;
 
-	if (result != VIOMMU_OK)
-		return result;
-	size = tables_size(or_default(config->max_endpoints), or_default(config->max_domains));
-	if (size == 0)
-		return VIOMMU_E_ARG;
-	*bytes = size;
-	return VIOMMU_OK;
+	if (result == VIOMMU_OK)
+		*bytes = VIOMMU_DEVICE_MEM(or_default(config->max_endpoints), or_default(config->max_domains), 0);
+	return result;
 }
 
+/* Slack for alignment, then the arrays in order of falling alignment. */
 static void lay_out(struct viommu_device *dev, void *mem, size_t len)
 {
 	uintptr_t base = viommu_i_align_up((uintptr_t)mem, 16);

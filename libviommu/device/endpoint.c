@@ -27,11 +27,12 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 
 	if (config->size != sizeof *config)
 		return VIOMMU_E_ABI;
-	if (!regions_are_valid(config->regions, config->region_count))
-		return VIOMMU_E_ARG;
+	/* The count first: one that cannot be right is not walked. */
 	if ((dev->features & VIOMMU_F_PROBE) != 0 &&
 	    (config->region_count > UINT32_MAX / VIOMMU_WIRE_RESV_MEM_SIZE ||
 	     config->region_count * VIOMMU_WIRE_RESV_MEM_SIZE > dev->config.probe_size))
+		return VIOMMU_E_ARG;
+	if (!regions_are_valid(config->regions, config->region_count))
 		return VIOMMU_E_ARG;
 	if (viommu_i_endpoint_find(dev, config->id) != NULL)
 		return VIOMMU_E_EXISTS;

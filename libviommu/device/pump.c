@@ -7,6 +7,11 @@
 #define DEFAULT_QUEUE_SIZE 256u
 #define HOST_PAGE 4096u
 
+/* So that no size can wrap, not even where size_t has 32 bits. The default of max_segments is below the limit. */
+_Static_assert(sizeof(struct viommu_pump_slot) <= SIZE_MAX / 4 / VIOMMU_DEVICE_COUNT_MAX, "the limit is too high");
+_Static_assert(sizeof(struct viommu_segment) <= SIZE_MAX / 4 / VIOMMU_PUMP_SEGMENTS_MAX, "the limit is too high");
+_Static_assert(2 * VIOMMU_VIRTQ_SIZE_MAX + UINT32_MAX / HOST_PAGE <= VIOMMU_PUMP_SEGMENTS_MAX, "the limit is too low");
+
 static uint32_t queue_size_max(const struct viommu_pump_config *config)
 {
 	return config->queue_size_max != 0 ? config->queue_size_max : DEFAULT_QUEUE_SIZE;
@@ -22,20 +27,15 @@ static uint32_t max_segments(const struct viommu_pump_config *config)
 
 enum viommu_result viommu_pump_mem_size(const struct viommu_pump_config *config, size_t *bytes)
 {
-	const size_t limit = SIZE_MAX / 4 / sizeof(struct viommu_pump_slot);
-	size_t slots, segments;
-
 	if (config->size != sizeof *config)
 		return VIOMMU_E_ABI;
 	if (config->memory.ops != NULL && config->memory.ops->size != sizeof *config->memory.ops)
 		return VIOMMU_E_ABI;
-	if (config->device == NULL || config->memory.ops == NULL || !viommu_virtq_size_is_valid(queue_size_max(config)))
+	if (config->device == NULL || config->memory.ops == NULL ||
+	    !viommu_virtq_size_is_valid(queue_size_max(config)) || config->max_segments > VIOMMU_PUMP_SEGMENTS_MAX)
 		return VIOMMU_E_ARG;
-	slots = config->device->max_pending;
-	segments = max_segments(config);
-	if (slots > limit || segments > limit)
-		return VIOMMU_E_ARG;
-	*bytes = 16 + slots * sizeof(struct viommu_pump_slot) + segments * sizeof(struct viommu_segment);
+	*bytes = 16 + config->device->max_pending * sizeof(struct viommu_pump_slot) +
+		 max_segments(config) * sizeof(struct viommu_segment);
 	return VIOMMU_OK;
 }
 
@@ -186,7 +186,8 @@ static void submit(struct viommu_pump *pump, const struct viommu_chain *chain)
 	request->readable_count = chain->readable;
 	request->writable = chain->segments + chain->readable;
 	request->writable_count = chain->writable;
-	/* Cannot fail: the caller has looked for room, and the slot was free. */
+	/* Cannot fail: the slot was free, and there are as many as the device lets wait. */
+	VIOMMU_ASSERT(!viommu_device_is_busy(pump->device));
 	(void)!viommu_device_submit(pump->device, request);
 	if (request->state == VIOMMU_REQUEST_DONE) {
 		answer(pump, VIOMMU_QUEUE_REQUEST, slot->head, request->written);
@@ -233,7 +234,7 @@ static bool pump_requests(struct viommu_pump *pump, uint32_t *budget)
 	bool taken;
 
 	while (*budget > 0) {
-		if (pump->free_slots == NULL || viommu_device_is_busy(pump->device))
+		if (pump->free_slots == NULL)
 			return false;
 		if (take(pump, VIOMMU_QUEUE_REQUEST, &chain, &taken) == LOOK_NOTHING)
 			return false;
