@@ -71,13 +71,12 @@ static const struct viommu_resv_region *doorbell(const struct viommu_endpoint *e
 	return NULL;
 }
 
-/* [iova, last] leads to gpa. */
+/* [iova, last] leads to gpa. It is no longer than what was asked for, so its length is one that fits. */
 static void set_piece(struct viommu_translation *out, viommu_iova iova, viommu_iova last, viommu_gpa gpa,
 		      uint32_t flags)
 {
 	out->gpa = gpa;
-	/* The whole space does not fit a length; one byte less is a lower bound too. */
-	out->length = last - iova == UINT64_MAX ? UINT64_MAX : last - iova + 1;
+	out->length = last - iova + 1;
 	out->flags = flags;
 	out->msi = false;
 }

@@ -15,17 +15,15 @@ static bool is_reserved(const struct viommu_domain *domain, struct viommu_range 
 
 static uint8_t insert(struct viommu_domain *domain, const struct viommu_wire_request *r)
 {
-	switch (viommu_map_insert(&domain->map, r->u.map.virt_start, r->u.map.virt_end, r->u.map.phys_start,
-				  r->u.map.flags)) {
-	case VIOMMU_OK:
+	enum viommu_result result = viommu_map_insert(&domain->map, r->u.map.virt_start, r->u.map.virt_end,
+						      r->u.map.phys_start, r->u.map.flags);
+
+	if (result == VIOMMU_OK)
 		return VIOMMU_S_OK;
-	case VIOMMU_E_EXISTS:
+	if (result == VIOMMU_E_EXISTS)
 		return VIOMMU_S_INVAL;
-	case VIOMMU_E_NOMEM:
-		return VIOMMU_S_NOMEM;
-	default:
-		return VIOMMU_S_DEVERR; /* all other reasons were ruled out before */
-	}
+	VIOMMU_ASSERT(result == VIOMMU_E_NOMEM); /* order, alignment, flags and end were judged before */
+	return VIOMMU_S_NOMEM;
 }
 
 uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
