@@ -46,10 +46,12 @@ static enum viommu_result probe(struct viommu_driver_endpoint *endpoint, uint32_
 		result = parse(endpoint, drv->probe_copy, drv->config.probe_size, capacity);
 	}
 	/* Without an answer the slot is not ours to release: abandoned, or another thread's. */
-	driver_lock(drv);
-	if (answered && drv->probe_slot != NULL)
+	if (answered) {
+		driver_lock(drv);
+		VIOMMU_ASSERT(drv->probe_slot != NULL); /* since it was posted nobody but us lets go of it */
 		viommu_i_slot_release(drv, drv->probe_slot);
-	driver_unlock(drv);
+		driver_unlock(drv);
+	}
 	return result;
 }
 

@@ -94,7 +94,7 @@ void viommu_i_record_settle(struct viommu_driver *drv, struct viommu_driver_slot
 	bool uncertain = false;
 
 	if (slot->result == VIOMMU_OK) {
-		if (!is_map && slot->recorded) {
+		if (!is_map) {
 			viommu_i_record_remove(slot->domain, slot->first, slot->last);
 			supersede_older_maps(slot);
 		}

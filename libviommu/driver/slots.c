@@ -170,7 +170,7 @@ static void read_answer(struct viommu_driver *drv, struct viommu_driver_slot *sl
 
 static void complete(struct viommu_driver *drv, struct viommu_driver_slot *slot, uint32_t written)
 {
-	switch ((enum slot_state)slot->state) {
+	switch (slot->state) {
 	case SLOT_POSTED:
 		read_answer(drv, slot, written);
 		domain_unlink(slot);
@@ -185,9 +185,8 @@ static void complete(struct viommu_driver *drv, struct viommu_driver_slot *slot,
 		viommu_count(&drv->stats.late);
 		viommu_i_slot_release(drv, slot);
 		break;
-	case SLOT_FREE:
-	case SLOT_FINISHED:
-		/* The queue gives a token back once. One behind seam B that does not is beyond trust. */
+	default:
+		/* FREE or FINISHED. The queue gives a token back once; one behind seam B that does not is beyond trust. */
 		drv->state = VIOMMU_DRIVER_FAILED;
 		break;
 	}
