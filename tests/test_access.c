@@ -121,6 +121,34 @@ static void test_deinit__open_section__state(void **state)
 	device_teardown(&f);
 }
 
+static void test_deinit__any_of_several__the_others_stay(void **state)
+{
+	struct viommu_access contexts[3];
+	struct viommu_access_token token;
+	struct viommu_wire_fault fault;
+	struct viommu_translation t;
+	struct device_fixture f;
+
+	(void)state;
+	for (unsigned gone = 0; gone < 3; gone++) {
+		prepare(&f);
+		for (unsigned i = 0; i < 3; i++)
+			viommu_access_init(&contexts[i], &f.dev, f.endpoints[0]);
+		assert_int_equal(viommu_access_deinit(&contexts[gone]), VIOMMU_OK);
+		memset(&contexts[gone], 0xff, sizeof(contexts[gone])); /* nothing looks at it any more */
+		for (unsigned i = 0; i < 3; i++) {
+			if (i == gone)
+				continue;
+			assert_int_equal(viommu_access_begin(&contexts[i], &token), VIOMMU_OK);
+			assert_int_equal(viommu_access_translate(&contexts[i], i, 1, R, &t), VIOMMU_E_FAULT);
+			viommu_access_end(&contexts[i], token);
+			assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+			assert_true(fault.address == i);
+		}
+		device_teardown(&f);
+	}
+}
+
 /* Translation */
 
 /* known-bugs 39: the bytes on both sides of both ends. */
@@ -208,6 +236,32 @@ static void test_translate__length_over_several_mappings__piecewise(void **state
 	assert_int_equal(device_translate(&f, 0, 0x12fff, 2, R, &t), VIOMMU_OK);
 	assert_true(t.length == 1 && t.gpa == 0x712fff);
 	assert_int_equal(device_translate(&f, 0, 0x14000, 0x2000, R, &t), VIOMMU_E_FAULT); /* a hole, however long */
+	device_teardown(&f);
+}
+
+/* The search for a longer piece is bounded: this much of the work that the comment promises is one lookup. */
+static void test_translate__many_small_neighbours__a_few_at_a_time(void **state)
+{
+	static const uint64_t base = 0x100000;
+	struct viommu_translation t;
+	struct device_fixture f;
+	uint64_t done = 0;
+	unsigned calls = 0;
+
+	(void)state;
+	prepare(&f);
+	for (uint64_t i = 0; i < 12; i++)
+		assert_int_equal(
+			device_map(&f, 1, base + i * 0x1000, base + i * 0x1000 + 0xfff, 0x40000 + i * 0x1000, RW),
+			VIOMMU_S_OK);
+	while (done < 0xc000) {
+		assert_int_equal(device_translate(&f, 0, base + done, 0xc000 - done, RW, &t), VIOMMU_OK);
+		assert_true(t.gpa == 0x40000 + done);
+		assert_true(t.length == (0xc000 - done < 0x5000 ? 0xc000 - done : 0x5000));
+		done += t.length;
+		calls++;
+	}
+	assert_int_equal(calls, 3);
 	device_teardown(&f);
 }
 
@@ -381,6 +435,27 @@ static void test_fault__each_reason__reported(void **state)
 	assert_true(device_faults(&f, 1, UINT64_MAX, RW, VIOMMU_FAULT_R_DOMAIN));
 	assert_int_equal(viommu_device_get_stats(&f.dev)->faults, 10);
 	assert_int_equal(viommu_device_get_stats(&f.dev)->faults_lost, 0);
+	device_teardown(&f);
+}
+
+/* An embedder that polls needs no hook, and may leave it out of its table. */
+static void test_fault__no_hook__fetched_all_the_same(void **state)
+{
+	struct viommu_wire_fault fault;
+	struct viommu_translation t;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f);
+	f.ops.work_pending = NULL;
+	assert_int_equal(device_translate(&f, 0, 0x1000, 1, R, &t), VIOMMU_E_FAULT);
+	f.dev.ops = NULL;
+	assert_int_equal(device_translate(&f, 0, 0x2000, 1, R, &t), VIOMMU_E_FAULT);
+	assert_int_equal(f.wakes, 0);
+	assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+	assert_true(fault.address == 0x1000);
+	assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+	assert_true(fault.address == 0x2000);
 	device_teardown(&f);
 }
 
@@ -636,8 +711,10 @@ int main(void)
 		cmocka_unit_test(test_translate__no_section__state),
 		cmocka_unit_test(test_translate__bad_arguments__arg),
 		cmocka_unit_test(test_deinit__open_section__state),
+		cmocka_unit_test(test_deinit__any_of_several__the_others_stay),
 		cmocka_unit_test(test_translate__edges_of_a_mapping__exact),
 		cmocka_unit_test(test_translate__length_over_several_mappings__piecewise),
+		cmocka_unit_test(test_translate__many_small_neighbours__a_few_at_a_time),
 		cmocka_unit_test(test_translate__physical_end_of_the_space__separate_piece),
 		cmocka_unit_test(test_translate__one_granule__in_one_piece),
 		cmocka_unit_test(test_translate__neighbour_with_other_flags__separate_piece),
@@ -646,6 +723,7 @@ int main(void)
 		cmocka_unit_test(test_translate__msi_region__passes_while_attached),
 		cmocka_unit_test(test_translate__mapping_in_front_of_the_msi_region__stops_there),
 		cmocka_unit_test(test_fault__each_reason__reported),
+		cmocka_unit_test(test_fault__no_hook__fetched_all_the_same),
 		cmocka_unit_test(test_fault__ring_full__oldest_kept_and_loss_counted),
 		cmocka_unit_test(test_fault__several_endpoints__take_turns),
 		cmocka_unit_test(test_fault__noisy_endpoint__others_get_through),

@@ -337,6 +337,7 @@ static void test_attach__max_domains__nomem(void **state)
 	assert_attach_refused(&f, 0, DEVICE_EP2, 1, VIOMMU_S_NOMEM);
 	assert_int_equal(device_attach(&f, 1, DEVICE_EP2, 0), VIOMMU_S_OK); /* no new domain */
 	assert_attach_refused(&f, 3, DEVICE_EP2, 0, VIOMMU_S_NOMEM);        /* domain 1 has a member left */
+	assert_attach_refused(&f, 3, DEVICE_EP0, 0, VIOMMU_S_NOMEM);        /* whichever of them asks */
 	/* The only endpoint of domain 2 takes its place along. */
 	assert_int_equal(device_attach(&f, 3, DEVICE_EP1, 0), VIOMMU_S_OK);
 	assert_false(domain_exists(&f, 2));

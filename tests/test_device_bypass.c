@@ -232,6 +232,45 @@ static void test_system_reset__anything_attached__all_gone(void **state)
 	device_teardown(&f);
 }
 
+/* A device that starts in bypass stays in it: the reset takes nothing from an endpoint that only used that. */
+static void test_system_reset__bypass_from_the_start__nothing_to_wait_for(void **state)
+{
+	struct viommu_access_token token;
+	struct device_options options;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.bypass = 1;
+	device_setup(&f, &options);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+	viommu_device_system_reset(&f.dev);
+	assert_true(viommu_device_is_settled(&f.dev));
+	assert_int_equal(device_bypass(&f), 1);
+	assert_through(&f, 0, true, 0);
+	viommu_access_end(&f.accesses[0], token);
+	device_teardown(&f);
+}
+
+/* A device that does not offer BYPASS_CONFIG has no bypass, whatever its configuration says, and a reset brings none. */
+static void test_system_reset__bypass_not_offered__there_is_none(void **state)
+{
+	struct device_options options;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.features &= ~VIOMMU_F_BYPASS_CONFIG;
+	options.negotiate = options.config.features;
+	options.config.bypass = 1;
+	device_setup(&f, &options);
+	assert_int_equal(device_bypass(&f), 0);
+	viommu_device_system_reset(&f.dev);
+	assert_int_equal(device_bypass(&f), 0);
+	assert_through(&f, 0, false, VIOMMU_FAULT_R_DOMAIN);
+	device_teardown(&f);
+}
+
 /* With bypass active a DETACH opens all of memory, and an ATTACH closes it. */
 static void test_bypass__attach_and_detach__close_and_open(void **state)
 {
@@ -261,6 +300,8 @@ int main(void)
 		cmocka_unit_test(test_bypass_write__part_of_a_wider_store__field_alone_counts),
 		cmocka_unit_test(test_bypass__resets__kept_by_one_restored_by_the_other),
 		cmocka_unit_test(test_system_reset__anything_attached__all_gone),
+		cmocka_unit_test(test_system_reset__bypass_from_the_start__nothing_to_wait_for),
+		cmocka_unit_test(test_system_reset__bypass_not_offered__there_is_none),
 		cmocka_unit_test(test_bypass__attach_and_detach__close_and_open),
 	};
 

@@ -386,6 +386,35 @@ static void test_pending__repeated_moving_attach__waits_as_well(void **state)
 	device_teardown(&f);
 }
 
+/* Once its own sections have ended there is nothing to wait for, whatever else is on the move. */
+static void test_pending__repeated_moving_attach_after_the_end__does_not_wait(void **state)
+{
+	struct viommu_wire_request attach0 = device_attach_request(2, DEVICE_EP0, 0);
+	struct viommu_wire_request attach1 = device_attach_request(2, DEVICE_EP1, 0);
+	struct viommu_access_token token0, token1;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	token1 = begin(&f, 1);
+	assert_pending(&f, &calls[1], &attach1);
+	token0 = begin(&f, 0);
+	assert_pending(&f, &calls[0], &attach0);
+	end(&f, 0, token0);
+	assert_int_equal(device_attach(&f, 2, DEVICE_EP0, 0), VIOMMU_S_OK);
+	assert_none_done(&f, &calls[1]);
+	end(&f, 1, token1);
+	for (unsigned i = 0; i < 2; i++) {
+		struct device_call *call = device_next_done(&f, &status);
+
+		assert_non_null(call);
+		assert_int_equal(status, VIOMMU_S_OK);
+		device_call_free(call);
+	}
+	device_teardown(&f);
+}
+
 /* A token that is ended twice must not leave a count that never comes back. */
 static void test_section__ended_twice__ignored(void **state)
 {
@@ -398,6 +427,46 @@ static void test_section__ended_twice__ignored(void **state)
 	viommu_access_end(&f.accesses[0], token);
 	viommu_access_end(&f.accesses[0], token);
 	assert_int_equal(device_unmap(&f, 1, 0x1000, 0x1fff), VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* A revocation moves new sections to the context's other count: whichever it is, an open section is one. */
+static void test_section__begun_after_a_revocation__is_open(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token before, after;
+	struct viommu_translation t;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	before = begin(&f, 0);
+	assert_pending(&f, &calls[0], &unmap);
+	after = begin(&f, 0);
+	end(&f, 0, before);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	assert_int_equal(viommu_access_translate(&f.accesses[0], 0x2000, 1, RW, &t), VIOMMU_OK);
+	assert_int_equal(viommu_access_deinit(&f.accesses[0]), VIOMMU_E_STATE);
+	end(&f, 0, after);
+	assert_int_equal(viommu_access_translate(&f.accesses[0], 0x2000, 1, RW, &t), VIOMMU_E_STATE);
+	assert_int_equal(viommu_access_deinit(&f.accesses[0]), VIOMMU_OK);
+	device_teardown(&f);
+}
+
+static void test_section__as_many_as_can_be_counted__full(void **state)
+{
+	struct viommu_access_token token, refused = { 77 };
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	f.accesses[0].open[0] = UINT32_MAX - 1; /* too many to open one by one */
+	token = begin(&f, 0);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &refused), VIOMMU_E_FULL);
+	assert_int_equal(refused.phase, 77);
+	assert_true(f.accesses[0].open[0] == UINT32_MAX);
+	end(&f, 0, token);
+	end(&f, 0, begin(&f, 0));
 	device_teardown(&f);
 }
 
@@ -620,7 +689,10 @@ int main(void)
 		cmocka_unit_test(test_pending__attach_out_of_bypass__waits),
 		cmocka_unit_test(test_pending__attach_after_bypass_was_cleared__waits),
 		cmocka_unit_test(test_pending__repeated_moving_attach__waits_as_well),
+		cmocka_unit_test(test_pending__repeated_moving_attach_after_the_end__does_not_wait),
 		cmocka_unit_test(test_section__ended_twice__ignored),
+		cmocka_unit_test(test_section__begun_after_a_revocation__is_open),
+		cmocka_unit_test(test_section__as_many_as_can_be_counted__full),
 		cmocka_unit_test(test_pending__endpoint_left_with_open_section__still_counts_for_the_old_domain),
 		cmocka_unit_test(test_pending__endpoint_moves_several_times__old_section_counts_everywhere),
 		cmocka_unit_test(test_pending__context_made_after_a_move__does_not_delay_others),

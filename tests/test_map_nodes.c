@@ -146,6 +146,54 @@ static void test_map_pool__empty_limbo_retired__nothing_happens(void **state)
 	bench_done(&b);
 }
 
+static void test_map_limbo__moved_into_an_empty_and_a_full_one__all_nodes_come_back(void **state)
+{
+	struct viommu_map_limbo first = { 0, 0 }, second = { 0, 0 }, all = { 0, 0 };
+	struct bench b;
+	struct pair *p;
+
+	(void)state;
+	bench_init(&b, 40, 1);
+	p = bench_map(&b, 0, 12);
+	for (uint64_t i = 0; i < 8; i++)
+		assert_int_equal(viommu_map_insert(&p->map, i << 30, (i << 30) + 0xfff, 0, 1), VIOMMU_OK);
+	assert_int_equal(viommu_map_remove(&p->map, 0, (UINT64_C(4) << 30) - 1, &first), VIOMMU_OK);
+	viommu_map_clear(&p->map, &second);
+	viommu_map_limbo_move(&b.pool, &all, &first);
+	assert_int_equal(first.first | first.last, 0);
+	viommu_map_limbo_move(&b.pool, &all, &first); /* there is nothing in it any more */
+	viommu_map_limbo_move(&b.pool, &all, &second);
+	assert_int_equal(second.first | second.last, 0);
+	viommu_map_pool_retire(&b.pool, &all);
+	(void)viommu_map_pool_reclaim(&b.pool, UINT32_MAX);
+	assert_int_equal(viommu_map_pool_free(&b.pool), 40);
+	bench_done(&b);
+}
+
+#if SIZE_MAX > UINT32_MAX
+/* Indices have 32 bits. The memory is not touched before it is needed, so that there need not be any here. */
+static void test_map_pool__more_than_indices_reach__cut_then_full(void **state)
+{
+	uint8_t *nowhere = (uint8_t *)(uintptr_t)0x10000;
+	struct viommu_map_pool pool;
+
+	(void)state;
+	viommu_map_pool_init(&pool);
+	assert_int_equal(viommu_map_pool_add(&pool, nowhere, 2 * VIOMMU_MAP_NODE_SIZE), VIOMMU_OK);
+	assert_int_equal(viommu_map_pool_add(&pool, nowhere, (size_t)VIOMMU_MAP_NODE_SIZE << 32), VIOMMU_OK);
+	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 1);
+	assert_int_equal(viommu_map_pool_add(&pool, nowhere, VIOMMU_MAP_NODE_SIZE), VIOMMU_E_FULL);
+	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 1);
+	/* One less than the limit is not cut. */
+	viommu_map_pool_init(&pool);
+	assert_int_equal(viommu_map_pool_add(&pool, nowhere, VIOMMU_MAP_NODE_SIZE * ((size_t)UINT32_MAX - 2)),
+			 VIOMMU_OK);
+	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 2);
+	assert_int_equal(viommu_map_pool_add(&pool, nowhere, 2 * VIOMMU_MAP_NODE_SIZE), VIOMMU_OK);
+	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 1);
+}
+#endif
+
 /* Running out of nodes. */
 
 /* The mapping with the most chunks: all but the first and the last granule. */
@@ -431,6 +479,79 @@ static void test_map_check__children_swapped_or_at_the_wrong_slot__false(void **
 	bench_done(&b);
 }
 
+/* All counts and flags are right, and so is the target; only the addresses do not follow each other. */
+static void test_map_check__hole_in_a_mapping__false(void **state)
+{
+	struct viommu_map_node *node, sound;
+	struct bench b;
+	struct pair *p;
+
+	(void)state;
+	bench_init(&b, 10, 1);
+	p = bench_map(&b, 0, 12);
+	assert_int_equal(insert(&b, p, 0x3000, 0x6fff, 0x8000, 1), VIOMMU_OK);
+	node = node_of(&b, entry_index(p->map.root));
+	sound = *node;
+	for (uint32_t slot = 4; slot < 6; slot++)
+		node->entry[slot] = node->entry[slot + 1] - 0x1000;
+	node->entry[6] = 0;
+	node->used--;
+	assert_true(viommu_map_check(&p->map)); /* a mapping of three */
+	node->entry[6] = node->entry[5];
+	node->entry[5] = 0;
+	assert_found(p, node, &sound);
+	bench_done(&b);
+}
+
+/* A child that spans as much as its parent, though it fits its entry, its slot and its content. */
+static void test_map_check__child_at_its_parents_level__false(void **state)
+{
+	struct viommu_map_node *top, *child, sound_top, sound_child;
+	struct bench b;
+	struct pair *p;
+
+	(void)state;
+	bench_init(&b, 10, 1);
+	p = bench_map(&b, 0, 12);
+	assert_int_equal(insert(&b, p, 0x3000, 0x3fff, 0, 1), VIOMMU_OK);
+	assert_int_equal(insert(&b, p, 0x13000, 0x13fff, 0, 1), VIOMMU_OK);
+	top = node_of(&b, entry_index(p->map.root));
+	child = node_of(&b, entry_index(top->entry[0]));
+	sound_top = *top;
+	sound_child = *child;
+	assert_int_equal(child->prefix, 0);
+	child->level = top->level;
+	top->entry[0] = entry_table(entry_index(top->entry[0]), top->level);
+	assert_false(viommu_map_check(&p->map));
+	*child = sound_child;
+	assert_found(p, top, &sound_top);
+	bench_done(&b);
+}
+
+/* Levels fall, and yet the walk would leave its path: the root is above the highest level there is. */
+static void test_map_check__more_levels_than_there_are__false(void **state)
+{
+	struct bench b;
+	struct pair *p;
+
+	(void)state;
+	bench_init(&b, VIOMMU_MAP_LEVELS + 1, 1);
+	p = bench_map(&b, 0, 8);
+	for (uint32_t level = 0; level <= VIOMMU_MAP_LEVELS; level++) {
+		struct viommu_map_node *node = node_of(&b, level + 1);
+
+		*node = (struct viommu_map_node){ .level = level, .used = 2 };
+		node->entry[0] = level > 0 ? entry_table(level, level - 1) : ENTRY_LEAF | ENTRY_FIRST | ENTRY_LAST;
+		node->entry[1] = ENTRY_LEAF | ENTRY_FIRST | ENTRY_LAST;
+	}
+	p->map.root = entry_table(VIOMMU_MAP_LEVELS, VIOMMU_MAP_LEVELS - 1);
+	assert_true(viommu_map_check(&p->map));
+	p->map.root = entry_table(VIOMMU_MAP_LEVELS + 1, VIOMMU_MAP_LEVELS);
+	assert_false(viommu_map_check(&p->map));
+	p->map.root = 0;
+	bench_done(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,12 +559,19 @@ int main(void)
 		cmocka_unit_test(test_map_pool__many_slabs__added_up_until_full),
 		cmocka_unit_test(test_map_pool__reclaim_with_a_budget__never_more_and_all_in_the_end),
 		cmocka_unit_test(test_map_pool__empty_limbo_retired__nothing_happens),
+		cmocka_unit_test(test_map_limbo__moved_into_an_empty_and_a_full_one__all_nodes_come_back),
+#if SIZE_MAX > UINT32_MAX
+		cmocka_unit_test(test_map_pool__more_than_indices_reach__cut_then_full),
+#endif
 		cmocka_unit_test(test_map_insert__pool_of_any_size__all_or_nothing),
 		cmocka_unit_test(test_map_insert__pool_used_up__nomem_unchanged_and_life_goes_on),
 		cmocka_unit_test(test_map_limbo__nodes_not_retired__old_reader_sees_old_content),
 		cmocka_unit_test(test_map_limbo__parts_removed__old_reader_sees_old_content_or_nothing),
 		cmocka_unit_test(test_map_check__any_invariant_broken__false),
 		cmocka_unit_test(test_map_check__children_swapped_or_at_the_wrong_slot__false),
+		cmocka_unit_test(test_map_check__hole_in_a_mapping__false),
+		cmocka_unit_test(test_map_check__child_at_its_parents_level__false),
+		cmocka_unit_test(test_map_check__more_levels_than_there_are__false),
 	};
 
 	return suite_run(tests);

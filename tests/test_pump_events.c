@@ -103,6 +103,31 @@ static void test_events__short_buffer__returned_empty_and_counted(void **state)
 	teardown(w);
 }
 
+/* A buffer that is nowhere costs no report: the next one gets it. */
+static void test_events__malformed_buffer__returned_and_the_next_one_used(void **state)
+{
+	struct viommu_bus_segment outside = { RAM_BASE + RAM_LEN - 2, 24 };
+	struct world *w = &world;
+	struct slot *nowhere;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	nowhere = take_slot(w);
+	assert_int_equal(viommu_virtq_driver_add(&w->queues[VIOMMU_QUEUE_EVENT], &outside, 0, 1, nowhere), VIOMMU_OK);
+	(void)post_event(w, 24);
+	publish(w);
+	raise_faults(w, 0, 1);
+	process(w);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), nowhere);
+	assert_int_equal(nowhere->written, 0);
+	assert_report(collect(w, VIOMMU_QUEUE_EVENT), DEVICE_EP0, 0x7000);
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->malformed, 1);
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->events, 1);
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->events_dropped, 0);
+	teardown(w);
+}
+
 /* INF-14: reports wait in the contexts for buffers to come; those without room are lost, and every one is counted. */
 static void test_events__no_buffers__backlog_then_lost_and_counted(void **state)
 {
@@ -140,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_events__buffers_there__one_report_each),
 		cmocka_unit_test(test_events__buffer_in_pieces__filled_across),
 		cmocka_unit_test(test_events__short_buffer__returned_empty_and_counted),
+		cmocka_unit_test(test_events__malformed_buffer__returned_and_the_next_one_used),
 		cmocka_unit_test(test_events__no_buffers__backlog_then_lost_and_counted),
 	};
 

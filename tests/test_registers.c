@@ -254,6 +254,15 @@ static void test_init__bad_configuration__arg(void **state)
 		assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ARG);
 	}
 	config = default_config(&w);
+	config.queues = NULL;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ARG);
+	config = default_config(&w);
+	config.queue_count = 0;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ARG);
+	config = default_config(&w);
+	config.device_class = NULL;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ARG);
+	config = default_config(&w);
 	config.queue_size_max = 32768;
 	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_OK);
 }
@@ -395,6 +404,21 @@ static void test_features_ok__class_objects__refused_until_it_agrees(void **stat
 	w.negotiate_result = VIOMMU_OK;
 	assert_true(negotiate(&w, VERSION_1 | 1)); /* another attempt with other bits */
 	assert_true(w.negotiated == 1);
+}
+
+static void test_features__before_driver__not_stored(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	viommu_registers_set_features(&w.regs, VERSION_1);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE);
+	viommu_registers_set_features(&w.regs, VERSION_1);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER);
+	assert_int_equal(w.negotiations, 0);
+	assert_true(negotiate(&w, VERSION_1));
 }
 
 /* INF-22 */
@@ -547,6 +571,50 @@ static void test_reset__class_not_settled__status_is_not_0_before(void **state)
 	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
 }
 
+/* What the driver stores while the old life is still ending belongs to neither life. */
+static void test_reset__class_not_settled__stores_are_ignored(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER);
+	w.settled = false;
+	viommu_registers_set_status(&w.regs, 0);
+	viommu_registers_set_features(&w.regs, VERSION_1);
+	viommu_registers_config_write(&w.regs, 6, "ab", 2);
+	assert_int_equal(w.config_len, 0); /* the class did not hear of it */
+	w.settled = true;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	assert_int_equal(viommu_registers_get_status(&w.regs), ACKNOWLEDGE | DRIVER); /* no VERSION_1 was stored */
+	viommu_registers_config_write(&w.regs, 6, "ab", 2);
+	assert_int_equal(w.config[6], 'a');
+}
+
+/* A reset that is going on needs no other one, and nobody is told of a life that has ended. */
+static void test_reset__class_not_settled__device_raises_nothing(void **state)
+{
+	static struct world w;
+	uint32_t generation;
+
+	(void)state;
+	setup(&w);
+	go_live(&w);
+	w.settled = false;
+	viommu_registers_set_status(&w.regs, 0);
+	generation = viommu_registers_config_generation(&w.regs);
+	viommu_registers_config_changed(&w.regs);
+	viommu_registers_needs_reset(&w.regs);
+	assert_int_not_equal(viommu_registers_config_generation(&w.regs), generation);
+	assert_int_equal(viommu_registers_get_status(&w.regs) & NEEDS_RESET, 0);
+	assert_int_equal(w.config_interrupts, 0);
+	w.settled = true;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	go_live(&w);
+}
+
 static void test_reset__status_0_already_and_not_settled__not_0_before(void **state)
 {
 	static struct world w;
@@ -595,6 +663,18 @@ static void test_needs_reset__live__flag_interrupt_and_no_service(void **state)
 	viommu_registers_set_status(&w.regs, 0);
 	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
 	go_live(&w);
+}
+
+static void test_needs_reset__twice__one_interrupt(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	go_live(&w);
+	viommu_registers_needs_reset(&w.regs);
+	viommu_registers_needs_reset(&w.regs);
+	assert_int_equal(w.config_interrupts, 1);
 }
 
 /* INF-21 */
@@ -684,6 +764,31 @@ static void test_interrupt__queue__forwarded(void **state)
 	assert_int_equal(w.config_interrupts, 0);
 }
 
+/* A transport may have one kind of interrupt and not the other. */
+static void test_interrupt__hook_missing__the_other_one_works(void **state)
+{
+	static struct world w;
+	struct viommu_interrupt_ops interrupts = fake_interrupts;
+	struct viommu_registers_config config = default_config(&w);
+
+	(void)state;
+	setup(&w);
+	config.interrupts = &interrupts;
+	interrupts.used = NULL;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_OK);
+	go_live(&w);
+	viommu_registers_interrupt(&w.regs, 0);
+	viommu_registers_config_changed(&w.regs);
+	assert_int_equal(w.used_interrupts[0], 0);
+	assert_int_equal(w.config_interrupts, 1);
+	interrupts.used = fake_used;
+	interrupts.config = NULL;
+	viommu_registers_interrupt(&w.regs, 0);
+	viommu_registers_config_changed(&w.regs);
+	assert_int_equal(w.used_interrupts[0], 1);
+	assert_int_equal(w.config_interrupts, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -697,6 +802,7 @@ int main(void)
 		cmocka_unit_test(test_features_ok__no_version_1__refused),
 		cmocka_unit_test(test_features_ok__any_bit_beyond_the_offer__refused),
 		cmocka_unit_test(test_features_ok__class_objects__refused_until_it_agrees),
+		cmocka_unit_test(test_features__before_driver__not_stored),
 		cmocka_unit_test(test_features__after_features_ok__frozen),
 		cmocka_unit_test(test_queue_enable__only_between_features_ok_and_driver_ok),
 		cmocka_unit_test(test_queue_enable__no_such_queue__arg),
@@ -704,13 +810,17 @@ int main(void)
 		cmocka_unit_test(test_queue_enable__smaller_than_offered__accepted),
 		cmocka_unit_test(test_reset__settled_class__status_0_at_once),
 		cmocka_unit_test(test_reset__class_not_settled__status_is_not_0_before),
+		cmocka_unit_test(test_reset__class_not_settled__stores_are_ignored),
+		cmocka_unit_test(test_reset__class_not_settled__device_raises_nothing),
 		cmocka_unit_test(test_reset__status_0_already_and_not_settled__not_0_before),
 		cmocka_unit_test(test_reset__settled_once__status_stays),
 		cmocka_unit_test(test_needs_reset__live__flag_interrupt_and_no_service),
+		cmocka_unit_test(test_needs_reset__twice__one_interrupt),
 		cmocka_unit_test(test_config_changed__generation_and_interrupt),
 		cmocka_unit_test(test_needs_reset__before_driver_ok__no_interrupt),
 		cmocka_unit_test(test_config__any_offset__passed_to_the_class),
 		cmocka_unit_test(test_interrupt__queue__forwarded),
+		cmocka_unit_test(test_interrupt__hook_missing__the_other_one_works),
 	};
 
 	return suite_run(tests);
