@@ -108,6 +108,29 @@ static void test_driver_domain__single_id__is_usable(void **state)
 	driver_teardown(f);
 }
 
+/* Domains of an earlier life may have ids that the device does not have any more. */
+static void test_driver_domain__ids_below_a_new_range__are_passed_over(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain old[2], d;
+	struct viommu_driver_endpoint e;
+
+	(void)state;
+	assert_int_equal(viommu_driver_domain_id(domain_any(f, &old[0])), 0);
+	assert_int_equal(viommu_driver_domain_init(&old[1], &f->drv, 5, false), VIOMMU_OK);
+	endpoint_up(f, &e, 8);
+	assert_int_equal(viommu_driver_stop(&f->drv), VIOMMU_OK);
+	f->script.config.domain_first = 5;
+	assert_int_equal(driver_start(f), VIOMMU_OK);
+	f->script.count = 0;
+	assert_int_equal(viommu_driver_domain_id(domain_any(f, &d)), 6);
+	/* IOMMU-DRV-OPS-05 */
+	assert_int_equal(viommu_driver_attach(&old[0], &e, NULL), VIOMMU_E_RANGE);
+	assert_int_equal(f->script.count, 0);
+	assert_int_equal(viommu_driver_attach(&old[1], &e, NULL), VIOMMU_OK);
+	driver_teardown(f);
+}
+
 static void test_driver_domain__deinit__refused_while_in_use(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);
@@ -286,6 +309,23 @@ static void test_driver_attach__replay_to_a_slow_device__takes_no_more_kicks(voi
 	f->kicks[VIOMMU_QUEUE_REQUEST] = 0;
 	assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_OK);
 	assert_int_equal(f->kicks[VIOMMU_QUEUE_REQUEST], 1 + 4);
+	assert_record_is_model(f, &d);
+	driver_teardown(f);
+}
+
+static void test_driver_attach__mapping_at_the_end_of_the_space__is_replayed_once(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain d;
+	struct viommu_driver_endpoint e;
+
+	(void)state;
+	domain_any(f, &d);
+	assert_int_equal(map_page(&d, 0), VIOMMU_OK);
+	assert_int_equal(viommu_driver_map(&d, UINT64_MAX - PAGE + 1, UINT64_MAX, 0, RW), VIOMMU_OK);
+	endpoint_up(f, &e, 8);
+	assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_OK);
+	assert_int_equal(script_count(f, VIOMMU_T_MAP), 2);
 	assert_record_is_model(f, &d);
 	driver_teardown(f);
 }
@@ -731,6 +771,7 @@ int main(void)
 		cmocka_unit_test(test_driver_attach__sample_requests__are_these_bytes),
 		cmocka_unit_test(test_driver_domain__ids__explicit_any_taken_and_outside),
 		cmocka_unit_test(test_driver_domain__single_id__is_usable),
+		cmocka_unit_test(test_driver_domain__ids_below_a_new_range__are_passed_over),
 		cmocka_unit_test(test_driver_domain__deinit__refused_while_in_use),
 		cmocka_unit_test(test_driver_domain__made_and_forgotten__gives_its_nodes_back),
 		cmocka_unit_test(test_driver_domain__bypass__flag_on_the_wire_and_no_mappings),
@@ -738,6 +779,7 @@ int main(void)
 		cmocka_unit_test(test_driver_map__domain_without_endpoint__sends_nothing_until_attach),
 		cmocka_unit_test(test_driver_attach__replay__takes_one_kick_for_each_queue_full),
 		cmocka_unit_test(test_driver_attach__replay_to_a_slow_device__takes_no_more_kicks),
+		cmocka_unit_test(test_driver_attach__mapping_at_the_end_of_the_space__is_replayed_once),
 		cmocka_unit_test(test_driver_attach__replay_fails__endpoint_is_detached_again),
 		cmocka_unit_test(test_driver_attach__replay_without_status__is_no_success),
 		cmocka_unit_test(test_driver_attach__failure_not_yet_reported__does_not_fail_the_attach),

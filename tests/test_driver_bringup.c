@@ -47,6 +47,7 @@ static void test_driver_init__configuration__is_judged(void **state)
 	struct viommu_driver_config c;
 	static const uint32_t bad_sizes[] = { 1, 3, 65536, 0x80000000, UINT32_MAX };
 	static const uint64_t bad_granules[] = { 1, 128, 0x1001, 3 * PAGE, UINT64_MAX };
+	size_t private_bytes, shared_bytes;
 
 	(void)state;
 	assert_config(&base, VIOMMU_OK);
@@ -80,6 +81,19 @@ static void test_driver_init__configuration__is_judged(void **state)
 	c = base;
 	c.granule = 16 * PAGE;
 	c.granule_max = PAGE;
+	assert_config(&c, VIOMMU_E_ARG);
+	for (unsigned bit = 0; bit < 64; bit++) {
+		c = base;
+		c.features = UINT64_C(1) << bit;
+		assert_config(&c, (c.features & VIOMMU_DRIVER_FEATURES) != 0 ? VIOMMU_OK : VIOMMU_E_ARG);
+	}
+	c = base;
+	c.probe_size_max = 0x10000000;
+	assert_int_equal(viommu_driver_mem_size(&c, &private_bytes, &shared_bytes), VIOMMU_OK);
+	assert_true(private_bytes > 0x10000000 && shared_bytes > 0x10000000);
+	c.probe_size_max++;
+	assert_config(&c, VIOMMU_E_ARG);
+	c.probe_size_max = UINT32_MAX;
 	assert_config(&c, VIOMMU_E_ARG);
 
 	ops = good;
@@ -129,6 +143,48 @@ static void test_driver_init__memory_one_byte_short_or_misaligned__is_refused(vo
 	assert_int_equal(viommu_driver_init(&drv, &c, private_bytes, priv, &shared), VIOMMU_OK);
 	shared.addr += 16;
 	assert_int_equal(viommu_driver_init(&drv, &c, private_bytes, priv, &shared), VIOMMU_E_ARG);
+}
+
+static void test_driver_init__area_missing__is_refused(void **state)
+{
+	static const struct viommu_driver_ops ops = { .size = sizeof ops, .wait = wait_never };
+	struct viommu_driver_config c = VIOMMU_DRIVER_CONFIG_INIT;
+	static struct viommu_driver drv;
+	static _Alignas(16) uint8_t shared_bytes[65536];
+	struct viommu_shared_memory shared = { shared_bytes, 0x1000, sizeof shared_bytes };
+
+	(void)state;
+	c.ops = &ops;
+	assert_int_equal(viommu_driver_init(&drv, &c, NULL, SIZE_MAX, &shared), VIOMMU_E_NOMEM);
+	shared.base = NULL;
+	assert_int_equal(viommu_driver_init(&drv, &c, shared_bytes, sizeof shared_bytes, &shared), VIOMMU_E_NOMEM);
+}
+
+/* Cache lines are 64 bytes, and belong to one side: with a clean hook the areas start at one. */
+static void test_driver_init__clean_hook__alignment_of_a_cache_line(void **state)
+{
+	static const struct viommu_driver_ops plain = { .size = sizeof plain, .wait = wait_never };
+	static const struct viommu_driver_ops cleaning = {
+		.size = sizeof cleaning, .wait = wait_never, .clean = clean_nothing, .invalidate = clean_nothing
+	};
+	struct viommu_driver_config c = VIOMMU_DRIVER_CONFIG_INIT;
+	static struct viommu_driver drv;
+	static _Alignas(64) uint8_t shared_bytes[65536];
+	static uint8_t private_bytes[65536];
+
+	(void)state;
+	for (size_t shift = 0; shift <= 64; shift += 16) {
+		struct viommu_shared_memory host = { shared_bytes + shift, 0x1000, sizeof shared_bytes - 64 };
+		struct viommu_shared_memory bus = { shared_bytes, 0x1000 + shift, sizeof shared_bytes - 64 };
+		enum viommu_result expected = shift % 64 == 0 ? VIOMMU_OK : VIOMMU_E_ARG;
+
+		c.ops = &cleaning;
+		assert_int_equal(viommu_driver_init(&drv, &c, private_bytes, sizeof private_bytes, &host), expected);
+		assert_int_equal(viommu_driver_init(&drv, &c, private_bytes, sizeof private_bytes, &bus), expected);
+		c.ops = &plain;
+		assert_int_equal(viommu_driver_init(&drv, &c, private_bytes, sizeof private_bytes, &host), VIOMMU_OK);
+		assert_int_equal(viommu_driver_init(&drv, &c, private_bytes, sizeof private_bytes, &bus), VIOMMU_OK);
+	}
 }
 
 /* Order */
@@ -573,6 +629,36 @@ static void test_driver_start__queue_sizes__follow_the_device_and_indirect(void 
 	}
 }
 
+/* As the fixture's, and the device asks at once for no kicks of that queue. */
+static enum viommu_result enable_and_ask_for_quiet(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
+{
+	struct driver_fixture *f = ctx;
+	enum viommu_result result = fixture_register_ops.queue_enable(ctx, queue, layout);
+
+	if (queue == VIOMMU_QUEUE_EVENT)
+		viommu_port_store16((uint8_t *)f->shared.base + (layout->used - f->shared.addr), 1);
+	return result;
+}
+
+static void test_driver_start__device_wants_no_kicks__gets_none(void **state)
+{
+	struct viommu_register_ops registers = fixture_register_ops;
+	struct driver_options o;
+	struct driver_fixture *f;
+
+	(void)state;
+	registers.queue_enable = enable_and_ask_for_quiet;
+	driver_options_init(&o);
+	o.offered &= ~VIOMMU_F_EVENT_IDX;
+	f = driver_setup(&o);
+	assert_int_equal(viommu_driver_start(&f->drv, &registers, f), VIOMMU_OK);
+	assert_int_equal(f->kicks[VIOMMU_QUEUE_EVENT], 0);
+	driver_teardown(f);
+	f = driver_up(&o);
+	assert_int_equal(f->kicks[VIOMMU_QUEUE_EVENT], 1);
+	driver_teardown(f);
+}
+
 static void test_driver_start__granules__the_larger_one_counts(void **state)
 {
 	static const struct {
@@ -841,6 +927,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_driver_init__configuration__is_judged),
 		cmocka_unit_test(test_driver_init__memory_one_byte_short_or_misaligned__is_refused),
+		cmocka_unit_test(test_driver_init__area_missing__is_refused),
+		cmocka_unit_test(test_driver_init__clean_hook__alignment_of_a_cache_line),
 		cmocka_unit_test(test_driver_start__honest_device__uses_registers_in_the_prescribed_order),
 		cmocka_unit_test(test_driver_start__offer_with_unknown_bits__acknowledges_known_ones_only),
 		cmocka_unit_test(test_driver_start__unusable_device__is_given_up_with_failed),
@@ -850,6 +938,7 @@ int main(void)
 		cmocka_unit_test(test_driver_start__configuration_changes_while_read__reads_again),
 		cmocka_unit_test(test_driver_start__short_configuration_space__reads_no_further_than_features_need),
 		cmocka_unit_test(test_driver_start__queue_sizes__follow_the_device_and_indirect),
+		cmocka_unit_test(test_driver_start__device_wants_no_kicks__gets_none),
 		cmocka_unit_test(test_driver_start__granules__the_larger_one_counts),
 		cmocka_unit_test(test_driver_limits__input_range__is_never_larger_than_the_devices),
 		cmocka_unit_test(test_driver_limits__input_range_below_a_granule__promises_nothing),

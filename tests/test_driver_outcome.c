@@ -186,6 +186,57 @@ static void test_driver_detach__uncertain_ranges__go_with_the_last_endpoint(void
 	driver_teardown(f);
 }
 
+/* A mapping that ends with the address space ends the search for them, whether it goes or stays. */
+static void test_driver_detach__mapping_at_the_end_of_the_space__goes_if_uncertain(void **state)
+{
+	(void)state;
+	for (int uncertain = 0; uncertain < 2; uncertain++) {
+		struct one t;
+
+		set_up(&t, NULL);
+		assert_int_equal(map_page(&t.d, 1), VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(&t.d, NULL), VIOMMU_OK);
+		t.f->script.stalled = uncertain != 0;
+		assert_int_equal(viommu_driver_map(&t.d, UINT64_MAX - PAGE + 1, UINT64_MAX, 0, RW), VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(&t.d, NULL), uncertain ? VIOMMU_E_TIMEOUT : VIOMMU_OK);
+		t.f->script.stalled = false;
+		assert_int_equal(viommu_driver_detach(&t.e, NULL), VIOMMU_OK);
+		assert_true(is_mapped(&t.d, 1));
+		assert_int_equal(record_count(&t.d), uncertain ? 1 : 2);
+		driver_teardown(t.f);
+	}
+}
+
+/* What lies behind the range of an UNMAP is none of its business, and what was not mapped is not uncertain. */
+static void test_driver_unmap__no_outcome__only_its_own_range_is_uncertain(void **state)
+{
+	(void)state;
+	for (int hole = 0; hole < 2; hole++) {
+		struct viommu_driver_failure failure;
+		struct one t;
+
+		set_up(&t, NULL);
+		if (!hole)
+			assert_int_equal(map_page(&t.d, 1), VIOMMU_OK);
+		assert_int_equal(map_page(&t.d, 10), VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(&t.d, NULL), VIOMMU_OK);
+		victim = t.f->script.count;
+		victims_verdict = VERDICT_USED(0);
+		t.f->script.decide = spoil_one;
+		assert_int_equal(unmap_pages(&t.d, 1, 5), VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(&t.d, &failure), VIOMMU_E_PEER);
+		assert_int_equal(failure.uncertain, !hole);
+		assert_int_equal(viommu_driver_get_stats(&t.f->drv)->uncertain, !hole);
+		assert_int_equal(is_mapped(&t.d, 1), !hole);
+		/* With the endpoint goes what is uncertain, and nothing else. */
+		assert_int_equal(viommu_driver_detach(&t.e, NULL), VIOMMU_OK);
+		assert_false(is_mapped(&t.d, 1));
+		assert_true(is_mapped(&t.d, 10));
+		assert_int_equal(record_count(&t.d), 1);
+		driver_teardown(t.f);
+	}
+}
+
 /*
  * The device did a DETACH and nobody heard of it: its domain is gone. Attached again, the endpoint gets all mappings
  * again. The same if the device never did it.
@@ -270,6 +321,85 @@ static void test_driver_detach__map_not_answered__is_given_up_first(void **state
 	assert_true(is_mapped(&d, 2));
 	assert_record_is_model(f, &d);
 	assert_int_equal(viommu_driver_get_stats(&f->drv)->late, 1);
+	driver_teardown(f);
+}
+
+static struct viommu_driver_domain *theirs;
+
+static void map_from_another_thread(struct driver_fixture *f)
+{
+	f->on_wait = NULL;
+	assert_int_equal(map_page(theirs, 2), VIOMMU_OK);
+}
+
+static struct verdict hold_maps(struct driver_fixture *f, const struct viommu_wire_request *r, uint32_t number)
+{
+	(void)f;
+	(void)number;
+	return r->type == VIOMMU_T_MAP ? VERDICT_HOLD : VERDICT_HONEST;
+}
+
+/*
+ * Another thread maps while the DETACH of the last endpoint is under way: the domain is left with a request in flight.
+ * It cannot go before that has an end, and what it becomes in its next life is not mixed up with it.
+ */
+static void test_driver_attach__map_of_the_last_life_not_answered__nothing_is_replayed(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain d;
+	struct viommu_driver_endpoint e;
+
+	(void)state;
+	domain_up(f, &d, &e, 8);
+	assert_int_equal(map_page(&d, 1), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_OK);
+	f->script.decide = hold_maps;
+	theirs = &d;
+	f->on_wait = map_from_another_thread;
+	assert_int_equal(viommu_driver_detach(&e, NULL), VIOMMU_OK);
+	assert_int_equal(viommu_driver_domain_deinit(&d), VIOMMU_E_STATE);
+	f->script.count = 0;
+	assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_E_TIMEOUT);
+	assert_null(viommu_driver_endpoint_domain(&e));
+	assert_int_equal(script_count(f, VIOMMU_T_MAP), 1); /* theirs; page 1 was not sent */
+	assert_false(model_has(f, viommu_driver_domain_id(&d)));
+	/* The device has lost the domain again, so that its range is not uncertain. */
+	assert_false(is_mapped(&d, 2));
+	f->script.decide = NULL;
+	script_release_all(f);
+	assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_OK);
+	assert_int_equal(record_count(&d), 1);
+	assert_record_is_model(f, &d);
+	driver_teardown(f);
+}
+
+static void stop_from_the_hook(struct driver_fixture *f)
+{
+	f->on_wait = NULL;
+	assert_int_equal(viommu_driver_stop(&f->drv), VIOMMU_OK);
+}
+
+/* Nothing was sent, so nothing is uncertain: the domain is not claimed for an endpoint that may come. */
+static void test_driver_attach__stopped_before_it_is_sent__claims_nothing(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain from, to;
+	struct viommu_driver_endpoint e;
+
+	(void)state;
+	domain_up(f, &from, &e, 8);
+	domain_any(f, &to);
+	f->script.decide = hold_maps;
+	assert_int_equal(map_page(&from, 1), VIOMMU_OK);
+	f->on_wait = stop_from_the_hook; /* while the move waits for that MAP */
+	assert_int_equal(viommu_driver_attach(&to, &e, NULL), VIOMMU_E_STATE);
+	assert_int_equal(script_count(f, VIOMMU_T_ATTACH), 1);
+	assert_int_equal(viommu_driver_domain_deinit(&to), VIOMMU_OK);
+	f->script.decide = NULL;
+	assert_int_equal(driver_start(f), VIOMMU_OK);
+	domain_any(f, &to);
+	assert_int_equal(viommu_driver_attach(&to, &e, NULL), VIOMMU_OK);
+	assert_ptr_equal(viommu_driver_endpoint_domain(&e), &to);
 	driver_teardown(f);
 }
 
@@ -370,9 +500,13 @@ int main(void)
 		cmocka_unit_test(test_driver_detach__done_without_outcome__the_next_one_succeeds),
 		cmocka_unit_test(test_driver_attach__no_outcome_then_stop__nothing_is_left_of_it),
 		cmocka_unit_test(test_driver_detach__uncertain_ranges__go_with_the_last_endpoint),
+		cmocka_unit_test(test_driver_detach__mapping_at_the_end_of_the_space__goes_if_uncertain),
+		cmocka_unit_test(test_driver_unmap__no_outcome__only_its_own_range_is_uncertain),
 		cmocka_unit_test(test_driver_attach__after_a_detach_without_outcome__record_equals_the_device),
 		cmocka_unit_test(test_driver_attach__to_the_same_domain__uncertain_ranges_stay_so),
 		cmocka_unit_test(test_driver_detach__map_not_answered__is_given_up_first),
+		cmocka_unit_test(test_driver_attach__map_of_the_last_life_not_answered__nothing_is_replayed),
+		cmocka_unit_test(test_driver_attach__stopped_before_it_is_sent__claims_nothing),
 		cmocka_unit_test(test_driver_unmap__endpoint_perhaps_still_there__is_not_taken_for_done),
 		cmocka_unit_test(test_driver_attach__replay_and_detach_fail__replays_the_next_time),
 	};

@@ -332,6 +332,41 @@ static void test_driver_probe__bad_statuses__are_rejected(void **state)
 	}
 }
 
+/* What it must keep off is not known: nobody can attach it, and there is nothing to detach. */
+static void test_driver_probe__failed__endpoint_is_nobodys(void **state)
+{
+	struct viommu_driver_domain d;
+	struct list l = { .len = 0 };
+	struct probed p;
+
+	(void)state;
+	set_up(&p, 64);
+	assert_int_equal(viommu_driver_domain_init(&d, &p.f->drv, VIOMMU_DOMAIN_ANY, false), VIOMMU_OK);
+	add_region(&l, 1, 0, 0x6fff, 0x6000);
+	assert_int_equal(probe(&p, &l, CAPACITY), VIOMMU_E_PEER);
+	p.f->script.count = 0;
+	assert_int_equal(viommu_driver_attach(&d, &p.e, NULL), VIOMMU_E_STATE);
+	assert_int_equal(viommu_driver_detach(&p.e, NULL), VIOMMU_E_STATE);
+	assert_int_equal(p.f->script.count, 0);
+	tear_down(&p);
+}
+
+static void test_driver_probe__broken_driver__is_broken(void **state)
+{
+	struct list l = { .len = 0 };
+	struct probed p;
+
+	(void)state;
+	set_up(&p, 64);
+	script_lie(p.f, VIOMMU_QUEUE_REQUEST, 0, 4, 1); /* nothing is in flight */
+	(void)viommu_driver_process(&p.f->drv, 1);
+	assert_int_equal(probe(&p, &l, CAPACITY), VIOMMU_E_BROKEN);
+	assert_int_equal(p.f->script.count, 0);
+	assert_int_equal(viommu_driver_stop(&p.f->drv), VIOMMU_OK);
+	assert_int_equal(probe(&p, &l, CAPACITY), VIOMMU_E_STATE);
+	tear_down(&p);
+}
+
 /* IOMMU-DRV-OPS-03: the status is behind the properties, so every length short of it hides it. */
 static void test_driver_probe__used_length_without_status__is_a_failure(void **state)
 {
@@ -531,6 +566,8 @@ int main(void)
 		cmocka_unit_test(test_driver_probe__short_region__is_not_half_read),
 		cmocka_unit_test(test_driver_probe__more_regions_than_capacity__is_nomem),
 		cmocka_unit_test(test_driver_probe__bad_statuses__are_rejected),
+		cmocka_unit_test(test_driver_probe__failed__endpoint_is_nobodys),
+		cmocka_unit_test(test_driver_probe__broken_driver__is_broken),
 		cmocka_unit_test(test_driver_probe__used_length_without_status__is_a_failure),
 		cmocka_unit_test(test_driver_probe__silent_device__times_out_then_is_busy_until_the_late_answer),
 		cmocka_unit_test(test_driver_probe__second_thread_gives_up__first_one_keeps_its_reply),

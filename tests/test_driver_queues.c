@@ -43,6 +43,7 @@ struct own_queues {
 	uint32_t written;  /* of the next answers; 0xfffffffe: right */
 	bool backwards;    /* the last request is answered first */
 	uint32_t requests; /* seen */
+	void (*on_arm)(struct own_queues *o, uint32_t queue);
 };
 
 #define RIGHT 0xfffffffeu
@@ -139,6 +140,26 @@ static const struct viommu_queue_ops own_ops = {
 	.publish = own_publish,
 	.kick = own_kick,
 	.pop = own_pop,
+};
+
+/* A queue that can be armed. What completes at that very moment is noticed. */
+static bool own_arm(void *ctx, uint32_t queue)
+{
+	struct own_queues *o = ctx;
+
+	assert_int_equal(o->f->depth, 1);
+	if (o->on_arm != NULL)
+		o->on_arm(o, queue);
+	return o->q[queue].used_count > 0;
+}
+
+static const struct viommu_queue_ops arming_ops = {
+	.size = sizeof arming_ops,
+	.add = own_add,
+	.publish = own_publish,
+	.kick = own_kick,
+	.pop = own_pop,
+	.arm = own_arm,
 };
 
 static uint8_t *host(struct own_queues *o, uint64_t addr)
@@ -314,6 +335,31 @@ static void test_driver_start_queues__event_queue__is_filled_and_kicked(void **s
 	assert_int_equal(s->o.q[VIOMMU_QUEUE_EVENT].kicks, 1);
 	for (uint32_t i = 0; i < EVENTS; i++)
 		assert_int_equal(s->o.q[VIOMMU_QUEUE_EVENT].added[i].segments[0].len, VIOMMU_WIRE_FAULT_SIZE);
+	seam_down(s);
+}
+
+static void test_driver_start_queues__event_queue_that_wants_no_kick__gets_none(void **state)
+{
+	struct seam *s = seam_make();
+
+	(void)state;
+	s->o.quiet = true;
+	assert_int_equal(seam_start(s, FEATURES), VIOMMU_OK);
+	assert_int_equal(s->o.q[VIOMMU_QUEUE_EVENT].visible, EVENTS);
+	assert_int_equal(s->o.q[VIOMMU_QUEUE_EVENT].kicks, 0);
+	seam_down(s);
+}
+
+static void test_driver_start_queues__event_queue_is_dead__not_started(void **state)
+{
+	struct seam *s = seam_make();
+
+	(void)state;
+	s->o.q[VIOMMU_QUEUE_EVENT].add_fails = VIOMMU_E_BROKEN;
+	assert_int_equal(seam_start(s, FEATURES), VIOMMU_E_BROKEN);
+	assert_int_equal(viommu_driver_domain_init(&s->d, &s->f->drv, 1, false), VIOMMU_E_STATE);
+	s->o.q[VIOMMU_QUEUE_EVENT].add_fails = VIOMMU_OK;
+	assert_int_equal(seam_start(s, FEATURES), VIOMMU_OK);
 	seam_down(s);
 }
 
@@ -503,12 +549,112 @@ static void test_driver_queues__fault_report__is_delivered_and_its_buffer_given_
 	seam_down(s);
 }
 
+/* The report that came is a good one; the next one cannot come any more. */
+static void test_driver_queues__event_buffer_not_taken_back__report_delivered_and_broken(void **state)
+{
+	struct seam *s = seam_up();
+	struct own_queue *q = &s->o.q[VIOMMU_QUEUE_EVENT];
+	const struct viommu_wire_fault fault = { VIOMMU_FAULT_R_DOMAIN, VIOMMU_FAULT_F_READ, 8, 0 };
+
+	(void)state;
+	viommu_wire_fault_encode(&fault, host(&s->o, q->added[0].segments[0].addr));
+	use(q, q->added[0].token, 24);
+	q->add_fails = VIOMMU_E_BROKEN;
+	(void)viommu_driver_process(&s->f->drv, 8);
+	assert_int_equal(s->f->fault_count, 1);
+	assert_int_equal(map_page(s, 3), VIOMMU_E_BROKEN);
+	seam_down(s);
+}
+
+/* What completes between the last look and the wish to be notified would never be announced: it is found at once. */
+
+static void serve_on_arm(struct own_queues *o, uint32_t queue)
+{
+	if (queue == VIOMMU_QUEUE_REQUEST)
+		serve(o);
+}
+
+static struct seam *arming_seam_up(void)
+{
+	struct seam *s = seam_make();
+
+	assert_int_equal(viommu_driver_start_queues(&s->f->drv, &arming_ops, &s->o, FEATURES, s->config), VIOMMU_OK);
+	domain_up(s->f, &s->d, &s->e, 8);
+	s->f->on_wait = NULL;
+	s->f->waits = 0;
+	return s;
+}
+
+static void test_driver_sync__answered_while_arming__does_not_wait(void **state)
+{
+	struct seam *s = arming_seam_up();
+
+	(void)state;
+	s->o.on_arm = serve_on_arm;
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(map_page(s, i), VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(&s->d, NULL), VIOMMU_OK);
+	}
+	assert_int_equal(s->f->waits, 0);
+	assert_int_equal(record_count(&s->d), 3);
+	s->o.on_arm = NULL; /* and if nothing comes, it waits */
+	assert_int_equal(map_page(s, 3), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&s->d, NULL), VIOMMU_E_TIMEOUT);
+	assert_int_equal(s->f->waits, FIXTURE_WAITS);
+	seam_down(s);
+}
+
+static void test_driver_process__answered_while_arming__is_taken(void **state)
+{
+	struct seam *s = arming_seam_up();
+
+	(void)state;
+	assert_int_equal(map_page(s, 1), VIOMMU_OK);
+	s->o.q[VIOMMU_QUEUE_REQUEST].visible = 1; /* somebody else has published it */
+	s->o.on_arm = serve_on_arm;
+	(void)viommu_driver_process(&s->f->drv, 1);
+	assert_int_equal(viommu_driver_get_stats(&s->f->drv)->statuses[VIOMMU_S_OK], 3); /* PROBE, ATTACH, MAP */
+	s->o.dead = true;
+	assert_int_equal(viommu_driver_sync(&s->d, NULL), VIOMMU_OK);
+	assert_int_equal(s->f->waits, 0);
+	seam_down(s);
+}
+
+static void report_on_arm(struct own_queues *o, uint32_t queue)
+{
+	struct own_queue *q = &o->q[VIOMMU_QUEUE_EVENT];
+	const struct viommu_wire_fault fault = { VIOMMU_FAULT_R_DOMAIN, VIOMMU_FAULT_F_READ, 8, 0x5000 };
+	struct entry e = q->added[0];
+
+	if (queue != VIOMMU_QUEUE_EVENT)
+		return;
+	o->on_arm = NULL;
+	memmove(q->added, q->added + 1, (EVENTS - 1) * sizeof q->added[0]);
+	q->added_count--;
+	viommu_wire_fault_encode(&fault, host(o, e.segments[0].addr));
+	use(q, e.token, 24);
+}
+
+static void test_driver_process__fault_while_arming__is_delivered(void **state)
+{
+	struct seam *s = arming_seam_up();
+
+	(void)state;
+	s->o.on_arm = report_on_arm;
+	assert_false(viommu_driver_process(&s->f->drv, 8));
+	assert_int_equal(s->f->fault_count, 1);
+	assert_true(s->f->faults[0].address == 0x5000);
+	seam_down(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_driver_start_queues__judges_as_start_does),
 		cmocka_unit_test(test_driver_start_queues__table_of_unknown_size__is_refused),
 		cmocka_unit_test(test_driver_start_queues__event_queue__is_filled_and_kicked),
+		cmocka_unit_test(test_driver_start_queues__event_queue_that_wants_no_kick__gets_none),
+		cmocka_unit_test(test_driver_start_queues__event_queue_is_dead__not_started),
 		cmocka_unit_test(test_driver_queues__requests__go_through_and_kick_once_each_batch),
 		cmocka_unit_test(test_driver_queues__lengths__short_ones_fail_long_ones_do_not),
 		cmocka_unit_test(test_driver_queues__fewer_descriptors_than_promised__is_port_and_nothing_changed),
@@ -516,6 +662,10 @@ int main(void)
 		cmocka_unit_test(test_driver_queues__token_twice__fails_the_driver),
 		cmocka_unit_test(test_driver_queues__silent_queue__times_out_then_works),
 		cmocka_unit_test(test_driver_queues__fault_report__is_delivered_and_its_buffer_given_back),
+		cmocka_unit_test(test_driver_queues__event_buffer_not_taken_back__report_delivered_and_broken),
+		cmocka_unit_test(test_driver_sync__answered_while_arming__does_not_wait),
+		cmocka_unit_test(test_driver_process__answered_while_arming__is_taken),
+		cmocka_unit_test(test_driver_process__fault_while_arming__is_delivered),
 	};
 
 	return suite_run(tests);
