@@ -403,6 +403,40 @@ static void test_driver_attach__stopped_before_it_is_sent__claims_nothing(void *
 	driver_teardown(f);
 }
 
+static void (*unlock)(void *ctx);
+static unsigned unlocks;
+
+/* Another thread gets the lock next, and restarts the driver. */
+static void unlock_to_another_thread(void *ctx)
+{
+	struct driver_fixture *f = ctx;
+
+	unlock(ctx);
+	if (--unlocks == 0)
+		f->drv.state = VIOMMU_DRIVER_STOPPED;
+}
+
+/* The answer is about the driver as it was under the lock, not about what became of it right after. */
+static void test_driver_attach__broken_and_stopped_meanwhile__is_broken(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain d;
+	struct viommu_driver_endpoint e;
+
+	(void)state;
+	domain_any(f, &d);
+	endpoint_up(f, &e, 8);
+	script_lie(f, VIOMMU_QUEUE_REQUEST, 0, 4, 1); /* nothing is in flight: the queue is broken */
+	(void)viommu_driver_process(&f->drv, 1);
+	unlock = f->ops.unlock;
+	f->ops.unlock = unlock_to_another_thread;
+	unlocks = 2; /* attach looks at the state first, and then the posting does */
+	assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_E_BROKEN);
+	assert_true(unlocks > 2); /* counted past 0: it did happen */
+	f->ops.unlock = unlock;
+	driver_teardown(f);
+}
+
 /* The device executes it, and does not say so. */
 static struct verdict swallow_attach_of_8(struct driver_fixture *f, const struct viommu_wire_request *r,
 					  uint32_t number)
@@ -507,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_driver_detach__map_not_answered__is_given_up_first),
 		cmocka_unit_test(test_driver_attach__map_of_the_last_life_not_answered__nothing_is_replayed),
 		cmocka_unit_test(test_driver_attach__stopped_before_it_is_sent__claims_nothing),
+		cmocka_unit_test(test_driver_attach__broken_and_stopped_meanwhile__is_broken),
 		cmocka_unit_test(test_driver_unmap__endpoint_perhaps_still_there__is_not_taken_for_done),
 		cmocka_unit_test(test_driver_attach__replay_and_detach_fail__replays_the_next_time),
 	};

@@ -143,8 +143,9 @@ static enum viommu_result post(struct viommu_driver *drv, const struct viommu_wi
 
 		driver_lock(drv);
 		if (drv->state != VIOMMU_DRIVER_RUNNING) {
+			result = drv->state == VIOMMU_DRIVER_FAILED ? VIOMMU_E_BROKEN : VIOMMU_E_STATE;
 			driver_unlock(drv);
-			return drv->state == VIOMMU_DRIVER_FAILED ? VIOMMU_E_BROKEN : VIOMMU_E_STATE;
+			return result;
 		}
 		slot = viommu_i_slot_take(drv);
 		if (slot != NULL && request->type == VIOMMU_T_PROBE && drv->probe_slot != NULL)
