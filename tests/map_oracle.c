@@ -82,11 +82,9 @@ enum viommu_result oracle_set_flags(struct oracle *o, uint64_t first, uint64_t l
 void bench_init(struct bench *b, size_t nodes, size_t count)
 {
 	memset(b, 0, sizeof(*b));
-	b->mem = sim_env_alloc(nodes * VIOMMU_MAP_NODE_SIZE);
+	b->mem = sim_env_zalloc(nodes * VIOMMU_MAP_NODE_SIZE);
 	b->pairs = sim_env_zalloc(count * sizeof(*b->pairs));
 	b->count = count;
-	assert_non_null(b->mem);
-	assert_non_null(b->pairs);
 	viommu_map_pool_init(&b->pool);
 	assert_int_equal(viommu_map_pool_add(&b->pool, b->mem, nodes * VIOMMU_MAP_NODE_SIZE), VIOMMU_OK);
 	assert_int_equal(viommu_map_pool_total(&b->pool), nodes);

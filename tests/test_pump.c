@@ -108,8 +108,8 @@ static void test_init__max_segments__longer_chains_are_malformed(void **state)
 	config = pump_config(w);
 	config.max_segments = 2;
 	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
-	free(w->pump_mem);
-	w->pump_mem = malloc(bytes);
+	sim_env_free(w->pump_mem);
+	w->pump_mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
 	bring_up(w, 0);
 	assert_int_equal(ask(w, &attach), VIOMMU_S_OK);
