@@ -1,62 +1,127 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* harness.cc: the program around the benchmarks. The only C++ in the tree; what is measured is C and is called as C. */
-#include "bench.h"
+/*
+ * harness.cc: hands the workloads to Google Benchmark. What is measured is called through a C interface.
+ *
+ * Repetitions of different structures take turns (--benchmark_enable_random_interleaving), so what setup made stays
+ * until the program ends: to set up a million mappings takes longer than to measure them.
+ */
+#include "workload.h"
 
 #include <benchmark/benchmark.h>
 
+#include <malloc.h>
+
+#include <list>
 #include <string>
 
-/* Google Benchmark reports a failed case and exits with success; this program does not. */
-static bool failed;
-
-static void measure(benchmark::State &state, const struct bench_case *c, uint32_t arg)
+namespace
 {
-	const benchmark::IterationCount items =
-		c->items_per_arg != 0 ? benchmark::IterationCount{ c->items_per_arg } * arg : 1;
-	const benchmark::IterationCount batch = state.max_iterations;
-	void *workload = c->setup(arg);
+struct measurement {
+	const bench_workload *workload;
+	const bench_structure *structure;
+	uint32_t n;
+	bench_facts facts;
+	void *state;
+};
 
-	if (workload == nullptr) {
-		failed = true;
-		state.SkipWithError("setup failed");
+std::list<measurement> measurements;
+
+/* Mappings that the prepared iterations of one repetition make, or remove, in each map. */
+constexpr uint32_t prepared_mappings = 40000;
+
+/* Google Benchmark reports a failed one and exits with success; this program does not. */
+bool failed;
+
+void fail(benchmark::State &state, const char *what)
+{
+	failed = true;
+	state.SkipWithError(what);
+}
+
+/* All iterations in one call, so that the loop of Google Benchmark costs nothing per iteration. */
+void run_steadily(benchmark::State &state, const measurement &m)
+{
+	const benchmark::IterationCount all = state.max_iterations;
+
+	while (state.KeepRunningBatch(all)) {
+		if (!m.workload->run(m.state, static_cast<uint64_t>(all))) {
+			fail(state, "run failed");
+			return;
+		}
+	}
+}
+
+void run_prepared(benchmark::State &state, const measurement &m)
+{
+	while (state.KeepRunning()) {
+		state.PauseTiming();
+		const bool prepared = m.workload->prepare(m.state);
+		state.ResumeTiming();
+		if (!prepared || !m.workload->run(m.state, 1)) {
+			fail(state, "run failed");
+			return;
+		}
+	}
+}
+
+void measure(benchmark::State &state, measurement &m)
+{
+	if (m.state == nullptr)
+		m.state = m.workload->setup(m.structure, m.n, &m.facts);
+	if (m.state == nullptr) {
+		fail(state, "setup failed");
 		return;
 	}
-	/* All iterations in one call, so that the loop of this library costs nothing per iteration. */
-	while (state.KeepRunningBatch(batch)) {
-		if (!c->run(workload, static_cast<uint64_t>(batch))) {
-			failed = true;
-			state.SkipWithError("run failed");
-			break;
-		}
-	}
-	c->teardown(workload);
-	state.SetItemsProcessed(state.iterations() * items);
-	state.counters["per_item"] = benchmark::Counter(static_cast<double>(state.iterations() * items),
-							benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+	if (m.workload->prepare == nullptr)
+		run_steadily(state, m);
+	else
+		run_prepared(state, m);
+	state.counters["operations"] = m.facts.operations;
+	state.counters["bytes_per_mapping"] = m.facts.bytes_per_mapping;
 }
 
-static void add(const struct bench_case *cases)
+void add(const bench_workload *workloads)
 {
-	for (const struct bench_case *c = cases; c->name != nullptr; c++) {
-		for (uint32_t i = 0; i < BENCH_ARGS_MAX && c->args[i] != 0; i++) {
-			const uint32_t arg = c->args[i];
-			const std::string name = std::string(c->name) + "/" + std::to_string(arg);
+	for (const bench_workload *w = workloads; w->name != nullptr; w++) {
+		for (const uint32_t n : { 100u, 10000u, 1000000u }) {
+			for (const bench_structure *s = bench_structures; s->name != nullptr; s++) {
+				if (n > s->mappings_max)
+					continue;
+				measurements.push_back({ w, s, n, { 1, 0 }, nullptr });
+				measurement &m = measurements.back();
+				const std::string name = std::string(w->name) + "/" + s->name + "/" + std::to_string(n);
+				benchmark::internal::Benchmark *b = benchmark::RegisterBenchmark(
+					name.c_str(), [&m](benchmark::State &state) { measure(state, m); });
 
-			benchmark::RegisterBenchmark(name.c_str(),
-						     [c, arg](benchmark::State &state) { measure(state, c, arg); });
+				/* To prepare an iteration can take far longer than to run it: then not as many as fit. */
+				if (w->prepare != nullptr)
+					b->Iterations(n < prepared_mappings ? prepared_mappings / n : 1);
+			}
 		}
 	}
 }
+} // namespace
 
 int main(int argc, char **argv)
 {
+	/* malloc keeps what it once had, so that no structure pays for pages of the operating system again and again. */
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	mallopt(M_TOP_PAD, 16 << 20);
+	benchmark::AddCustomContext("c_compiler", BENCH_C_COMPILER);
+	benchmark::AddCustomContext("cxx_compiler", BENCH_CXX_COMPILER);
+	benchmark::AddCustomContext("rust_compiler", BENCH_RUST_COMPILER);
+	benchmark::AddCustomContext("glib", BENCH_GLIB);
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 2;
-	add(bench_request_cases);
-	add(bench_translate_cases);
+	add(bench_map_workloads);
+	add(bench_request_workloads);
 	if (benchmark::RunSpecifiedBenchmarks() == 0)
 		failed = true;
+	for (const measurement &m : measurements) {
+		if (m.state != nullptr)
+			m.workload->teardown(m.state);
+	}
 	benchmark::Shutdown();
 	return failed ? 1 : 0;
 }

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * workload.h: a workload as the C files of this folder describe it. harness.cc hands each to Google Benchmark, once for
+ * every structure and every n, as "workload/structure/n".
+ */
+#ifndef VIOMMU_BENCH_WORKLOAD_H
+#define VIOMMU_BENCH_WORKLOAD_H
+
+#include "structures/structure.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What setup has to tell about a workload. */
+struct bench_facts {
+	uint32_t operations;      /* in one iteration; 1 unless setup says otherwise */
+	double bytes_per_mapping; /* 0: means nothing here */
+};
+
+struct bench_workload {
+	const char *name;
+	/* Everything that is measured in no iteration: the structure with n mappings. NULL: it failed. */
+	void *(*setup)(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts);
+	/* Not measured, before each iteration. NULL: one iteration follows the other. */
+	bool (*prepare)(void *state);
+	/* What is measured. False: it failed, or an answer was not what it should be. */
+	bool (*run)(void *state, uint64_t iterations);
+	void (*teardown)(void *state);
+};
+
+/* Each ends with a workload without a name. */
+extern const struct bench_workload bench_map_workloads[];
+extern const struct bench_workload bench_request_workloads[];
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VIOMMU_BENCH_WORKLOAD_H */

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* workload_request.c: the structures behind requests and translations. README.md says what each workload is. */
+#include "pages.h"
+#include "service.h"
+#include "workload.h"
+
+#include <stdlib.h>
+
+struct request_state {
+	struct bench_service service;
+	struct bench_pages pages;
+	uint32_t hot;
+	uint64_t zero; /* as in workload_map.c */
+};
+
+static void request_teardown(void *state)
+{
+	struct request_state *s = state;
+
+	bench_service_deinit(&s->service);
+	bench_pages_deinit(&s->pages);
+	free(s);
+}
+
+/* A service with half of 2n pages mapped, in random order. */
+static void *request_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	struct request_state *s = calloc(1, sizeof(*s));
+
+	(void)facts;
+	if (s == NULL || !bench_pages_init(&s->pages, n)) {
+		free(s);
+		return NULL;
+	}
+	if (bench_service_init(&s->service, structure, s->pages.live, n))
+		return s;
+	request_teardown(s);
+	return NULL;
+}
+
+static void *ring_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	struct request_state *s = request_setup(structure, n, facts);
+
+	if (s == NULL || bench_service_add_ring(&s->service))
+		return s;
+	request_teardown(s);
+	return NULL;
+}
+
+/* The same pages as churn-pair, so that the difference is the request. */
+static bool request_run(void *state, uint64_t iterations)
+{
+	struct request_state *s = state;
+
+	while (iterations-- > 0) {
+		uint32_t out;
+		uint32_t in;
+
+		bench_pages_swap(&s->pages, &out, &in);
+		if (!bench_service_unmap(&s->service, out) || !bench_service_map(&s->service, in))
+			return false;
+	}
+	return true;
+}
+
+static bool ring_run(void *state, uint64_t iterations)
+{
+	struct request_state *s = state;
+
+	while (iterations-- > 0) {
+		uint32_t out;
+		uint32_t in;
+
+		bench_pages_swap(&s->pages, &out, &in);
+		if (!bench_service_ring_unmap(&s->service, out) || !bench_service_ring_map(&s->service, in))
+			return false;
+	}
+	return true;
+}
+
+/* The hot pages are any 64 of those that are mapped. */
+static void *translate_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	struct request_state *s = request_setup(structure, n, facts);
+
+	if (s != NULL)
+		s->hot = n > BENCH_HOT ? bench_below(&s->pages.random, n - BENCH_HOT) : 0;
+	return s;
+}
+
+static inline uint32_t hot_page(struct request_state *s)
+{
+	const uint32_t hot = s->pages.n < BENCH_HOT ? s->pages.n : BENCH_HOT;
+
+	return s->pages.live[s->hot + bench_below(&s->pages.random, hot)];
+}
+
+/* As the endpoint's DMA does it: permission checked, and told how far it goes on. A section for BENCH_HOT of them. */
+static bool translate_by_access(struct request_state *s, uint64_t iterations)
+{
+	struct viommu_access *access = &s->service.access;
+	struct viommu_access_token token;
+	struct viommu_translation t;
+	bool ok = true;
+
+	while (iterations > 0 && ok) {
+		if (viommu_access_begin(access, &token) != VIOMMU_OK)
+			return false;
+		for (uint32_t i = 0; i < BENCH_HOT && iterations > 0 && ok; i++, iterations--) {
+			const uint32_t page = hot_page(s);
+
+			ok = viommu_access_translate(access, bench_iova(page) + s->zero, 8, VIOMMU_ACCESS_READ, &t) ==
+				     VIOMMU_OK &&
+			     t.gpa == bench_phys(page);
+			s->zero = t.gpa >> 63;
+		}
+		viommu_access_end(access, token);
+	}
+	return ok;
+}
+
+static bool translate_run(void *state, uint64_t iterations)
+{
+	struct request_state *s = state;
+	const struct bench_structure *structure = s->service.structure;
+
+	if (s->service.map == NULL)
+		return translate_by_access(s, iterations);
+	while (iterations-- > 0) {
+		const uint32_t page = hot_page(s);
+		uint64_t phys;
+		uint32_t flags;
+
+		if (!structure->lookup(s->service.map, bench_iova(page) + s->zero, &phys, &flags) ||
+		    phys != bench_phys(page) || (flags & VIOMMU_MAP_F_READ) == 0)
+			return false;
+		s->zero = phys >> 63;
+	}
+	return true;
+}
+
+const struct bench_workload bench_request_workloads[] = {
+	{ .name = "request-map-unmap", .setup = request_setup, .run = request_run, .teardown = request_teardown },
+	{ .name = "ring-roundtrip", .setup = ring_setup, .run = ring_run, .teardown = request_teardown },
+	{ .name = "translate-hot", .setup = translate_setup, .run = translate_run, .teardown = request_teardown },
+	{ .name = NULL },
+};
