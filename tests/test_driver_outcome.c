@@ -162,6 +162,38 @@ static void test_driver_attach__no_outcome_then_stop__nothing_is_left_of_it(void
 	driver_teardown(f);
 }
 
+/*
+ * The last endpoint has left, another one may be there: the device may still have the domain, so the range stays
+ * UNCERTAIN. After a stop it certainly has not.
+ */
+static void test_driver_stop__uncertain_range_and_perhaps_an_endpoint__neither_is_left(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain d;
+	struct viommu_driver_endpoint e, other;
+
+	(void)state;
+	domain_up(f, &d, &e, 8);
+	endpoint_up(f, &other, 9);
+	assert_int_equal(map_page(&d, 1), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_OK);
+	f->script.stalled = true;
+	assert_int_equal(unmap_pages(&d, 1, 1), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_E_TIMEOUT);
+	assert_int_equal(viommu_driver_attach(&d, &other, NULL), VIOMMU_E_TIMEOUT);
+	f->script.stalled = false;
+	assert_int_equal(viommu_driver_detach(&e, NULL), VIOMMU_OK);
+	assert_true(is_mapped(&d, 1));
+	assert_int_equal(viommu_driver_stop(&f->drv), VIOMMU_OK);
+	assert_false(is_mapped(&d, 1));
+	assert_int_equal(driver_start(f), VIOMMU_OK);
+	f->script.count = 0;
+	assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_OK);
+	assert_int_equal(script_count(f, VIOMMU_T_MAP), 0);
+	assert_record_is_model(f, &d);
+	driver_teardown(f);
+}
+
 static void test_driver_detach__uncertain_ranges__go_with_the_last_endpoint(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);
@@ -533,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_driver_attach__move_without_outcome__is_settled_by_the_next_attach),
 		cmocka_unit_test(test_driver_detach__done_without_outcome__the_next_one_succeeds),
 		cmocka_unit_test(test_driver_attach__no_outcome_then_stop__nothing_is_left_of_it),
+		cmocka_unit_test(test_driver_stop__uncertain_range_and_perhaps_an_endpoint__neither_is_left),
 		cmocka_unit_test(test_driver_detach__uncertain_ranges__go_with_the_last_endpoint),
 		cmocka_unit_test(test_driver_detach__mapping_at_the_end_of_the_space__goes_if_uncertain),
 		cmocka_unit_test(test_driver_unmap__no_outcome__only_its_own_range_is_uncertain),

@@ -4,8 +4,7 @@
 
 #include "../regions.h"
 
-/* When nothing can be in the domain any more the device has lost it, and with it all that was UNCERTAIN. */
-static void bury_if_dead(struct viommu_driver_domain *domain)
+void viommu_i_domain_bury_if_dead(struct viommu_driver_domain *domain)
 {
 	if (domain->endpoints == NULL && domain->claims == 0) {
 		viommu_i_record_forget_uncertain(domain);
@@ -23,7 +22,7 @@ void viommu_i_driver_endpoint_leave(struct viommu_driver_endpoint *endpoint)
 	*link = endpoint->next;
 	endpoint->domain = NULL;
 	endpoint->next = NULL;
-	bury_if_dead(domain);
+	viommu_i_domain_bury_if_dead(domain);
 }
 
 bool viommu_i_domain_is_known(const struct viommu_driver_domain *domain)
@@ -144,7 +143,7 @@ static void drop_claim(struct viommu_driver_endpoint *endpoint)
 {
 	driver_lock(endpoint->drv);
 	endpoint->claimed->claims--;
-	bury_if_dead(endpoint->claimed);
+	viommu_i_domain_bury_if_dead(endpoint->claimed);
 	endpoint->claimed = NULL;
 	driver_unlock(endpoint->drv);
 }

@@ -263,6 +263,8 @@ static void forget(struct viommu_driver_domain *domain)
 		domain->endpoints->uncertain = false;
 		viommu_i_driver_endpoint_leave(domain->endpoints);
 	}
+	/* Also if the last endpoint left before, and only a claim was in the way. */
+	viommu_i_domain_bury_if_dead(domain);
 }
 
 enum viommu_result viommu_driver_stop(struct viommu_driver *drv)

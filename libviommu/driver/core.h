@@ -98,6 +98,8 @@ void viommu_i_record_remove(struct viommu_driver_domain *domain, viommu_iova fir
 void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain);
 
 /* attach.c, lock held */
+/* When nothing can be in the domain any more the device has lost it, and with it all that was UNCERTAIN. */
+void viommu_i_domain_bury_if_dead(struct viommu_driver_domain *domain);
 void viommu_i_driver_endpoint_leave(struct viommu_driver_endpoint *endpoint);
 /*
  * Does the record say what the device has? Not if an endpoint may be there that we do not know of, or a replay failed.
