@@ -108,7 +108,9 @@ void recycle(struct bench *b)
 	viommu_map_pool_retire(&b->pool, &b->limbo);
 	assert_int_equal(b->limbo.first, 0);
 	assert_int_equal(b->limbo.last, 0);
+	assert_true(viommu_map_pool_check(&b->pool));
 	(void)viommu_map_pool_reclaim(&b->pool, UINT32_MAX);
+	assert_true(viommu_map_pool_check(&b->pool));
 }
 
 void bench_done(struct bench *b)
@@ -160,6 +162,7 @@ void assert_same_content(const struct pair *p)
 	size_t found = 0;
 
 	assert_true(viommu_map_check(&p->map));
+	assert_true(viommu_map_pool_check(p->map.pool));
 	assert_int_equal(viommu_map_is_empty(&p->map), p->oracle.count == 0);
 	while (viommu_map_next(&p->map, out.last + 1, &out)) {
 		const struct viommu_mapping *m = &p->oracle.at[found];

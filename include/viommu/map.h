@@ -155,10 +155,10 @@ bool viommu_map_next(const struct viommu_map *map, viommu_iova from, struct viom
 VIOMMU_NODISCARD enum viommu_result viommu_map_set_flags(struct viommu_map *map, viommu_iova first, viommu_iova last,
 							 uint32_t flags);
 
-/*
- * Checks every invariant of the tree, for tests: levels fall, prefixes match, counts are right, FIRST and LAST pair up.
- * Steps: all nodes.
- */
+/* See types.h. Steps of _check: the slabs; free and retired nodes of the pool, all nodes of the map. */
+bool viommu_map_pool_is_valid(const struct viommu_map_pool *pool);
+bool viommu_map_pool_check(const struct viommu_map_pool *pool);
+bool viommu_map_is_valid(const struct viommu_map *map);
 bool viommu_map_check(const struct viommu_map *map);
 
 #ifdef __cplusplus

@@ -9,6 +9,10 @@
  *   Config and ops structs start with `size`, are append-only and are copied at init. A member of 0 means its default
  *   only where 0 is not a legal value, and the comment says so. INIT macros give the defaults.
  *   A failed call changes nothing but counters, unless its comment says otherwise.
+ *   viommu_X_is_valid says in constant time, viommu_X_check in all detail, whether what is always true of an object
+ *   between two calls is true of this one. For tests, fuzzers and debug builds. They change nothing and read nothing
+ *   that a peer can write; no content of the object makes them hang. Pointers to memory of the caller's are trusted.
+ *   Owner; where functions of the object are "locked", with the lock held.
  *
  * Thread classes, named in each comment:
  *   any thread   pure, or guarded by what the caller passes in

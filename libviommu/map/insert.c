@@ -118,6 +118,7 @@ enum viommu_result viommu_map_insert(struct viommu_map *map, viommu_iova first, 
 	uint64_t start = g;
 	struct chunk c;
 
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first || (flags & ~VIOMMU_MAP_FLAGS) != 0 || last - first > UINT64_MAX - phys)
 		return VIOMMU_E_ARG;
 	if (((first | (last + 1) | phys) & below) != 0) /* last + 1 wraps to 0 at the top, which is aligned */
@@ -133,7 +134,9 @@ enum viommu_result viommu_map_insert(struct viommu_map *map, viommu_iova first, 
 
 		put_run(map, &r, target | flags | ENTRY_LEAF, g == start, r.last == end);
 		if (r.last == end)
-			return VIOMMU_OK;
+			break;
 		g = r.last + 1;
 	}
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
+	return VIOMMU_OK;
 }

@@ -11,6 +11,7 @@ void viommu_map_init(struct viommu_map *map, struct viommu_map_pool *pool, unsig
 
 bool viommu_map_is_empty(const struct viommu_map *map)
 {
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	return map->root == 0;
 }
 
@@ -108,6 +109,7 @@ bool viommu_map_lookup(const struct viommu_map *map, viommu_iova iova, struct vi
 	uint64_t entry;
 	uint32_t slot;
 
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (!viommu_i_map_find(map, g, &c))
 		return false;
 	entry = chunk_entry(&c);
@@ -129,6 +131,7 @@ bool viommu_map_next(const struct viommu_map *map, viommu_iova from, struct viom
 	struct chunk tail;
 	uint64_t entry;
 
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (!viommu_i_map_seek(map, viommu_port_shr64(from, map->granule_bits), &head))
 		return false;
 	tail = head;
@@ -150,6 +153,7 @@ enum viommu_result viommu_map_set_flags(struct viommu_map *map, viommu_iova firs
 	struct chunk c;
 	uint64_t g;
 
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if ((flags & ~VIOMMU_MAP_FLAGS) != 0)
 		return VIOMMU_E_ARG;
 	if (!viommu_map_next(map, first, &m) || m.first != first || m.last != last)

@@ -36,6 +36,7 @@ enum viommu_result viommu_map_pool_add(struct viommu_map_pool *pool, void *mem, 
 	size_t room = UINT32_MAX - 1 - pool->total; /* indices have 32 bits */
 	size_t count;
 
+	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
 	if (len < skip + VIOMMU_MAP_NODE_SIZE)
 		return VIOMMU_E_ARG;
 	if (pool->slab_count == VIOMMU_MAP_SLABS_MAX || room == 0)
@@ -48,6 +49,7 @@ enum viommu_result viommu_map_pool_add(struct viommu_map_pool *pool, void *mem, 
 	slab->count = (uint32_t)count;
 	pool->slab_count++;
 	pool->total += slab->count;
+	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
 	return VIOMMU_OK;
 }
 
@@ -113,6 +115,7 @@ void viommu_i_map_limbo_add(const struct viommu_map_pool *pool, struct viommu_ma
 
 void viommu_map_pool_retire(struct viommu_map_pool *pool, struct viommu_map_limbo *limbo)
 {
+	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
 	if (limbo->first == NO_NODE)
 		return;
 	viommu_i_map_node(pool, limbo->last)->used = pool->reclaim;
@@ -124,6 +127,7 @@ void viommu_map_pool_retire(struct viommu_map_pool *pool, struct viommu_map_limb
 void viommu_map_limbo_move(const struct viommu_map_pool *pool, struct viommu_map_limbo *to,
 			   struct viommu_map_limbo *from)
 {
+	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
 	if (from->first == NO_NODE)
 		return;
 	viommu_i_map_node(pool, from->last)->used = to->first;
@@ -138,6 +142,7 @@ uint32_t viommu_map_pool_reclaim(struct viommu_map_pool *pool, uint32_t budget)
 {
 	uint32_t freed = 0;
 
+	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
 	while (freed < budget && pool->reclaim != NO_NODE) {
 		uint32_t index = pool->reclaim;
 		struct viommu_map_node *node = viommu_i_map_node(pool, index);
@@ -156,5 +161,6 @@ uint32_t viommu_map_pool_reclaim(struct viommu_map_pool *pool, uint32_t budget)
 		pool->free_count++;
 		freed++;
 	}
+	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
 	return freed;
 }

@@ -126,6 +126,7 @@ enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, 
 	uint64_t b = viommu_port_shr64(last, map->granule_bits);
 	struct chunk c;
 
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first)
 		return VIOMMU_E_ARG;
 	if (viommu_i_map_find(map, a, &c) &&
@@ -136,11 +137,13 @@ enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, 
 		return VIOMMU_E_RANGE;
 	if (map->root != 0)
 		cut(map, a, b, limbo);
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	return VIOMMU_OK;
 }
 
 void viommu_map_clear(struct viommu_map *map, struct viommu_map_limbo *limbo)
 {
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (map->root != 0)
 		viommu_i_map_limbo_add(map->pool, limbo, entry_index(map->root));
 	map->root = 0;
