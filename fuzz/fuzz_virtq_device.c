@@ -318,6 +318,7 @@ static void do_one(struct model *m, struct input *in)
 		}
 	}
 	check(viommu_virtq_device_state(&m->q) == m->state, "state");
+	check(viommu_virtq_device_check(&m->q), "what is always true");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

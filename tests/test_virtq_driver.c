@@ -38,6 +38,7 @@ static void start(uint32_t size, uint64_t features)
 
 static void check_canaries(void)
 {
+	assert_true(viommu_virtq_driver_check(&q));
 	for (unsigned k = 0; k < 64; k++)
 		assert_int_equal(shared[VIOMMU_VIRTQ_DRIVER_SHARED(q.size) + k], CANARY);
 	for (unsigned k = 0; k < sizeof(shadow[0]); k++)

@@ -225,6 +225,8 @@ static void run(uint32_t size, uint64_t features, uint32_t chains)
 			device_look();
 		if (pair.interrupted && sim_random_below(&pair.random, 3) != 0)
 			driver_look();
+		if (pair.next_number % 64 == 0)
+			assert_true(viommu_virtq_driver_check(&pair.driver) && viommu_virtq_device_check(&pair.device));
 		/* Nobody was told anything, and yet something is waiting: a notification was lost. */
 		if (!pair.kicked && !pair.interrupted)
 			assert_int_equal(viommu_virtq_driver_in_flight(&pair.driver), 0);
@@ -290,6 +292,7 @@ static void test_pair__32768_chains_in_one_batch__all_there(void **state)
 								 memory),
 					 VIOMMU_E_FULL);
 			assert_true(viommu_virtq_driver_publish(&pair.driver));
+			assert_true(viommu_virtq_driver_check(&pair.driver));
 			for (uint32_t k = 0; k < size; k++) {
 				assert_int_equal(viommu_virtq_device_pop(&pair.device, &chain), VIOMMU_OK);
 				assert_ptr_equal(segments[1].base, guest_at(&guest, DATA_GPA + k));

@@ -40,6 +40,7 @@ int setup(void **state)
 int teardown(void **state)
 {
 	(void)state;
+	assert_true(viommu_virtq_device_check(&q));
 	guest_check_canaries(&guest);
 	return 0;
 }

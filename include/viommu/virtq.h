@@ -151,6 +151,10 @@ bool viommu_virtq_device_publish(struct viommu_virtq_device *q);
  */
 bool viommu_virtq_device_arm(struct viommu_virtq_device *q);
 
+/* See types.h. Constant time, both of them. */
+bool viommu_virtq_device_is_valid(const struct viommu_virtq_device *q);
+bool viommu_virtq_device_check(const struct viommu_virtq_device *q);
+
 /* The driver's half */
 
 /* A piece of a request as the device will see it. */
@@ -255,6 +259,10 @@ uint32_t viommu_virtq_driver_in_flight(const struct viommu_virtq_driver *q);
  * Steps: at most size per call. The queue is to be initialised anew.
  */
 void *viommu_virtq_driver_reclaim(struct viommu_virtq_driver *q);
+
+/* See types.h. Steps of _check: size. */
+bool viommu_virtq_driver_is_valid(const struct viommu_virtq_driver *q);
+bool viommu_virtq_driver_check(const struct viommu_virtq_driver *q);
 
 #ifdef __cplusplus
 }

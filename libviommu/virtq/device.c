@@ -74,6 +74,7 @@ enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q, con
 	q->indirect = (layout->features & VIOMMU_F_INDIRECT_DESC) != 0;
 	q->event_idx = (layout->features & VIOMMU_F_EVENT_IDX) != 0;
 	q->state = VIOMMU_VIRTQ_READY;
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
 }
 
@@ -205,6 +206,7 @@ static enum viommu_result take_head(struct viommu_virtq_device *q, uint16_t *hea
 		return break_queue(q);
 	*head = (uint16_t)viommu_port_mask_index(index, q->size);
 	q->popped++;
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
 }
 
@@ -222,6 +224,7 @@ enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_device *q, struct
 	enum viommu_result r;
 	enum step step;
 
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	if (q->state == VIOMMU_VIRTQ_OFF)
 		return VIOMMU_E_STATE;
 	if (q->state == VIOMMU_VIRTQ_BROKEN)
@@ -247,12 +250,14 @@ enum viommu_result viommu_virtq_device_push(struct viommu_virtq_device *q, uint1
 {
 	uint8_t *entry;
 
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	if (q->state != VIOMMU_VIRTQ_READY || q->pushed == q->popped || head >= q->size)
 		return VIOMMU_E_STATE;
 	entry = q->used + viommu_i_used_entry(q->size, q->pushed);
 	viommu_port_store32(entry + VIOMMU_I_USED_ID, head);
 	viommu_port_store32(entry + VIOMMU_I_USED_LEN, written);
 	q->pushed++;
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
 }
 
@@ -260,10 +265,12 @@ bool viommu_virtq_device_publish(struct viommu_virtq_device *q)
 {
 	uint16_t before = q->published;
 
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	/* What was finished before the driver broke the ring still goes out: only a queue that is off has no ring. */
 	if (q->state == VIOMMU_VIRTQ_OFF || before == q->pushed)
 		return false;
 	q->published = q->pushed;
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	viommu_port_store16_release(q->used + VIOMMU_I_RING_INDEX, q->published);
 	viommu_port_fence();
 	if (q->event_idx)
@@ -274,6 +281,7 @@ bool viommu_virtq_device_publish(struct viommu_virtq_device *q)
 
 bool viommu_virtq_device_arm(struct viommu_virtq_device *q)
 {
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	if (q->state != VIOMMU_VIRTQ_READY)
 		return false;
 	if (q->event_idx) {

@@ -49,6 +49,7 @@ enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint3
 		.used = shared->addr + used,
 		.features = features,
 	};
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	return VIOMMU_OK;
 }
 
@@ -122,6 +123,7 @@ enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q, const 
 	uint32_t count;
 	bool indirect;
 
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken)
 		return VIOMMU_E_BROKEN;
 	if (token == NULL || readable > q->size || writable > q->size - readable)
@@ -148,6 +150,7 @@ enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q, const 
 	q->shadow[q->added & (q->size - 1)].posted = head;
 	viommu_port_store16(q->avail + viommu_i_avail_entry(q->size, q->added), head);
 	q->added++;
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	return VIOMMU_OK;
 }
 
@@ -155,10 +158,12 @@ bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q)
 {
 	uint16_t before = q->published;
 
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken || before == q->added)
 		return false;
 	for (; q->published != q->added; q->published++)
 		q->shadow[q->shadow[q->published & (q->size - 1)].posted].visible = true;
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	viommu_port_store16_release(q->avail + VIOMMU_I_RING_INDEX, q->published);
 	viommu_port_fence();
 	if (q->event_idx)
@@ -193,6 +198,7 @@ enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void *
 	uint32_t id, len;
 	uint16_t ready;
 
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken)
 		return VIOMMU_E_BROKEN;
 	ready = (uint16_t)(viommu_port_load16_acquire(q->used + VIOMMU_I_RING_INDEX) - q->seen);
@@ -217,11 +223,13 @@ enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void *
 	*written = len;
 	release_chain(q, (uint16_t)id);
 	q->seen++;
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	return VIOMMU_OK;
 }
 
 bool viommu_virtq_driver_arm(struct viommu_virtq_driver *q)
 {
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken)
 		return false;
 	if (q->event_idx) {
@@ -243,6 +251,7 @@ uint32_t viommu_virtq_driver_in_flight(const struct viommu_virtq_driver *q)
 
 void *viommu_virtq_driver_reclaim(struct viommu_virtq_driver *q)
 {
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	/* Nothing is posted or taken from here on. */
 	q->broken = true;
 	for (; q->reclaimed < q->size; q->reclaimed++) {

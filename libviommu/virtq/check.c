@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check.c: what is always true of the two halves of a queue. Only their private memory is looked at, never the ring. */
+#include <viommu/virtq.h>
+
+static bool is_aligned(const void *p, uintptr_t align)
+{
+	return ((uintptr_t)p & (align - 1)) == 0;
+}
+
+static bool areas_are_valid(const struct viommu_virtq_device *q)
+{
+	if (q->desc == NULL || q->avail == NULL || q->used == NULL)
+		return false;
+	return is_aligned(q->avail, VIOMMU_VIRTQ_AVAIL_ALIGN) && is_aligned(q->used, VIOMMU_VIRTQ_USED_ALIGN);
+}
+
+bool viommu_virtq_device_is_valid(const struct viommu_virtq_device *q)
+{
+	uint16_t taken = (uint16_t)(q->popped - q->published);
+	uint16_t finished = (uint16_t)(q->pushed - q->published);
+
+	if (q->state == VIOMMU_VIRTQ_OFF)
+		return true; /* what else there is may be left over from a failed enable */
+	if (q->state > VIOMMU_VIRTQ_BROKEN || q->memory.ops == NULL || !viommu_virtq_size_is_valid(q->size))
+		return false;
+	return areas_are_valid(q) && taken <= q->size && finished <= taken;
+}
+
+bool viommu_virtq_device_check(const struct viommu_virtq_device *q)
+{
+	return viommu_virtq_device_is_valid(q); /* it has no memory of its own besides */
+}
+
+/* All where init put them. */
+static bool layout_is_valid(const struct viommu_virtq_driver *q)
+{
+	uintptr_t desc = (uintptr_t)q->desc;
+	uintptr_t tables = desc + VIOMMU_VIRTQ_DESC_SIZE(q->size);
+
+	if ((uintptr_t)q->avail != tables + VIOMMU_VIRTQ_TABLE_ENTRIES * VIOMMU_VIRTQ_DESC_SIZE(q->size))
+		return false;
+	if (q->tables != NULL && (uintptr_t)q->tables != tables)
+		return false;
+	return (uintptr_t)q->used == desc + VIOMMU_VIRTQ_DRIVER_USED_AT(q->size);
+}
+
+bool viommu_virtq_driver_is_valid(const struct viommu_virtq_driver *q)
+{
+	uint16_t in_flight = (uint16_t)(q->added - q->seen);
+	uint16_t visible = (uint16_t)(q->published - q->seen);
+
+	if (!viommu_virtq_size_is_valid(q->size) || !layout_is_valid(q) || q->shadow == NULL)
+		return false;
+	/* Each chain has at least one descriptor. */
+	if (q->free_count > q->size || in_flight > q->size - q->free_count || q->reclaimed > q->size)
+		return false;
+	/* Reclaim takes back what was never published. */
+	return q->free_head <= q->size && (visible <= in_flight || q->broken);
+}
+
+/* What the shadow amounts to. */
+struct tally {
+	uint32_t descriptors;
+	uint32_t indices; /* of them all, less those that there are: 0 if each is there once */
+	uint32_t heads;
+	uint32_t visible;
+};
+
+/* `count` descriptors from `first` on. */
+static bool add_chain(const struct viommu_virtq_driver *q, uint32_t first, uint32_t count, struct tally *t)
+{
+	uint32_t index = first;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (index >= q->size)
+			return false;
+		t->indices += index;
+		index = q->shadow[index].next;
+	}
+	t->descriptors += count;
+	return true;
+}
+
+static bool add_head(const struct viommu_virtq_driver *q, uint32_t head, struct tally *t)
+{
+	uint32_t count = q->shadow[head].count;
+
+	t->heads++;
+	t->visible += q->shadow[head].visible;
+	/* Together the chains are not longer than the queue, which bounds the walk. */
+	return count != 0 && count <= q->size - t->descriptors && add_chain(q, head, count, t);
+}
+
+/* What was added and not published yet is in the available ring, and says so. */
+static bool unpublished_are_valid(const struct viommu_virtq_driver *q)
+{
+	for (uint16_t i = q->published; i != q->added; i++) {
+		uint32_t head = q->shadow[i & (q->size - 1)].posted;
+
+		if (head >= q->size || q->shadow[head].token == NULL || q->shadow[head].visible)
+			return false;
+	}
+	return true;
+}
+
+bool viommu_virtq_driver_check(const struct viommu_virtq_driver *q)
+{
+	struct tally t = { 0 };
+
+	if (!viommu_virtq_driver_is_valid(q))
+		return false;
+	if (q->broken)
+		return true; /* nothing is posted or taken any more */
+	if (!add_chain(q, q->free_head, q->free_count, &t))
+		return false;
+	for (uint32_t i = 0; i < q->size; i++) {
+		t.indices -= i;
+		if (q->shadow[i].token != NULL && !add_head(q, i, &t))
+			return false;
+	}
+	if (t.descriptors != q->size || t.indices != 0)
+		return false;
+	return t.heads == (uint16_t)(q->added - q->seen) && t.visible == (uint16_t)(q->published - q->seen) &&
+	       unpublished_are_valid(q);
+}
