@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* registers.c: the device's side of the registers, for any device class and any transport. */
-#include <viommu/transport/registers.h>
+#include "core.h"
 
 #include "../internal.h"
-
-#define RING_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
-#define DRIVER_BITS                                                                                                    \
-	(VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER | VIOMMU_STATUS_DRIVER_OK | VIOMMU_STATUS_FEATURES_OK |      \
-	 VIOMMU_STATUS_FAILED)
 
 static bool class_is_complete(const struct viommu_register_class *c)
 {
@@ -37,6 +32,7 @@ enum viommu_result viommu_registers_init(struct viommu_registers *regs, const st
 	regs->queue_count = config->queue_count;
 	regs->queue_size_max = config->queue_size_max;
 	regs->offered_ring = config->ring_features | VIOMMU_F_VERSION_1;
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	return VIOMMU_OK;
 }
 
@@ -47,6 +43,7 @@ uint64_t viommu_registers_get_features(const struct viommu_registers *regs)
 
 void viommu_registers_set_features(struct viommu_registers *regs, uint64_t features)
 {
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	/* Between DRIVER and FEATURES_OK only; outside, what was agreed stands. */
 	if ((regs->status & VIOMMU_STATUS_DRIVER) != 0 && (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 &&
 	    !regs->resetting)
@@ -80,6 +77,7 @@ static void reset(struct viommu_registers *regs)
 
 uint8_t viommu_registers_get_status(struct viommu_registers *regs)
 {
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	if (regs->resetting && regs->device_class->is_settled(regs->class_ctx)) {
 		regs->resetting = false;
 		regs->status = 0;
@@ -92,6 +90,7 @@ void viommu_registers_set_status(struct viommu_registers *regs, uint8_t status)
 {
 	uint8_t added;
 
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	(void)viommu_registers_get_status(regs);
 	if (regs->resetting)
 		return; /* also for another 0: nothing can have begun that it would have to end */
@@ -106,10 +105,12 @@ void viommu_registers_set_status(struct viommu_registers *regs, uint8_t status)
 	if (((regs->status | added) & VIOMMU_STATUS_FEATURES_OK) == 0)
 		added &= (uint8_t)~VIOMMU_STATUS_DRIVER_OK;
 	regs->status |= added;
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 }
 
 void viommu_registers_config_changed(struct viommu_registers *regs)
 {
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	regs->generation++;
 	notify_config(regs);
 }
@@ -126,6 +127,7 @@ void viommu_registers_config_read(const struct viommu_registers *regs, uint32_t 
 
 void viommu_registers_config_write(struct viommu_registers *regs, uint32_t offset, const void *src, uint32_t len)
 {
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	if (!regs->resetting)
 		regs->device_class->config_write(regs->class_ctx, offset, src, len);
 }
@@ -141,6 +143,7 @@ enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, 
 	struct viommu_virtq_layout negotiated = *layout;
 	struct viommu_virtq_device *q;
 
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	if (queue >= regs->queue_count)
 		return VIOMMU_E_ARG;
 	q = &regs->queues[viommu_port_mask_index(queue, regs->queue_count)];
@@ -155,15 +158,18 @@ enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, 
 
 bool viommu_registers_is_live(const struct viommu_registers *regs)
 {
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	return (regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (regs->status & VIOMMU_STATUS_NEEDS_RESET) == 0 &&
 	       !regs->resetting;
 }
 
 void viommu_registers_needs_reset(struct viommu_registers *regs)
 {
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	if ((regs->status & VIOMMU_STATUS_NEEDS_RESET) != 0 || regs->resetting)
 		return;
 	regs->status |= VIOMMU_STATUS_NEEDS_RESET;
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	notify_config(regs);
 }
 

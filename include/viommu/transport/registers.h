@@ -125,6 +125,10 @@ void viommu_registers_needs_reset(struct viommu_registers *regs);
 /* A used buffer notification. */
 void viommu_registers_interrupt(struct viommu_registers *regs, uint32_t queue);
 
+/* See types.h. Steps of _check: the queues. */
+bool viommu_registers_is_valid(const struct viommu_registers *regs);
+bool viommu_registers_check(const struct viommu_registers *regs);
+
 #ifdef __cplusplus
 }
 #endif
