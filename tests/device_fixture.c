@@ -126,6 +126,7 @@ static void end_of_test(void *ctx)
 	assert_true(viommu_device_is_settled(&f->dev));
 	assert_int_equal(viommu_device_negotiate(&f->dev, viommu_device_features(&f->dev)), VIOMMU_OK);
 	live(f);
+	assert_true(viommu_device_check(&f->dev));
 }
 
 /* A driver resets the device, and the next one negotiates as soon as it can. */
@@ -176,6 +177,7 @@ void device_setup(struct device_fixture *f, const struct device_options *options
 
 void device_teardown(struct device_fixture *f)
 {
+	assert_true(viommu_device_check(&f->dev));
 	sim_env_end(end_of_test, f);
 	sim_env_free(f->mem);
 	f->mem = NULL;

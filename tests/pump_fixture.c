@@ -147,6 +147,7 @@ void setup(struct world *w, uint32_t max_pending)
 
 void teardown(struct world *w)
 {
+	assert_true(viommu_pump_check(&w->pump));
 	sim_env_end(end_of_test, w);
 	sim_env_free(w->pump_mem);
 	device_teardown(&w->f);

@@ -201,6 +201,8 @@ static void test_device__a_million_random_buffers__still_works(void **state)
 		if (i % 64 == 0)
 			(void)!device_translate(&f, (uint32_t)sim_random_below(&r, 4), random_number(&r),
 						1 + random_number(&r) / 2, RW, &t);
+		if (i % 64 == 0)
+			assert_true(viommu_device_check(&f.dev));
 		if (i % EPISODE == EPISODE - 1)
 			assert_works(&f);
 	}

@@ -760,8 +760,10 @@ static void test_differential__random_requests__device_is_as_the_model(void **st
 			compare_address(&b, i, b.s.recent[2 + below(&b.s, 2)]);
 			compare_address(&b, i, random_address(&b.s));
 		}
-		if (b.s.number % SWEEP == 0)
+		if (b.s.number % SWEEP == 0) {
 			compare_everything(&b);
+			assert_true(viommu_device_check(&b.dev));
+		}
 	}
 	free(b.mem);
 	b.mem = NULL;

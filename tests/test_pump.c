@@ -85,6 +85,8 @@ static void test_init__default_queue_size__256(void **state)
 	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
 	mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_pump_init(&w->pump, &config, mem, bytes), VIOMMU_OK);
+	sim_env_free(w->pump_mem);
+	w->pump_mem = mem;
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 0), 256);
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 1), 256);
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 2), 0);

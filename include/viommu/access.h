@@ -90,6 +90,10 @@ VIOMMU_NODISCARD enum viommu_result viommu_access_read(struct viommu_access *acc
 VIOMMU_NODISCARD enum viommu_result viommu_access_write(struct viommu_access *access, viommu_iova iova,
 							const void *src, size_t len, size_t *done);
 
+/* See types.h. Steps of _check: regions and access contexts of the endpoint. */
+bool viommu_access_is_valid(const struct viommu_access *access);
+bool viommu_access_check(const struct viommu_access *access);
+
 #ifdef __cplusplus
 }
 #endif

@@ -297,6 +297,17 @@ bool viommu_device_is_settled(struct viommu_device *dev);
 
 const struct viommu_device_stats *viommu_device_get_stats(const struct viommu_device *dev);
 
+/*
+ * See types.h. Of a request: while its owner is the device, and afterwards. Steps of _check: pieces of the tail;
+ * regions and access contexts of the endpoint; everything that the device has.
+ */
+bool viommu_request_is_valid(const struct viommu_request *request);
+bool viommu_request_check(const struct viommu_request *request);
+bool viommu_endpoint_is_valid(const struct viommu_endpoint *endpoint);
+bool viommu_endpoint_check(const struct viommu_endpoint *endpoint);
+bool viommu_device_is_valid(const struct viommu_device *dev);
+bool viommu_device_check(const struct viommu_device *dev);
+
 #ifdef __cplusplus
 }
 #endif

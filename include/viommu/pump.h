@@ -100,6 +100,10 @@ void viommu_pump_system_reset(struct viommu_pump *pump);
 
 const struct viommu_pump_stats *viommu_pump_get_stats(const struct viommu_pump *pump);
 
+/* See types.h. _check includes the device. Steps: what the device's needs, and the slots. */
+bool viommu_pump_is_valid(const struct viommu_pump *pump);
+bool viommu_pump_check(const struct viommu_pump *pump);
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@
 
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint)
 {
+	VIOMMU_ASSERT(viommu_endpoint_is_valid(endpoint));
 	memset(access, 0, sizeof *access);
 	access->dev = dev;
 	access->endpoint = endpoint;
@@ -18,12 +19,14 @@ void viommu_access_init(struct viommu_access *access, struct viommu_device *dev,
 	access->drained = dev->epoch;
 	access->next = endpoint->contexts;
 	endpoint->contexts = access;
+	VIOMMU_ASSERT(viommu_access_is_valid(access));
 }
 
 enum viommu_result viommu_access_deinit(struct viommu_access *access)
 {
 	struct viommu_access **link = &access->endpoint->contexts;
 
+	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	if (access->open[0] != 0 || access->open[1] != 0)
 		return VIOMMU_E_STATE;
 	for (; access->fault_tail != access->fault_head; access->fault_tail++)
@@ -36,10 +39,12 @@ enum viommu_result viommu_access_deinit(struct viommu_access *access)
 
 enum viommu_result viommu_access_begin(struct viommu_access *access, struct viommu_access_token *token)
 {
+	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	if (access->open[access->current] == UINT32_MAX)
 		return VIOMMU_E_FULL;
 	access->open[access->current]++;
 	token->phase = access->current;
+	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	return VIOMMU_OK;
 }
 
@@ -47,9 +52,11 @@ void viommu_access_end(struct viommu_access *access, struct viommu_access_token 
 {
 	uint32_t *open = &access->open[token.phase & 1];
 
+	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	if (*open == 0)
 		return;
 	--*open;
+	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	if (*open == 0 && viommu_i_grace_is_awaited(access->dev))
 		viommu_i_work_pending(access->dev);
 }
@@ -105,6 +112,7 @@ enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_
 	struct viommu_mapping m = { 0 };
 	viommu_iova last;
 
+	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	if (length == 0 || kind == 0 || (kind & ~(uint32_t)(VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE)) != 0)
 		return VIOMMU_E_ARG;
 	if (access->open[0] == 0 && access->open[1] == 0)

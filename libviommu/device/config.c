@@ -11,9 +11,11 @@ uint64_t viommu_device_features(const struct viommu_device *dev)
 
 enum viommu_result viommu_device_negotiate(struct viommu_device *dev, uint64_t features)
 {
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if ((features & ~dev->features) != 0)
 		return VIOMMU_E_ARG;
 	dev->negotiated = features;
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
 }
 
@@ -22,6 +24,7 @@ void viommu_device_config_read(const struct viommu_device *dev, uint32_t offset,
 	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
 	uint32_t n = 0;
 
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	viommu_wire_config_encode(&dev->config, bytes);
 	if (offset < sizeof bytes) {
 		n = (uint32_t)sizeof bytes - offset;
@@ -37,6 +40,7 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
 	uint32_t at = VIOMMU_WIRE_CONFIG_BYPASS - offset; /* of the field in the store; wraps if it is in front of it */
 	uint8_t value;
 
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if ((dev->negotiated & VIOMMU_F_BYPASS_CONFIG) == 0 || at >= len)
 		return;
 	value = ((const uint8_t *)src)[at];
@@ -54,4 +58,5 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
 		}
 		dev->settle_epoch = epoch;
 	}
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 }

@@ -15,6 +15,8 @@ uint32_t viommu_i_ids_insert(struct viommu_id_table *table, uint32_t id); /* the
 void viommu_i_ids_remove(struct viommu_id_table *table, uint32_t id);     /* id is there; O(count) */
 
 /* endpoint.c */
+/* Ranges the right way round, sorted, not overlapping; one MSI region at most. Steps: count. */
+bool viommu_i_regions_are_valid(const struct viommu_resv_region *regions, uint32_t count);
 struct viommu_endpoint *viommu_i_endpoint_find(struct viommu_device *dev, uint32_t id);
 struct viommu_domain *viommu_i_domain_find(struct viommu_device *dev, uint32_t id);
 /* A new domain without endpoints. There is room and the id is free. */

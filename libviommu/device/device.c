@@ -110,16 +110,19 @@ enum viommu_result viommu_device_init(struct viommu_device *dev, const struct vi
 	if ((config->features & VIOMMU_F_BYPASS_CONFIG) != 0)
 		dev->config.bypass = config->bypass;
 	lay_out(dev, mem, len);
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
 }
 
 enum viommu_result viommu_device_add_memory(struct viommu_device *dev, void *mem, size_t len)
 {
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return viommu_map_pool_add(&dev->pool, mem, len);
 }
 
 uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget)
 {
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return viommu_map_pool_reclaim(&dev->pool, budget);
 }
 
@@ -180,10 +183,12 @@ static void reset(struct viommu_device *dev, bool bypass)
 	cancel_pending(dev);
 	viommu_i_fault_forget(dev);
 	dev->negotiated = 0;
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 }
 
 void viommu_device_reset(struct viommu_device *dev)
 {
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	reset(dev, false);
 }
 
@@ -191,6 +196,7 @@ void viommu_device_system_reset(struct viommu_device *dev)
 {
 	bool loses_bypass = dev->config.bypass != 0 && dev->initial_bypass == 0;
 
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if ((dev->features & VIOMMU_F_BYPASS_CONFIG) != 0)
 		dev->config.bypass = dev->initial_bypass;
 	reset(dev, loses_bypass);

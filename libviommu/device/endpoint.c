@@ -4,7 +4,7 @@
 
 #include "../internal.h"
 
-static bool regions_are_valid(const struct viommu_resv_region *regions, uint32_t count)
+bool viommu_i_regions_are_valid(const struct viommu_resv_region *regions, uint32_t count)
 {
 	uint32_t msi = 0;
 
@@ -25,6 +25,7 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 {
 	struct viommu_endpoint *endpoint;
 
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if (config->size != sizeof *config)
 		return VIOMMU_E_ABI;
 	/* The count first: one that cannot be right is not walked. */
@@ -32,7 +33,7 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 	    (config->region_count > UINT32_MAX / VIOMMU_WIRE_RESV_MEM_SIZE ||
 	     config->region_count * VIOMMU_WIRE_RESV_MEM_SIZE > dev->config.probe_size))
 		return VIOMMU_E_ARG;
-	if (!regions_are_valid(config->regions, config->region_count))
+	if (!viommu_i_regions_are_valid(config->regions, config->region_count))
 		return VIOMMU_E_ARG;
 	if (viommu_i_endpoint_find(dev, config->id) != NULL)
 		return VIOMMU_E_EXISTS;
@@ -45,6 +46,7 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 	endpoint->regions = config->regions;
 	endpoint->region_count = config->region_count;
 	*handle = endpoint;
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
 }
 

@@ -109,9 +109,11 @@ bool viommu_i_grace_is_awaited(const struct viommu_device *dev)
 
 bool viommu_device_is_settled(struct viommu_device *dev)
 {
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if (dev->settle_epoch != 0 && movers_are_drained(dev, dev->settle_epoch)) {
 		dev->settle_epoch = 0;
 		viommu_map_pool_retire(&dev->pool, &dev->limbo);
 	}
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return dev->settle_epoch == 0;
 }

@@ -129,6 +129,7 @@ enum viommu_result viommu_pump_init(struct viommu_pump *pump, const struct viomm
 		slot_free(pump, &pump->slots[i]);
 	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
 		viommu_virtq_device_init(&pump->queues[i], &config->memory);
+	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
 	return VIOMMU_OK;
 }
 
@@ -144,9 +145,11 @@ const struct viommu_pump_stats *viommu_pump_get_stats(const struct viommu_pump *
 
 void viommu_pump_system_reset(struct viommu_pump *pump)
 {
+	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
 	/* The device first: then the registers wait for all that it took away, the bypass included. */
 	viommu_device_system_reset(pump->device);
 	viommu_registers_set_status(&pump->registers, 0);
+	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
 }
 
 /* Takes up to *budget steps away. */
@@ -290,6 +293,7 @@ bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget)
 {
 	bool more = false;
 
+	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
 	if (!viommu_registers_is_live(&pump->registers))
 		return false;
 	(void)viommu_device_is_settled(pump->device); /* after bypass 1 to 0 nobody else asks */
@@ -302,5 +306,6 @@ bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget)
 		if (viommu_virtq_device_publish(&pump->queues[queue]))
 			viommu_registers_interrupt(&pump->registers, queue);
 	}
+	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
 	return more || budget == 0;
 }

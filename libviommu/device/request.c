@@ -147,6 +147,7 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	size_t len;
 	bool parsed;
 
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if (request->state == VIOMMU_REQUEST_PENDING)
 		return VIOMMU_E_STATE;
 	if (viommu_device_is_busy(dev))
@@ -178,18 +179,21 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	locate_tail(request, &w);
 	if (viommu_i_grace_is_over(dev, request)) {
 		finish(dev, request);
-		return VIOMMU_OK;
+	} else {
+		request->state = VIOMMU_REQUEST_PENDING;
+		*dev->pending_end = request;
+		dev->pending_end = &request->next;
+		dev->pending_count++;
+		viommu_count(&dev->stats.pended);
 	}
-	request->state = VIOMMU_REQUEST_PENDING;
-	*dev->pending_end = request;
-	dev->pending_end = &request->next;
-	dev->pending_count++;
-	viommu_count(&dev->stats.pended);
+	VIOMMU_ASSERT(viommu_request_is_valid(request));
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
 }
 
 bool viommu_device_is_busy(const struct viommu_device *dev)
 {
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return dev->pending_count >= dev->max_pending;
 }
 
@@ -197,6 +201,7 @@ struct viommu_request *viommu_device_next_done(struct viommu_device *dev)
 {
 	struct viommu_request *request = dev->done;
 
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if (request != NULL) {
 		dev->done = request->next;
 		if (dev->done == NULL)
@@ -215,6 +220,7 @@ struct viommu_request *viommu_device_next_done(struct viommu_device *dev)
 		dev->pending_count--;
 		request->next = NULL;
 		finish(dev, request);
+		VIOMMU_ASSERT(viommu_device_is_valid(dev));
 		return request;
 	}
 	return NULL;

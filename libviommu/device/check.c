@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check.c: what is always true of a device, of what it is made of, and of the pump above it. */
+#include "core.h"
+
+#include <viommu/pump.h>
+
+#include "../internal.h"
+#include "../map/check.h"
+#include "../regions.h"
+
+/* The request */
+
+static bool limbo_is_valid(const struct viommu_map_limbo *limbo)
+{
+	return (limbo->first == 0) == (limbo->last == 0);
+}
+
+bool viommu_request_is_valid(const struct viommu_request *request)
+{
+	if (request->state > VIOMMU_REQUEST_DONE || request->tail_count > VIOMMU_REQUEST_TAIL_PIECES)
+		return false;
+	if (request->state == VIOMMU_REQUEST_PENDING)
+		return request->epoch != 0 && request->tail_count != 0 && limbo_is_valid(&request->limbo);
+	return request->limbo.first == 0 && request->limbo.last == 0;
+}
+
+bool viommu_request_check(const struct viommu_request *request)
+{
+	size_t left = VIOMMU_WIRE_TAIL_SIZE;
+
+	if (!viommu_request_is_valid(request))
+		return false;
+	for (uint32_t i = 0; i < request->tail_count; i++) {
+		if (request->tail[i].len == 0 || request->tail[i].len > left)
+			return false;
+		left -= request->tail[i].len;
+	}
+	return request->tail_count == 0 || left == 0;
+}
+
+/* The access context */
+
+bool viommu_access_is_valid(const struct viommu_access *access)
+{
+	if (access->dev == NULL || access->endpoint == NULL || access->current > 1)
+		return false;
+	if (access->drained > access->flipped || access->flipped > access->dev->epoch)
+		return false;
+	/* Clean up to where the sections of today began: then there are no others. */
+	if (access->drained == access->flipped && access->open[access->current ^ 1] != 0)
+		return false;
+	return access->fault_head - access->fault_tail <= VIOMMU_ACCESS_FAULTS;
+}
+
+bool viommu_access_check(const struct viommu_access *access)
+{
+	const struct viommu_access *a;
+
+	if (!viommu_access_is_valid(access) ||
+	    !viommu_i_is_element(access->endpoint, access->dev->endpoints, access->dev->max_endpoints,
+				 sizeof *access->endpoint) ||
+	    !viommu_endpoint_check(access->endpoint))
+		return false;
+	a = access->endpoint->contexts;
+	while (a != NULL && a != access)
+		a = a->next;
+	return a == access;
+}
+
+/* The endpoint */
+
+bool viommu_endpoint_is_valid(const struct viommu_endpoint *endpoint)
+{
+	if (endpoint->region_count != 0 && endpoint->regions == NULL)
+		return false;
+	return (endpoint->domain != NULL || endpoint->next == NULL) && (!endpoint->is_moving || endpoint->moved != 0);
+}
+
+static bool contexts_are_valid(const struct viommu_endpoint *endpoint, const struct viommu_device *dev)
+{
+	struct viommu_i_circle circle = { 0 };
+
+	for (const struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
+		if (viommu_i_circle_closes(&circle, a) || a->endpoint != endpoint || a->dev != dev ||
+		    !viommu_access_is_valid(a))
+			return false;
+	}
+	return true;
+}
+
+bool viommu_endpoint_check(const struct viommu_endpoint *endpoint)
+{
+	const struct viommu_access *first = endpoint->contexts;
+
+	if (!viommu_endpoint_is_valid(endpoint) ||
+	    !viommu_i_regions_are_valid(endpoint->regions, endpoint->region_count))
+		return false;
+	return contexts_are_valid(endpoint, first != NULL ? first->dev : NULL);
+}
+
+/* The device */
+
+/* Does p point behind `count` elements of `size` bytes at base? */
+static bool is_behind(const void *p, const void *base, uint32_t count, size_t size)
+{
+	return (uintptr_t)p == (uintptr_t)base + count * size;
+}
+
+static bool layout_is_valid(const struct viommu_device *dev)
+{
+	const struct viommu_id_table *d = &dev->domain_ids;
+	const struct viommu_id_table *e = &dev->endpoint_ids;
+
+	if (!is_behind(dev->endpoints, dev->domains, dev->max_domains, sizeof *dev->domains) ||
+	    !is_behind(d->ids, dev->endpoints, dev->max_endpoints, sizeof *dev->endpoints))
+		return false;
+	return is_behind(d->slots, d->ids, dev->max_domains, sizeof *d->ids) &&
+	       is_behind(e->ids, d->slots, dev->max_domains, sizeof *d->slots) &&
+	       is_behind(e->slots, e->ids, dev->max_endpoints, sizeof *e->ids);
+}
+
+static bool features_are_valid(const struct viommu_device *dev)
+{
+	uint8_t bypass_max = (dev->features & VIOMMU_F_BYPASS_CONFIG) != 0 ? 1 : 0;
+
+	return (dev->features & ~VIOMMU_DEVICE_FEATURES) == 0 && (dev->negotiated & ~dev->features) == 0 &&
+	       dev->config.bypass <= bypass_max && dev->initial_bypass <= 1;
+}
+
+static bool config_is_valid(const struct viommu_device *dev)
+{
+	const struct viommu_wire_config *config = &dev->config;
+
+	return dev->granule_bits >= 8 && dev->granule_bits == viommu_port_ctz64(config->page_size_mask) &&
+	       config->input_range.first <= config->input_range.last && config->domain_first <= config->domain_last;
+}
+
+static bool counts_are_valid(const struct viommu_device *dev)
+{
+	return dev->endpoint_ids.count <= dev->max_endpoints && dev->domain_ids.count <= dev->max_domains &&
+	       dev->pending_count <= dev->max_pending && dev->fault_turn <= dev->endpoint_ids.count;
+}
+
+static bool lists_are_valid(const struct viommu_device *dev)
+{
+	return (dev->pending_count == 0) == (dev->pending == NULL) &&
+	       (dev->pending_count == 0) == (dev->pending_end == &dev->pending) &&
+	       (dev->done == NULL) == (dev->done_end == &dev->done);
+}
+
+bool viommu_device_is_valid(const struct viommu_device *dev)
+{
+	if (!layout_is_valid(dev) || !counts_are_valid(dev) || !lists_are_valid(dev))
+		return false;
+	if (!features_are_valid(dev) || !config_is_valid(dev) || !viommu_map_pool_is_valid(&dev->pool))
+		return false;
+	/* What a reset cut out waits for as long as the reset does. */
+	return dev->settle_epoch <= dev->epoch && limbo_is_valid(&dev->limbo) &&
+	       (dev->settle_epoch != 0 || dev->limbo.first == 0);
+}
+
+/* Ids ascend. Each slot is there once: together the numbers are those from 0 on, and ids in use are never the same. */
+static bool ids_are_valid(const struct viommu_id_table *table, uint32_t capacity)
+{
+	uint32_t excess = 0;
+
+	for (uint32_t i = 0; i < capacity; i++) {
+		if (table->slots[i] >= capacity)
+			return false;
+		if (i > 0 && i < table->count && table->ids[i - 1] >= table->ids[i])
+			return false;
+		excess += table->slots[i] - i;
+	}
+	return excess == 0;
+}
+
+/* What was found in the endpoints, and has to be found again in lists; and nodes found in maps and limbos. */
+struct tally {
+	uint32_t members;
+	uint32_t movers;
+	uint32_t nodes;
+};
+
+static bool check_endpoints(const struct viommu_device *dev, struct tally *t)
+{
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+		const struct viommu_endpoint *e = &dev->endpoints[dev->endpoint_ids.slots[i]];
+
+		if (e->id != dev->endpoint_ids.ids[i] || e->moved > dev->epoch || !viommu_endpoint_check(e))
+			return false;
+		if (e->contexts != NULL && e->contexts->dev != dev)
+			return false;
+		t->members += e->domain != NULL;
+		t->movers += e->is_moving;
+	}
+	return true;
+}
+
+static bool is_endpoint(const struct viommu_device *dev, const struct viommu_endpoint *endpoint)
+{
+	return viommu_i_is_element(endpoint, dev->endpoints, dev->max_endpoints, sizeof *endpoint);
+}
+
+static bool check_moving(const struct viommu_device *dev, struct tally *t)
+{
+	for (const struct viommu_endpoint *e = dev->moving; e != NULL; e = e->next_moving) {
+		if (t->movers == 0 || !is_endpoint(dev, e) || !e->is_moving)
+			return false;
+		t->movers--;
+	}
+	return t->movers == 0;
+}
+
+static bool check_domain(const struct viommu_device *dev, const struct viommu_domain *domain, struct tally *t)
+{
+	if (domain->map.pool != &dev->pool || domain->map.granule_bits != dev->granule_bits ||
+	    !viommu_i_map_count(&domain->map, &t->nodes))
+		return false;
+	if (domain->endpoints == NULL || (domain->bypass && !viommu_map_is_empty(&domain->map)))
+		return false;
+	for (const struct viommu_endpoint *e = domain->endpoints; e != NULL; e = e->next) {
+		if (t->members == 0 || !is_endpoint(dev, e) || e->domain != domain)
+			return false;
+		if (viommu_i_regions_are_mapped(e->regions, e->region_count, &domain->map))
+			return false;
+		t->members--;
+	}
+	return true;
+}
+
+static bool check_domains(const struct viommu_device *dev, struct tally *t)
+{
+	for (uint32_t i = 0; i < dev->domain_ids.count; i++) {
+		const struct viommu_domain *domain = &dev->domains[dev->domain_ids.slots[i]];
+
+		if (domain->id != dev->domain_ids.ids[i] || !check_domain(dev, domain, t))
+			return false;
+	}
+	return t->members == 0;
+}
+
+static bool check_pending(const struct viommu_device *dev, struct tally *t)
+{
+	struct viommu_request *const *link = &dev->pending;
+
+	for (uint32_t i = 0; i < dev->pending_count; i++) {
+		const struct viommu_request *r = *link;
+
+		if (r == NULL || r->state != VIOMMU_REQUEST_PENDING || !viommu_request_check(r))
+			return false;
+		if (r->epoch > dev->epoch || !viommu_i_map_limbo_count(&dev->pool, &r->limbo, &t->nodes))
+			return false;
+		link = &r->next;
+	}
+	return *link == NULL && dev->pending_end == link;
+}
+
+/* Only what a reset cancelled is here: all others are done when next_done finds them. */
+static bool check_done(const struct viommu_device *dev)
+{
+	struct viommu_i_circle circle = { 0 };
+	struct viommu_request *const *link = &dev->done;
+
+	for (; *link != NULL; link = &(*link)->next) {
+		const struct viommu_request *r = *link;
+
+		if (viommu_i_circle_closes(&circle, r) || !viommu_request_check(r))
+			return false;
+		if (r->state != VIOMMU_REQUEST_PENDING || r->written != 0 || r->limbo.first != 0)
+			return false;
+	}
+	return dev->done_end == link;
+}
+
+bool viommu_device_check(const struct viommu_device *dev)
+{
+	struct tally t = { 0 };
+
+	if (!viommu_device_is_valid(dev) || !ids_are_valid(&dev->endpoint_ids, dev->max_endpoints) ||
+	    !ids_are_valid(&dev->domain_ids, dev->max_domains))
+		return false;
+	if (!viommu_i_map_pool_count(&dev->pool, &t.nodes) || !check_endpoints(dev, &t) || !check_moving(dev, &t) ||
+	    !check_domains(dev, &t))
+		return false;
+	if (!check_pending(dev, &t) || !check_done(dev))
+		return false;
+	return viommu_i_map_limbo_count(&dev->pool, &dev->limbo, &t.nodes) &&
+	       t.nodes == viommu_map_pool_total(&dev->pool);
+}
+
+/* The pump */
+
+bool viommu_pump_is_valid(const struct viommu_pump *pump)
+{
+	const struct viommu_registers *regs = &pump->registers;
+
+	if (!viommu_registers_is_valid(regs) || regs->queues != pump->queues ||
+	    regs->queue_count != VIOMMU_QUEUE_COUNT || regs->class_ctx != pump)
+		return false;
+	if (pump->device == NULL || !viommu_device_is_valid(pump->device))
+		return false;
+	return pump->slot_count == pump->device->max_pending && pump->segment_count != 0 &&
+	       is_behind(pump->segments, pump->slots, pump->slot_count, sizeof *pump->slots);
+}
+
+/* Chains that were taken from the queue and not answered. */
+static uint16_t unanswered(const struct viommu_virtq_device *q)
+{
+	return q->state == VIOMMU_VIRTQ_OFF ? 0 : (uint16_t)(q->popped - q->pushed);
+}
+
+/* Requests that wait in the device. Two may well have the same head: that is up to the driver. */
+static bool count_in_flight(const struct viommu_pump *pump, uint32_t *in_flight)
+{
+	*in_flight = 0;
+	for (uint32_t i = 0; i < pump->slot_count; i++) {
+		bool is_pending = pump->slots[i].request.state == VIOMMU_REQUEST_PENDING;
+
+		if (is_pending && pump->slots[i].head >= pump->queues[VIOMMU_QUEUE_REQUEST].size)
+			return false;
+		*in_flight += is_pending;
+	}
+	return *in_flight == unanswered(&pump->queues[VIOMMU_QUEUE_REQUEST]);
+}
+
+static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
+{
+	const struct viommu_pump_slot *slot = pump->free_slots;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!viommu_i_is_element(slot, pump->slots, pump->slot_count, sizeof *slot) ||
+		    slot->request.state == VIOMMU_REQUEST_PENDING)
+			return false;
+		slot = slot->request.user;
+	}
+	return slot == NULL;
+}
+
+/* Nobody but the pump uses the device's seam A. */
+static uint32_t count_requests(const struct viommu_device *dev)
+{
+	uint32_t count = dev->pending_count;
+
+	for (const struct viommu_request *r = dev->done; r != NULL; r = r->next)
+		count++;
+	return count;
+}
+
+bool viommu_pump_check(const struct viommu_pump *pump)
+{
+	uint32_t in_flight;
+
+	if (!viommu_pump_is_valid(pump) || !viommu_registers_check(&pump->registers) ||
+	    !viommu_device_check(pump->device))
+		return false;
+	if (!count_in_flight(pump, &in_flight) || !check_free_slots(pump, pump->slot_count - in_flight))
+		return false;
+	return in_flight == count_requests(pump->device) && unanswered(&pump->queues[VIOMMU_QUEUE_EVENT]) == 0;
+}
