@@ -766,6 +766,7 @@ static enum viommu_result hook_wait(void *ctx, uint32_t attempt)
 	struct driver_fixture *f = ctx;
 
 	assert_int_equal(f->depth, 0);
+	assert_true(viommu_driver_check(&f->drv)); /* the lock is not held: other threads could call */
 	if (sim_env_call(SIM_ENV_WAIT, attempt, 0))
 		return VIOMMU_E_TIMEOUT;
 	f->waits++;
@@ -1001,6 +1002,9 @@ struct driver_fixture *driver_up(const struct driver_options *options)
 
 void driver_teardown(struct driver_fixture *f)
 {
+	assert_true(viommu_driver_check(&f->drv));
+	if (f->real != NULL)
+		assert_true(viommu_pump_check(&f->real->pump));
 	sim_env_end(end_of_test, f);
 	if (f->real != NULL) {
 		sim_env_free(f->real->dev_mem);

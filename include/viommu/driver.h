@@ -404,6 +404,18 @@ bool viommu_driver_process(struct viommu_driver *drv, uint32_t budget);
 
 const struct viommu_driver_stats *viommu_driver_get_stats(const struct viommu_driver *drv);
 
+/*
+ * See types.h; with the lock held, if there is one. An endpoint or a domain whose init succeeded, or an endpoint whose
+ * init failed. Steps of _check: regions, endpoints of the domain; requests in flight, endpoints and mappings of the
+ * domain; everything that the driver has.
+ */
+bool viommu_driver_endpoint_is_valid(const struct viommu_driver_endpoint *endpoint);
+bool viommu_driver_endpoint_check(const struct viommu_driver_endpoint *endpoint);
+bool viommu_driver_domain_is_valid(const struct viommu_driver_domain *domain);
+bool viommu_driver_domain_check(const struct viommu_driver_domain *domain);
+bool viommu_driver_is_valid(const struct viommu_driver *drv);
+bool viommu_driver_check(const struct viommu_driver *drv);
+
 #ifdef __cplusplus
 }
 #endif

@@ -126,6 +126,7 @@ static void leave(struct viommu_driver_endpoint *endpoint)
 	if (endpoint->domain != NULL)
 		viommu_i_driver_endpoint_leave(endpoint);
 	endpoint->uncertain = false;
+	VIOMMU_ASSERT(viommu_driver_endpoint_is_valid(endpoint));
 	driver_unlock(endpoint->drv);
 }
 
@@ -136,6 +137,7 @@ static void claim(struct viommu_driver_endpoint *endpoint, struct viommu_driver_
 	endpoint->claimed = domain;
 	endpoint->uncertain = true;
 	domain->claims++;
+	VIOMMU_ASSERT(viommu_driver_endpoint_is_valid(endpoint));
 	driver_unlock(endpoint->drv);
 }
 
@@ -235,6 +237,7 @@ static enum viommu_result send_attach(struct viommu_driver_domain *domain, struc
 		driver_lock(domain->drv);
 		*first = domain->endpoints == NULL;
 		join(endpoint, domain);
+		VIOMMU_ASSERT(viommu_driver_endpoint_is_valid(endpoint));
 		driver_unlock(domain->drv);
 	} else if (result != VIOMMU_E_REJECTED && result != VIOMMU_E_STATE && endpoint->domain != domain) {
 		claim(endpoint, domain);
@@ -255,6 +258,8 @@ enum viommu_result viommu_driver_attach(struct viommu_driver_domain *domain, str
 		return VIOMMU_E_STATE;
 	refresh(endpoint);
 	driver_lock(domain->drv);
+	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
+	VIOMMU_ASSERT(viommu_driver_endpoint_is_valid(endpoint));
 	result = attach_check(domain, endpoint);
 	driver_unlock(domain->drv);
 	if (result == VIOMMU_OK && endpoint->uncertain)

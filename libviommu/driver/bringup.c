@@ -5,7 +5,6 @@
 #include "../internal.h"
 
 #define GENERATION_TRIES 16
-#define FEATURES_NEEDED (VIOMMU_F_VERSION_1 | VIOMMU_F_MAP_UNMAP)
 
 static void add_status(struct viommu_driver *drv, uint8_t bits)
 {
@@ -191,6 +190,7 @@ enum viommu_result viommu_driver_start(struct viommu_driver *drv, const struct v
 	enum viommu_result result;
 	bool kick;
 
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	if (registers->size != sizeof *registers)
 		return VIOMMU_E_ABI;
 	if (drv->state != VIOMMU_DRIVER_STOPPED)
@@ -212,6 +212,7 @@ enum viommu_result viommu_driver_start(struct viommu_driver *drv, const struct v
 	kick = drv->queues->publish(drv->queues_ctx, VIOMMU_QUEUE_EVENT);
 	add_status(drv, VIOMMU_STATUS_DRIVER_OK);
 	drv->state = VIOMMU_DRIVER_RUNNING;
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	if (kick)
 		drv->queues->kick(drv->queues_ctx, VIOMMU_QUEUE_EVENT);
 	return VIOMMU_OK;
@@ -223,6 +224,7 @@ enum viommu_result viommu_driver_start_queues(struct viommu_driver *drv, const s
 {
 	enum viommu_result result;
 
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	if (queues->size != sizeof *queues)
 		return VIOMMU_E_ABI;
 	if (drv->state != VIOMMU_DRIVER_STOPPED)
@@ -241,6 +243,7 @@ enum viommu_result viommu_driver_start_queues(struct viommu_driver *drv, const s
 	if (result != VIOMMU_OK)
 		return result;
 	drv->state = VIOMMU_DRIVER_RUNNING;
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	if (queues->publish(queues_ctx, VIOMMU_QUEUE_EVENT))
 		queues->kick(queues_ctx, VIOMMU_QUEUE_EVENT);
 	return VIOMMU_OK;
@@ -271,6 +274,7 @@ enum viommu_result viommu_driver_stop(struct viommu_driver *drv)
 {
 	enum viommu_result result = VIOMMU_OK;
 
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	if (drv->registers != NULL)
 		result = reset(drv);
 	if (result != VIOMMU_OK)

@@ -5,6 +5,9 @@
 
 #include <viommu/driver.h>
 
+/* Without these a device is given up. */
+#define FEATURES_NEEDED (VIOMMU_F_VERSION_1 | VIOMMU_F_MAP_UNMAP)
+
 /* The fourth flag of a map entry: what the device has there is not known. */
 #define MAPPING_UNCERTAIN 8u
 
@@ -22,14 +25,17 @@ enum slot_state {
 	SLOT_ABANDONED /* nobody wants the answer any more, but the device still has the memory */
 };
 
+/* Every public function has its way through here, or checks the driver by itself. */
 static inline void driver_lock(struct viommu_driver *drv)
 {
 	if (drv->ops->lock != NULL)
 		drv->ops->lock(drv->ops_ctx);
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 }
 
 static inline void driver_unlock(struct viommu_driver *drv)
 {
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	if (drv->ops->unlock != NULL)
 		drv->ops->unlock(drv->ops_ctx);
 }

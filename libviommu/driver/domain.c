@@ -66,6 +66,7 @@ enum viommu_result viommu_driver_domain_init(struct viommu_driver_domain *domain
 			domain->bypass = bypass;
 			domain->next = *link;
 			*link = domain;
+			VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		}
 	}
 	driver_unlock(drv);
@@ -79,6 +80,7 @@ enum viommu_result viommu_driver_domain_deinit(struct viommu_driver_domain *doma
 	struct viommu_map_limbo limbo = { 0, 0 };
 
 	driver_lock(drv);
+	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 	if (domain->endpoints == NULL && domain->oldest == NULL && domain->claims == 0) {
 		struct viommu_driver_domain **link = link_for(drv, domain->id);
 

@@ -144,11 +144,12 @@ enum viommu_result viommu_driver_init(struct viommu_driver *drv, const struct vi
 	drv->queue_size = or_default(config->queue_size, DEFAULT_QUEUE_SIZE);
 	drv->event_count = or_default(config->event_count, DEFAULT_EVENT_COUNT);
 	drv->probe_size_max = or_default(config->probe_size_max, DEFAULT_PROBE_SIZE);
-	drv->features_wanted = config->features | VIOMMU_F_VERSION_1 | VIOMMU_F_MAP_UNMAP;
+	drv->features_wanted = config->features | FEATURES_NEEDED;
 	drv->granule_min = granule(config);
 	drv->granule_max = granule_max(config);
 	lay_out_shared(drv, shared);
 	lay_out_private(drv, mem, len);
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	return VIOMMU_OK;
 }
 

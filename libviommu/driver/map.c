@@ -104,7 +104,9 @@ enum viommu_result viommu_driver_map(struct viommu_driver_domain *domain, viommu
 
 	do {
 		driver_lock(domain->drv);
+		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		result = try_map(domain, &m);
+		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		driver_unlock(domain->drv);
 	} while (wait_to_retry(domain, &result));
 	return result;
@@ -159,7 +161,9 @@ enum viommu_result viommu_driver_unmap(struct viommu_driver_domain *domain, viom
 
 	do {
 		driver_lock(domain->drv);
+		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		result = try_unmap(domain, first, last);
+		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		driver_unlock(domain->drv);
 	} while (wait_to_retry(domain, &result));
 	return result;
@@ -171,6 +175,7 @@ enum viommu_result viommu_driver_iova_to_phys(struct viommu_driver_domain *domai
 	struct viommu_mapping m;
 
 	driver_lock(domain->drv);
+	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 	if (domain->bypass)
 		*phys = iova;
 	else if (viommu_map_lookup(&domain->map, iova, &m))
@@ -186,6 +191,7 @@ bool viommu_driver_next_mapping(struct viommu_driver_domain *domain, viommu_iova
 	bool found;
 
 	driver_lock(domain->drv);
+	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 	found = viommu_map_next(&domain->map, from, out);
 	driver_unlock(domain->drv);
 	if (found)

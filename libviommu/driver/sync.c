@@ -122,6 +122,7 @@ enum viommu_result viommu_driver_sync(struct viommu_driver_domain *domain, struc
 			*failure = domain->first_failure;
 		domain->failures = 0;
 	}
+	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 	driver_unlock(drv);
 	return result;
 }
