@@ -245,6 +245,11 @@ void sim_machine_deinit(struct sim_machine *machine)
 	memset(machine, 0, sizeof(*machine));
 }
 
+bool sim_machine_check(const struct sim_machine *machine)
+{
+	return viommu_pump_check(&machine->pump) && viommu_driver_check(&machine->driver);
+}
+
 enum viommu_result sim_machine_start(struct sim_machine *machine)
 {
 	return viommu_driver_start(&machine->driver, &sim_local_register_ops, &machine->local);

@@ -122,6 +122,9 @@ VIOMMU_NODISCARD enum viommu_result sim_machine_init(struct sim_machine *machine
 /* Gives everything back, whatever state it is in. A struct of zeroes is all right too. */
 void sim_machine_deinit(struct sim_machine *machine);
 
+/* What is always true of the library's three objects in it: viommu_pump_check, with the device, viommu_driver_check. */
+bool sim_machine_check(const struct sim_machine *machine);
+
 /* The driver brings the device up. Errors as viommu_driver_start. */
 VIOMMU_NODISCARD enum viommu_result sim_machine_start(struct sim_machine *machine);
 

@@ -594,6 +594,10 @@ bool sim_replay_run(const struct sim_trace *trace, const struct sim_replay_optio
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	ok = build(&r, trace, error) && run_lines(&r, trace, error);
 	clock_gettime(CLOCK_MONOTONIC, &end);
+	if (ok && !sim_machine_check(r.machine)) {
+		snprintf(error->text, sizeof(error->text), "%.400s: the library contradicts itself", trace->name);
+		ok = false;
+	}
 	if (ok)
 		collect_result(&r);
 	result->seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9;

@@ -1187,6 +1187,8 @@ static void test_differential__random_calls_of_the_driver__column_is_as_the_mode
 			compare_column(&c);
 		if (one_in(&c.s, 8))
 			compare_record(&c);
+		if (c.s.number % SWEEP == 0)
+			assert_true(sim_machine_check(&c.machine));
 	}
 	sim_machine_deinit(&c.machine);
 	for (int i = CALL_ATTACH; i <= CALL_RESTART && calls >= 100000; i++)

@@ -113,6 +113,7 @@ static void end_of_test(void *ctx)
 	bool same;
 
 	f->machine.stalled = false;
+	assert_true(sim_machine_check(&f->machine));
 	assert_int_equal(viommu_driver_stop(&f->machine.driver), VIOMMU_OK);
 	assert_int_equal(sim_machine_start(&f->machine), VIOMMU_OK);
 	assert_int_equal(viommu_driver_endpoint_init(&f->endpoint, &f->machine.driver, 8, f->regions, 2), VIOMMU_OK);
