@@ -44,8 +44,11 @@ void device_options_init(struct device_options *options)
 static void end_sections(struct viommu_access *access)
 {
 	for (uint32_t phase = 0; phase < 2; phase++) {
-		while (access->open[phase] > 0)
+		/* However many: the last one ends them all. */
+		if (access->open[phase] > 0) {
+			access->open[phase] = 1;
 			viommu_access_end(access, (struct viommu_access_token){ phase });
+		}
 	}
 }
 
