@@ -610,7 +610,7 @@ static void test_driver_process__answered_while_arming__is_taken(void **state)
 
 	(void)state;
 	assert_int_equal(map_page(s, 1), VIOMMU_OK);
-	s->o.q[VIOMMU_QUEUE_REQUEST].visible = 1; /* somebody else has published it */
+	s->o.q[VIOMMU_QUEUE_REQUEST].visible = s->o.q[VIOMMU_QUEUE_REQUEST].added_count; /* somebody else publishes */
 	s->o.on_arm = serve_on_arm;
 	(void)viommu_driver_process(&s->f->drv, 1);
 	assert_int_equal(viommu_driver_get_stats(&s->f->drv)->statuses[VIOMMU_S_OK], 3); /* PROBE, ATTACH, MAP */
