@@ -4,6 +4,7 @@
  * are run in the order of their names. Exit 1: nothing was run, or something could not be read.
  */
 #define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64 /* else readdir fails on 32-bit machines if a file's number has more bits */
 
 #include <dirent.h>
 #include <stdbool.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define INPUT_MAX (1u << 20)
 
@@ -73,16 +73,21 @@ static bool run_folder(const char *path)
 	return good;
 }
 
+static bool is_folder(const char *path)
+{
+	DIR *folder = opendir(path);
+
+	if (folder != NULL)
+		closedir(folder);
+	return folder != NULL;
+}
+
 int main(int argc, char **argv)
 {
 	bool good = true;
 
-	for (int i = 1; i < argc; i++) {
-		struct stat st;
-		bool is_folder = stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode);
-
-		good = (is_folder ? run_folder(argv[i]) : run_file(argv[i])) && good;
-	}
+	for (int i = 1; i < argc; i++)
+		good = (is_folder(argv[i]) ? run_folder(argv[i]) : run_file(argv[i])) && good;
 	printf("%lu inputs ran\n", inputs);
 	return good && inputs > 0 ? 0 : 1;
 }
