@@ -35,6 +35,7 @@ no_arguments() {
 build() {
 	local preset=$1
 	shift
+	[ ! -f "cmake/toolchains/$preset.cmake" ] || script/target-libraries "$preset"
 	say "$preset: build"
 	cmake --preset "$preset" "$@"
 	cmake --build --preset "$preset" --parallel "$(nproc)"
