@@ -3,9 +3,7 @@
 #ifndef VIOMMU_INTERNAL_H
 #define VIOMMU_INTERNAL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <viommu/port.h>
 
 void *memcpy(void *dst, const void *src, size_t len);
 void *memmove(void *dst, const void *src, size_t len);
@@ -59,6 +57,12 @@ static inline bool viommu_i_circle_closes(struct viommu_i_circle *c, const void 
 	}
 	c->left--;
 	return false;
+}
+
+/* The next value of a counter that runs freely, from the top on to 0. Returns the one before. */
+static inline VIOMMU_WRAPS uint32_t viommu_i_step(uint32_t *counter)
+{
+	return (*counter)++;
 }
 
 #endif /* VIOMMU_INTERNAL_H */

@@ -489,6 +489,27 @@ static void test_fault__ring_full__oldest_kept_and_loss_counted(void **state)
 	device_teardown(&f);
 }
 
+static void test_fault__counters_at_the_top__go_on_from_0(void **state)
+{
+	struct viommu_wire_fault fault;
+	struct viommu_translation t;
+	struct device_fixture f;
+	uint32_t i;
+
+	(void)state;
+	prepare(&f);
+	f.accesses[0].fault_head = f.accesses[0].fault_tail = UINT32_MAX - 1; /* as after 2^32 reports */
+	for (i = 0; i < VIOMMU_ACCESS_FAULTS + 1; i++)
+		assert_int_equal(device_translate(&f, 0, i, 1, R, &t), VIOMMU_E_FAULT);
+	assert_int_equal(viommu_device_get_stats(&f.dev)->faults_lost, 1);
+	for (i = 0; i < VIOMMU_ACCESS_FAULTS; i++) {
+		assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+		assert_true(fault.address == i);
+	}
+	assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_E_EMPTY);
+	device_teardown(&f);
+}
+
 static void test_fault__several_endpoints__take_turns(void **state)
 {
 	struct viommu_wire_fault fault;
@@ -725,6 +746,7 @@ int main(void)
 		cmocka_unit_test(test_fault__each_reason__reported),
 		cmocka_unit_test(test_fault__no_hook__fetched_all_the_same),
 		cmocka_unit_test(test_fault__ring_full__oldest_kept_and_loss_counted),
+		cmocka_unit_test(test_fault__counters_at_the_top__go_on_from_0),
 		cmocka_unit_test(test_fault__several_endpoints__take_turns),
 		cmocka_unit_test(test_fault__noisy_endpoint__others_get_through),
 		cmocka_unit_test(test_read_write__across_mappings_and_regions__as_translated),

@@ -532,7 +532,8 @@ static void test_all__device_overwrites_descriptors_and_available_ring__no_effec
 			uint16_t head = heads[which];
 			void *token;
 
-			use(done++, head, 1);
+			use(done, head, 1);
+			done = (uint16_t)(done + 1);
 			assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
 			assert_ptr_equal(token, posted[head]);
 			posted[head] = NULL;

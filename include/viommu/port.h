@@ -29,6 +29,13 @@
 
 #define VIOMMU_NODISCARD __attribute__((warn_unused_result))
 
+/* For functions whose unsigned numbers wrap on purpose. In all others clang's integer sanitizer reports it. */
+#if defined(__clang__) && __clang_major__ >= 12
+#define VIOMMU_WRAPS __attribute__((no_sanitize("unsigned-integer-overflow", "unsigned-shift-base")))
+#else
+#define VIOMMU_WRAPS
+#endif
+
 /* 1 where the compiler makes one instruction of a 16-bit and of a 32-bit access, and calls no helper. */
 #if __GCC_ATOMIC_SHORT_LOCK_FREE == 2 && __GCC_ATOMIC_INT_LOCK_FREE == 2
 #define VIOMMU_PORT_ATOMIC 1
@@ -168,7 +175,7 @@ static inline void viommu_port_fence(void)
  * Spectre v1: index if index < size, else 0, without a branch that could be mispredicted. Call it after the bounds
  * check on any index that a peer chose. Both at most 2^31.
  */
-static inline uint32_t viommu_port_mask_index(uint32_t index, uint32_t size)
+static inline VIOMMU_WRAPS uint32_t viommu_port_mask_index(uint32_t index, uint32_t size)
 {
 	uint32_t below = (index - size) & ~index; /* top bit: index < size */
 
@@ -180,7 +187,7 @@ static inline uint32_t viommu_port_mask_index(uint32_t index, uint32_t size)
  * 64-bit shifts by 0 to 63, made of 32-bit halves where a register is 32 bits wide: the core must not pull in the
  * compiler's helper functions (__aeabi_llsl and its kin). The empty asm keeps it from seeing through.
  */
-static inline uint64_t viommu_port_shl64(uint64_t v, unsigned n)
+static inline VIOMMU_WRAPS uint64_t viommu_port_shl64(uint64_t v, unsigned n)
 {
 #if UINTPTR_MAX > 0xffffffffu
 	return v << n;

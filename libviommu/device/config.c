@@ -37,13 +37,14 @@ void viommu_device_config_read(const struct viommu_device *dev, uint32_t offset,
 
 void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, const void *src, uint32_t len)
 {
-	uint32_t at = VIOMMU_WIRE_CONFIG_BYPASS - offset; /* of the field in the store; wraps if it is in front of it */
 	uint8_t value;
 
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
-	if ((dev->negotiated & VIOMMU_F_BYPASS_CONFIG) == 0 || at >= len)
+	if ((dev->negotiated & VIOMMU_F_BYPASS_CONFIG) == 0)
 		return;
-	value = ((const uint8_t *)src)[at];
+	if (offset > VIOMMU_WIRE_CONFIG_BYPASS || VIOMMU_WIRE_CONFIG_BYPASS - offset >= len)
+		return;
+	value = ((const uint8_t *)src)[VIOMMU_WIRE_CONFIG_BYPASS - offset];
 	if (value > 1 || value == dev->config.bypass)
 		return;
 	dev->config.bypass = value;

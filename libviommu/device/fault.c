@@ -2,13 +2,16 @@
 /* fault.c: reports wait in the context that raised them until the owner fetches them; endpoints take turns. */
 #include "core.h"
 
+#include "../internal.h"
+
 void viommu_i_work_pending(struct viommu_device *dev)
 {
 	if (dev->ops != NULL && dev->ops->work_pending != NULL)
 		dev->ops->work_pending(dev->ops_ctx);
 }
 
-void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t kind, viommu_iova iova)
+/* Wraps: head and tail run freely. */
+VIOMMU_WRAPS void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t kind, viommu_iova iova)
 {
 	struct viommu_wire_fault *fault = &access->faults[access->fault_head % VIOMMU_ACCESS_FAULTS];
 	struct viommu_device *dev = access->dev;
@@ -26,7 +29,7 @@ void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t
 		fault->flags |= VIOMMU_FAULT_F_WRITE;
 	fault->endpoint = access->endpoint->id;
 	fault->address = iova;
-	access->fault_head++;
+	(void)viommu_i_step(&access->fault_head);
 	viommu_i_work_pending(dev);
 }
 
@@ -42,7 +45,7 @@ enum viommu_result viommu_device_next_fault(struct viommu_device *dev, struct vi
 		dev->fault_turn = turn + 1;
 		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
 			if (a->fault_tail != a->fault_head) {
-				*out = a->faults[a->fault_tail++ % VIOMMU_ACCESS_FAULTS];
+				*out = a->faults[viommu_i_step(&a->fault_tail) % VIOMMU_ACCESS_FAULTS];
 				return VIOMMU_OK;
 			}
 		}

@@ -43,8 +43,8 @@ uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, 
 		return VIOMMU_S_NOENT;
 	if (domain->bypass || range.last < range.first)
 		return VIOMMU_S_INVAL;
-	/* last + 1 wraps to 0 for a mapping that ends with the address space, and 0 is aligned. */
-	if (((range.first | (range.last + 1) | r->u.map.phys_start) & below) != 0)
+	/* The low bits of the last byte of a granule are all 1. */
+	if (((range.first | ~range.last | r->u.map.phys_start) & below) != 0)
 		return VIOMMU_S_RANGE;
 	if ((dev->features & VIOMMU_F_INPUT_RANGE) != 0 && !viommu_range_contains(dev->config.input_range, range))
 		return VIOMMU_S_RANGE;

@@ -125,8 +125,8 @@ enum viommu_result viommu_pump_init(struct viommu_pump *pump, const struct viomm
 	pump->segments = (struct viommu_segment *)(pump->slots + pump->slot_count);
 	pump->segment_count = max_segments(config);
 	memset(pump->slots, 0, pump->slot_count * sizeof *pump->slots);
-	for (uint32_t i = pump->slot_count; i-- > 0;)
-		slot_free(pump, &pump->slots[i]);
+	for (uint32_t left = pump->slot_count; left > 0; left--)
+		slot_free(pump, &pump->slots[left - 1]);
 	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
 		viommu_virtq_device_init(&pump->queues[i], &config->memory);
 	VIOMMU_ASSERT(viommu_pump_is_valid(pump));

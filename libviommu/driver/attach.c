@@ -78,7 +78,8 @@ static enum viommu_result send_record(struct viommu_driver_domain *domain)
 			continue;
 		}
 		more = more && m.last != UINT64_MAX;
-		from = m.last + 1;
+		if (more)
+			from = m.last + 1;
 	}
 	/* Also after a failure: nothing of this domain is left in flight. */
 	waited = viommu_i_wait_for_domain(domain);

@@ -20,7 +20,7 @@ static enum viommu_result reset(struct viommu_driver *drv)
 
 	drv->registers->set_status(drv->registers_ctx, 0);
 	while (drv->registers->get_status(drv->registers_ctx) != 0) {
-		if (drv->ops->wait(drv->ops_ctx, attempt++) != VIOMMU_OK)
+		if (drv->ops->wait(drv->ops_ctx, viommu_i_step(&attempt)) != VIOMMU_OK)
 			return VIOMMU_E_TIMEOUT;
 	}
 	return VIOMMU_OK;
@@ -79,7 +79,7 @@ static enum viommu_result read_config(struct viommu_driver *drv, uint64_t featur
 /* Is there one whole granule in the range? */
 static bool has_granule(struct viommu_range range, uint64_t granule)
 {
-	uint64_t skipped = (0 - range.first) & (granule - 1);
+	uint64_t skipped = (granule - (range.first & (granule - 1))) & (granule - 1);
 
 	return skipped <= range.last - range.first && range.last - range.first - skipped >= granule - 1;
 }
@@ -98,9 +98,9 @@ static enum viommu_result configure(struct viommu_driver *drv, uint64_t features
 		config.domain_first = 0;
 		config.domain_last = UINT32_MAX;
 	}
-	granule = config.page_size_mask & (0 - config.page_size_mask);
-	if (granule == 0)
+	if (config.page_size_mask == 0)
 		return VIOMMU_E_UNSUPP;
+	granule = config.page_size_mask & ~(config.page_size_mask - 1); /* the lowest bit of it */
 	if (granule < drv->granule_min)
 		granule = drv->granule_min;
 	if (granule > drv->granule_max)
@@ -283,7 +283,7 @@ enum viommu_result viommu_driver_stop(struct viommu_driver *drv)
 	for (struct viommu_driver_domain *d = drv->domains; d != NULL; d = d->next)
 		forget(d);
 	viommu_i_slots_reset(drv);
-	drv->life++;
+	(void)viommu_i_step(&drv->life);
 	drv->state = VIOMMU_DRIVER_STOPPED;
 	driver_unlock(drv);
 	return VIOMMU_OK;

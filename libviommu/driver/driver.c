@@ -82,8 +82,8 @@ enum viommu_result viommu_driver_mem_size(const struct viommu_driver_config *con
 	return VIOMMU_OK;
 }
 
-/* Cuts `len` bytes off the front of what is left. */
-static struct viommu_shared_memory cut(struct viommu_shared_memory *left, size_t len)
+/* Cuts `len` bytes off the front of what is left. Wraps: behind the last of them the address can be 2^64. */
+static VIOMMU_WRAPS struct viommu_shared_memory cut(struct viommu_shared_memory *left, size_t len)
 {
 	struct viommu_shared_memory part = { left->base, left->addr, line(len) };
 
@@ -175,9 +175,9 @@ void viommu_driver_get_limits(const struct viommu_driver *drv, struct viommu_dri
 
 	out->features = drv->features;
 	out->granule = below + 1;
-	/* Whole granules only. At the bottom, rounding up may leave the range; at the top, last + 1 may wrap to 0. */
+	/* Whole granules only, of which the range has one. The low bits of the last byte of a granule are all 1. */
 	out->input_range.first = (range.first + below) & ~below;
-	out->input_range.last = ((range.last + 1) & ~below) - 1;
+	out->input_range.last = (~range.last & below) == 0 ? range.last : (range.last & ~below) - 1;
 	out->domain_first = drv->config.domain_first;
 	out->domain_last = drv->config.domain_last;
 	out->slots = drv->slot_limit;

@@ -49,7 +49,7 @@ static enum viommu_result map_check(const struct viommu_driver_domain *domain, c
 		return VIOMMU_E_ARG;
 	if ((m->flags & VIOMMU_MAP_F_MMIO) != 0 && (drv->features & VIOMMU_F_MMIO) == 0)
 		return VIOMMU_E_UNSUPP;
-	if (((m->first | (m->last + 1) | m->phys) & (driver_granule(drv) - 1)) != 0)
+	if (((m->first | ~m->last | m->phys) & (driver_granule(drv) - 1)) != 0)
 		return VIOMMU_E_RANGE;
 	if (!viommu_range_contains(drv->config.input_range, range) || is_reserved(domain, range))
 		return VIOMMU_E_RANGE;

@@ -14,8 +14,8 @@ void viommu_i_slots_reset(struct viommu_driver *drv)
 	memset(drv->slots, 0, drv->queue_size * sizeof *drv->slots);
 	drv->free_slots = NULL;
 	drv->probe_slot = NULL;
-	for (uint32_t i = drv->slot_limit; i-- > 0;)
-		viommu_i_slot_release(drv, &drv->slots[i]);
+	for (uint32_t left = drv->slot_limit; left > 0; left--)
+		viommu_i_slot_release(drv, &drv->slots[left - 1]);
 }
 
 struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv)

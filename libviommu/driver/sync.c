@@ -2,6 +2,8 @@
 /* sync.c: waiting: publish, kick outside the lock, and never for longer than the wait hook allows. */
 #include "core.h"
 
+#include "../internal.h"
+
 enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *arg), void *arg)
 {
 	bool published = false;
@@ -35,7 +37,7 @@ enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *a
 			drv->queues->kick(drv->queues_ctx, VIOMMU_QUEUE_REQUEST);
 		if (ready)
 			continue;
-		if (drv->ops->wait(drv->ops_ctx, attempt++) != VIOMMU_OK)
+		if (drv->ops->wait(drv->ops_ctx, viommu_i_step(&attempt)) != VIOMMU_OK)
 			return VIOMMU_E_TIMEOUT;
 	}
 }

@@ -135,8 +135,12 @@ static bool chunk_is_valid(const struct viommu_map *map, uint64_t entry, uint64_
 	return (phys & (viommu_port_shl64(1, map->granule_bits) - 1)) == 0 && phys <= UINT64_MAX - (bytes - 1);
 }
 
-/* Chunks of one mapping follow each other, here and there, and have the same flags. */
-static bool check_leaf(const struct viommu_map *map, const struct walk *w, uint64_t entry, struct progress *p)
+/*
+ * Chunks of one mapping follow each other, here and there, and have the same flags. Wraps: the address behind a mapping
+ * can be 2^64.
+ */
+static VIOMMU_WRAPS bool check_leaf(const struct viommu_map *map, const struct walk *w, uint64_t entry,
+				    struct progress *p)
 {
 	const struct viommu_map_node *node = w->path[w->depth - 1];
 	uint64_t first = node->prefix + viommu_port_shl64(w->next[w->depth - 1] - 1u, 4 * node->level);

@@ -93,7 +93,8 @@ static struct viommu_map_node *node_for(struct viommu_map *map, uint64_t g, uint
 	}
 }
 
-static void put_run(struct viommu_map *map, const struct run *r, uint64_t entry, bool head, bool tail)
+/* Wraps: the entry behind the last one is not used. */
+static VIOMMU_WRAPS void put_run(struct viommu_map *map, const struct run *r, uint64_t entry, bool head, bool tail)
 {
 	struct viommu_map_node *node = node_for(map, r->first, r->level);
 	uint32_t slot = level_digit(r->first, r->level);
@@ -121,7 +122,7 @@ enum viommu_result viommu_map_insert(struct viommu_map *map, viommu_iova first, 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first || (flags & ~VIOMMU_MAP_FLAGS) != 0 || last - first > UINT64_MAX - phys)
 		return VIOMMU_E_ARG;
-	if (((first | (last + 1) | phys) & below) != 0) /* last + 1 wraps to 0 at the top, which is aligned */
+	if (((first | ~last | phys) & below) != 0) /* the low bits of the last byte of a granule are all 1 */
 		return VIOMMU_E_RANGE;
 	if (viommu_i_map_seek(map, g, &c) && c.first <= end)
 		return VIOMMU_E_EXISTS;

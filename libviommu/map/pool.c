@@ -19,10 +19,10 @@ static size_t whole_nodes(size_t len)
 {
 	size_t count = 0;
 
-	for (unsigned bit = 8 * sizeof len - 8; bit-- > 0;) {
-		if (len >> bit >= VIOMMU_MAP_NODE_SIZE) {
-			len -= (size_t)VIOMMU_MAP_NODE_SIZE << bit;
-			count |= (size_t)1 << bit;
+	for (unsigned bits = 8 * sizeof len - 8; bits > 0; bits--) {
+		if (len >> (bits - 1) >= VIOMMU_MAP_NODE_SIZE) {
+			len -= (size_t)VIOMMU_MAP_NODE_SIZE << (bits - 1);
+			count |= (size_t)1 << (bits - 1);
 		}
 	}
 	return count;

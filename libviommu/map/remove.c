@@ -133,7 +133,7 @@ enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, 
 	    (c.first != a || (chunk_entry(&c) & ENTRY_FIRST) == 0 || (first & below) != 0))
 		return VIOMMU_E_RANGE;
 	if (viommu_i_map_find(map, b, &c) &&
-	    (c.last != b || (chunk_entry(&c) & ENTRY_LAST) == 0 || ((last + 1) & below) != 0))
+	    (c.last != b || (chunk_entry(&c) & ENTRY_LAST) == 0 || (~last & below) != 0))
 		return VIOMMU_E_RANGE;
 	if (map->root != 0)
 		cut(map, a, b, limbo);

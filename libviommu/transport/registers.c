@@ -111,7 +111,7 @@ void viommu_registers_set_status(struct viommu_registers *regs, uint8_t status)
 void viommu_registers_config_changed(struct viommu_registers *regs)
 {
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	regs->generation++;
+	(void)viommu_i_step(&regs->generation);
 	notify_config(regs);
 }
 

@@ -103,7 +103,6 @@ static bool add_data(const struct viommu_virtq_device *q, struct walk *w, struct
 		     const struct viommu_i_desc *d)
 {
 	bool writable = (d->flags & VIOMMU_I_DESC_WRITE) != 0;
-	viommu_gpa gpa = d->addr;
 	uint64_t left = d->len;
 
 	if (w->in_writable && !writable)
@@ -111,18 +110,17 @@ static bool add_data(const struct viommu_virtq_device *q, struct walk *w, struct
 	w->in_writable = writable;
 	if (chain->readable_len + chain->writable_len + left > VIOMMU_I_CHAIN_LEN_MAX)
 		return false;
-	if (left != 0 && left - 1 > UINT64_MAX - gpa)
+	if (left != 0 && left - 1 > UINT64_MAX - d->addr)
 		return false;
 	if (writable)
 		chain->writable_len += left;
 	else
 		chain->readable_len += left;
 	while (left != 0) {
-		uint64_t n = add_segment(q, chain, gpa, left, writable);
+		uint64_t n = add_segment(q, chain, d->addr + (d->len - left), left, writable);
 
 		if (n == 0)
 			return false;
-		gpa += n;
 		left -= n;
 	}
 	return true;
@@ -205,7 +203,7 @@ static enum viommu_result take_head(struct viommu_virtq_device *q, uint16_t *hea
 	if (index >= q->size)
 		return break_queue(q);
 	*head = (uint16_t)viommu_port_mask_index(index, q->size);
-	q->popped++;
+	q->popped = viommu_i_index_after(q->popped);
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
 }
@@ -256,7 +254,7 @@ enum viommu_result viommu_virtq_device_push(struct viommu_virtq_device *q, uint1
 	entry = q->used + viommu_i_used_entry(q->size, q->pushed);
 	viommu_port_store32(entry + VIOMMU_I_USED_ID, head);
 	viommu_port_store32(entry + VIOMMU_I_USED_LEN, written);
-	q->pushed++;
+	q->pushed = viommu_i_index_after(q->pushed);
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
 }

@@ -149,7 +149,7 @@ enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q, const 
 	q->shadow[head].visible = false;
 	q->shadow[q->added & (q->size - 1)].posted = head;
 	viommu_port_store16(q->avail + viommu_i_avail_entry(q->size, q->added), head);
-	q->added++;
+	q->added = viommu_i_index_after(q->added);
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	return VIOMMU_OK;
 }
@@ -161,7 +161,7 @@ bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q)
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken || before == q->added)
 		return false;
-	for (; q->published != q->added; q->published++)
+	for (; q->published != q->added; q->published = viommu_i_index_after(q->published))
 		q->shadow[q->shadow[q->published & (q->size - 1)].posted].visible = true;
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	viommu_port_store16_release(q->avail + VIOMMU_I_RING_INDEX, q->published);
@@ -222,7 +222,7 @@ enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void *
 	*token = s->token;
 	*written = len;
 	release_chain(q, (uint16_t)id);
-	q->seen++;
+	q->seen = viommu_i_index_after(q->seen);
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	return VIOMMU_OK;
 }
@@ -259,7 +259,7 @@ void *viommu_virtq_driver_reclaim(struct viommu_virtq_driver *q)
 
 		if (token != NULL) {
 			q->shadow[q->reclaimed].token = NULL;
-			q->seen++;
+			q->seen = viommu_i_index_after(q->seen);
 			return token;
 		}
 	}

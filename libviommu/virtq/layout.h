@@ -40,6 +40,12 @@ struct viommu_i_desc {
 	uint16_t next;
 };
 
+/* Indices of both rings run freely: after 65535 comes 0. */
+static inline uint16_t viommu_i_index_after(uint16_t index)
+{
+	return (uint16_t)(index + 1);
+}
+
 /* Entries of the available ring; `index` runs freely. */
 static inline uint32_t viommu_i_avail_entry(uint32_t size, uint16_t index)
 {
