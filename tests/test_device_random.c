@@ -98,35 +98,43 @@ static size_t random_request(struct sim_random *r, uint8_t bytes[96])
 {
 	static const uint32_t endpoints[] = { DEVICE_EP0, DEVICE_EP1, DEVICE_EP2, DEVICE_EP3, DEVICE_EP_UNKNOWN };
 	struct viommu_wire_request request;
+	uint32_t domain, endpoint, flags;
+	uint64_t a, b, c;
 	size_t i, len;
 
 	for (i = 0; i < 96; i++)
 		bytes[i] = (uint8_t)sim_random_next(r);
 	if (sim_random_below(r, 2) == 0)
 		return (size_t)sim_random_below(r, 96);
-	request.type = (uint8_t)(1 + sim_random_below(r, 5));
-	switch (request.type) {
-	case VIOMMU_T_ATTACH:
-		request = device_attach_request((uint32_t)sim_random_below(r, 4), endpoints[sim_random_below(r, 5)],
-						(uint32_t)(sim_random_below(r, 5) == 0));
+	/* One after the other: arguments of a call are computed in any order. */
+	domain = (uint32_t)sim_random_below(r, 4);
+	endpoint = endpoints[sim_random_below(r, 5)];
+	a = random_number(r);
+	b = random_number(r);
+	c = random_number(r);
+	flags = (uint32_t)sim_random_below(r, 9);
+	switch (sim_random_below(r, 5)) {
+	case 0:
+		request = device_attach_request(domain, endpoint, flags < 2);
 		break;
-	case VIOMMU_T_DETACH:
-		request = device_detach_request((uint32_t)sim_random_below(r, 4), endpoints[sim_random_below(r, 5)]);
+	case 1:
+		request = device_detach_request(domain, endpoint);
 		break;
-	case VIOMMU_T_MAP:
-		request = device_map_request((uint32_t)sim_random_below(r, 4), random_number(r), random_number(r),
-					     random_number(r), (uint32_t)sim_random_below(r, 9));
+	case 2:
+		request = device_map_request(domain, a, b, c, flags);
 		break;
-	case VIOMMU_T_UNMAP:
-		request = device_unmap_request((uint32_t)sim_random_below(r, 4), random_number(r), random_number(r));
+	case 3:
+		request = device_unmap_request(domain, a, b);
 		break;
 	default:
-		request = device_probe_request(endpoints[sim_random_below(r, 5)]);
+		request = device_probe_request(endpoint);
 		break;
 	}
 	len = viommu_wire_request_encode(&request, bytes, 96);
-	if (sim_random_below(r, 8) == 0) /* one bit wrong */
-		bytes[sim_random_below(r, len)] ^= (uint8_t)(1u << sim_random_below(r, 8));
+	if (sim_random_below(r, 8) == 0) { /* one bit wrong */
+		i = (size_t)sim_random_below(r, len);
+		bytes[i] ^= (uint8_t)(1u << sim_random_below(r, 8));
+	}
 	if (sim_random_below(r, 8) == 0) /* cut short */
 		return (size_t)sim_random_below(r, len);
 	return len;
@@ -198,9 +206,11 @@ static void test_device__a_million_random_buffers__still_works(void **state)
 	stats = viommu_device_get_stats(&f.dev);
 	for (i = 0; i < buffers; i++) {
 		one_buffer(&r, &f);
-		if (i % 64 == 0)
-			(void)!device_translate(&f, (uint32_t)sim_random_below(&r, 4), random_number(&r),
-						1 + random_number(&r) / 2, RW, &t);
+		if (i % 64 == 0) {
+			uint64_t iova = random_number(&r);
+
+			(void)!device_translate(&f, i / 64 % 4, iova, 1 + random_number(&r) / 2, RW, &t);
+		}
 		if (i % 64 == 0)
 			assert_true(viommu_device_check(&f.dev));
 		if (i % EPISODE == EPISODE - 1)

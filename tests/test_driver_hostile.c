@@ -170,22 +170,26 @@ static void plausible_answers(struct driver_fixture *f)
 static void mischief(struct driver_fixture *f)
 {
 	uint8_t *shared = f->shared.base;
+	uint32_t len;
+	uint64_t r;
 
 	switch (below(2000)) {
 	case 0:
 		fill(shared, f->shared.len);
 		break;
 	case 1:
-		script_lie(f, (uint32_t)below(2), (uint32_t)sim_random_next(&siege->random), (uint32_t)below(64),
-			   (uint16_t)sim_random_next(&siege->random));
+		r = sim_random_next(&siege->random);
+		script_lie(f, (uint32_t)(r >> 63), (uint32_t)r, r >> 40 & 63, (uint16_t)(r >> 46));
 		break;
 	case 2:
 		fill(shared + below(f->shared.len - 64), 64);
 		break;
 	default:
-		if (below(4) == 0)
-			script_lie(f, VIOMMU_QUEUE_EVENT, (uint32_t)below(f->script.layouts[1].size),
-				   (uint32_t)below(30), below(100) == 0);
+		if (below(4) == 0) {
+			r = below(f->script.layouts[1].size);
+			len = (uint32_t)below(30);
+			script_lie(f, VIOMMU_QUEUE_EVENT, (uint32_t)r, len, below(100) == 0);
+		}
 		if (below(3) != 0)
 			plausible_answers(f);
 		break;

@@ -531,11 +531,11 @@ static void test_driver_probe__random_lists__never_yield_nonsense(void **state)
 		/* Often something that looks like a list. */
 		for (size_t at = 0; at + 24 <= l.len && sim_random_below(&random, 4) != 0; at += 24) {
 			struct list one = { .len = 0 };
-			uint64_t a = sim_random_next(&random) >> sim_random_below(&random, 64);
-			uint64_t b = sim_random_next(&random) >> sim_random_below(&random, 64);
+			uint64_t r = sim_random_next(&random);
+			uint64_t a = sim_random_next(&random) >> (r & 63);
+			uint64_t b = sim_random_next(&random) >> (r >> 6 & 63);
 
-			add_region(&one, sim_random_below(&random, 8) != 0 ? 1 : (uint16_t)sim_random_next(&random),
-				   (uint8_t)sim_random_next(&random), a, b);
+			add_region(&one, (r >> 12 & 7) != 0 ? 1 : (uint16_t)(r >> 16), (uint8_t)(r >> 32), a, b);
 			memcpy(l.bytes + at, one.bytes, 24);
 		}
 		result = probe(&p, &l, CAPACITY);

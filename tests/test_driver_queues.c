@@ -626,7 +626,7 @@ static void report_on_arm(struct own_queues *o, uint32_t queue)
 	const struct viommu_wire_fault fault = { VIOMMU_FAULT_R_DOMAIN, VIOMMU_FAULT_F_READ, 8, 0x5000 };
 	struct entry e = q->added[0];
 
-	if (queue != VIOMMU_QUEUE_EVENT)
+	if (queue != VIOMMU_QUEUE_EVENT || q->added_count == 0)
 		return;
 	o->on_arm = NULL;
 	memmove(q->added, q->added + 1, (EVENTS - 1) * sizeof q->added[0]);

@@ -266,7 +266,8 @@ static void test_replay__any_seed__agrees_and_repeats(void **state)
 static size_t random_range(struct sim_random *random, char *out)
 {
 	static const uint64_t places[] = { 0, 0, 0, 0xfedf8000, 0x7fffff8000 };
-	uint64_t first = places[sim_random_below(random, SIZE_OF(places))] + sim_random_below(random, 24) * 0x1000;
+	uint64_t place = places[sim_random_below(random, SIZE_OF(places))];
+	uint64_t first = place + sim_random_below(random, 24) * 0x1000;
 	uint64_t last = first + sim_random_below(random, 5) * 0x1000 + 0xfff;
 
 	if (sim_random_below(random, 16) == 0)
@@ -279,6 +280,7 @@ static size_t random_range(struct sim_random *random, char *out)
 static size_t random_line(struct sim_random *random, char *out)
 {
 	unsigned domain = (unsigned)sim_random_below(random, 4), endpoint = (unsigned)sim_random_below(random, 3);
+	unsigned flags = (unsigned)sim_random_below(random, 9); /* in a call both could come first */
 	size_t len;
 
 	switch (sim_random_below(random, 12)) {
@@ -297,13 +299,12 @@ static size_t random_line(struct sim_random *random, char *out)
 	case 5:
 		return (size_t)sprintf(out, "T %x %llx %x\n", endpoint,
 				       (unsigned long long)sim_random_below(random, 0x18000),
-				       1 + (unsigned)sim_random_below(random, 3));
+				       1 + flags % 3);
 	default:
 		len = (size_t)sprintf(out, "M %x ", domain);
 		len += random_range(random, out + len);
 		return len + (size_t)sprintf(out + len, " %llx000 %x\n",
-					     (unsigned long long)sim_random_below(random, 64),
-					     (unsigned)sim_random_below(random, 9));
+					     (unsigned long long)sim_random_below(random, 64), flags);
 	}
 }
 

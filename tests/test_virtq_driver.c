@@ -540,9 +540,11 @@ static void test_all__device_overwrites_descriptors_and_available_ring__no_effec
 			heads[which] = heads[--in_flight];
 		}
 		/* desc, tables, avail: all in front of used */
-		for (unsigned k = 0; k < 64; k++)
-			shared[sim_random_below(&random, (uint64_t)(used - shared))] =
-				(uint8_t)sim_random_next(&random);
+		for (unsigned k = 0; k < 64; k++) {
+			uint64_t at = sim_random_below(&random, (uint64_t)(used - shared));
+
+			shared[at] = (uint8_t)sim_random_next(&random);
+		}
 		memset(avail, 0xff, 4);
 		assert_int_equal(viommu_virtq_driver_in_flight(&q), in_flight);
 	}
@@ -566,8 +568,9 @@ static void test_all__device_writes_anything_anywhere__in_bounds(void **state)
 			void *token = NULL;
 			enum viommu_result r;
 
-			(void)add((uint32_t)sim_random_below(&random, 3), (uint32_t)sim_random_below(&random, 3),
-				  &tokens[k]);
+			uint32_t pieces = (uint32_t)sim_random_below(&random, 9);
+
+			(void)add(pieces / 3, pieces % 3, &tokens[k]);
 			(void)viommu_virtq_driver_publish(&q);
 			for (size_t b = 0; b < VIOMMU_VIRTQ_DRIVER_SHARED(size);
 			     b += 1 + (size_t)sim_random_below(&random, 16))
