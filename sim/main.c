@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ops/ops.h"
 #include "report.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 
 static const char help[] =
 	"usage: viommu-sim replay [options] FILE[.gz]...\n"
+	"       viommu-sim ops ...    streams of operations as the fuzzers run them: see ops --help\n"
 	"\n"
 	"Runs recorded virtio-iommu requests through the driver, the virtqueue and the device of\n"
 	"a simulated machine, one machine per file, moves bytes through what each request made,\n"
@@ -202,8 +204,11 @@ int main(int argc, char **argv)
 	struct arguments args = { .replay = SIM_REPLAY_OPTIONS_INIT };
 	struct sim_trace *traces;
 	struct sim_report_row *rows;
-	int status = parse_arguments(&args, argc, argv);
+	int status;
 
+	if (argc > 1 && strcmp(argv[1], "ops") == 0)
+		return sim_ops_command(argc - 1, argv + 1);
+	status = parse_arguments(&args, argc, argv);
 	if (status >= 0)
 		return status;
 	args.replay.log = stderr;

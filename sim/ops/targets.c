@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "targets.h"
+
+const struct sim_ops_target *const sim_ops_targets[] = {
+	&sim_ops_wire,
+	NULL,
+};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* targets.h: all targets, one file each. */
+#ifndef VIOMMU_SIM_OPS_TARGETS_H
+#define VIOMMU_SIM_OPS_TARGETS_H
+
+#include "ops.h"
+
+extern const struct sim_ops_target sim_ops_wire;
+
+#endif /* VIOMMU_SIM_OPS_TARGETS_H */
