@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The device against model/model.h: the same random requests to both, and every answer, every writable byte, every
- * translation and every fault report has to be the same. First at seam A, then through driver, rings and registers.
+ * The device against sim/model: random operations for the target `device` of sim/ops, which compares every answer, every
+ * writable byte, every translation and every fault report. Then the same through driver, rings and registers.
  *
  * VIOMMU_DIFFERENTIAL_REQUESTS says how many requests (a tenth as many calls of the driver), VIOMMU_DIFFERENTIAL_SEED
- * which ones. A difference prints what is needed to see it again.
+ * which ones. A difference prints what is needed to see it again: at seam A a stream for `viommu-sim ops`.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
-#include "model/model.h"
-#include "suite.h"
 #include "sim/env/env.h"
 #include "sim/machine.h"
+#include "sim/model/judge.h"
+#include "sim/ops/target_device.h"
+#include "suite.h"
 
 #define REQUESTS UINT64_C(2000000)
 #define SEED UINT64_C(1)
 #define EPISODE 2000u /* requests to one device */
 #define SWEEP 256u    /* requests between two looks at everything */
-#define ENDPOINTS 4u
+#define ENDPOINTS SIM_OPS_DEVICE_ENDPOINTS
+#define endpoint_ids sim_ops_device_ids
 #define ENDPOINT_UNKNOWN 7u
 #define NODES 16384u
 #define RW (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
-
-static const uint32_t endpoint_ids[ENDPOINTS] = { 8, 9, 0, 0xffffffff };
 
 static uint64_t number_from_environment(const char *name, uint64_t otherwise)
 {
@@ -39,14 +40,23 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise)
 
 /* What both tests have in common */
 
+/* CPU time, so that other programs do not count. */
+static void report_rate(uint64_t count, const char *what, clock_t since)
+{
+	double seconds = (double)(clock() - since) / CLOCKS_PER_SEC;
+
+	print_message("%llu %s in %.1f s, %.0f a second\n", (unsigned long long)count, what, seconds,
+		      (double)count / (seconds > 0 ? seconds : 1));
+}
+
 /* A stream of random numbers, the model, and what to say about the place where it differs. */
 struct stream {
 	struct sim_random random;
 	uint64_t seed;
 	uint64_t number; /* of the request or call */
-	struct model model;
-	const struct model *mapped; /* whose mappings are looked at for the next address */
-	uint8_t bytes[128];         /* of the request */
+	const struct sim_model *model;
+	const struct sim_model *mapped; /* whose mappings are looked at for the next address */
+	uint8_t bytes[128];             /* of the request */
 	size_t len;
 	size_t room;        /* writable bytes */
 	uint64_t recent[4]; /* addresses at the edges of the last range */
@@ -73,9 +83,9 @@ static void differ(const struct stream *s, const char *format, ...)
 		print_error("%s%02x", i % 4 == 0 ? " " : "", s->bytes[i]);
 	print_error(
 		"\npage_size_mask %llx, input %llx..%llx, domains %x..%x, offered %llx, negotiated %llx, bypass %u\n",
-		(unsigned long long)s->model.page_size_mask, (unsigned long long)s->model.input_first,
-		(unsigned long long)s->model.input_last, s->model.domain_first, s->model.domain_last,
-		(unsigned long long)s->model.offered, (unsigned long long)s->model.negotiated, s->model.bypass);
+		(unsigned long long)s->model->page_size_mask, (unsigned long long)s->model->input_first,
+		(unsigned long long)s->model->input_last, s->model->domain_first, s->model->domain_last,
+		(unsigned long long)s->model->offered, (unsigned long long)s->model->negotiated, s->model->bypass);
 	va_start(args, format);
 	vprint_error(format, args);
 	va_end(args);
@@ -83,7 +93,7 @@ static void differ(const struct stream *s, const char *format, ...)
 	fail();
 }
 
-static uint64_t granule(const struct model *m)
+static uint64_t granule(const struct sim_model *m)
 {
 	return m->page_size_mask & (~m->page_size_mask + 1);
 }
@@ -100,34 +110,24 @@ static void put64(uint8_t *p, uint64_t value)
 	put32(p + 4, (uint32_t)(value >> 32));
 }
 
-/* Reserved ranges as an endpoint may have them, ascending: aligned and not, next to each other, at both ends. */
-static const struct viommu_range reserved[] = {
-	{ 0, 0xff },
-	{ 0x3000, 0x3fff },
-	{ 0x4000, 0x4fff },
-	{ 0x20010, 0x2ffff },
-	{ 0xfee00000, 0xfeefffff },
-	{ 0xffffffff, UINT64_C(0x100000000) },
-	{ UINT64_C(0x7ffffff000), UINT64_C(0x8000000fff) },
-	{ UINT64_MAX - 0xffff, UINT64_MAX },
-};
-#define RESERVED (sizeof(reserved) / sizeof(reserved[0]))
+#define RESERVED SIM_OPS_DEVICE_RESERVED
 
-static void random_regions(struct stream *s, struct model_endpoint *endpoint)
+static void random_regions(struct stream *s, struct sim_model *m, struct sim_model_endpoint *endpoint)
 {
 	uint64_t msi = below(s, 2 * RESERVED);
-	uint32_t max = s->model.probe_size / VIOMMU_WIRE_RESV_MEM_SIZE;
+	uint32_t max = m->probe_size / VIOMMU_WIRE_RESV_MEM_SIZE;
 
-	if (max > MODEL_REGIONS)
-		max = MODEL_REGIONS;
+	if (max > SIM_MODEL_REGIONS)
+		max = SIM_MODEL_REGIONS;
 	for (uint32_t i = 0; i < RESERVED && endpoint->region_count < max; i++)
 		if (one_in(s, 4))
 			endpoint->regions[endpoint->region_count++] =
-				(struct model_region){ reserved[i].first, reserved[i].last, i == msi };
+				(struct sim_model_region){ sim_ops_device_reserved[i].first,
+							   sim_ops_device_reserved[i].last, i == msi };
 }
 
 /* Everything but the endpoints' regions. */
-static void random_device(struct stream *s)
+static void random_device(struct stream *s, struct sim_model *m)
 {
 	static const unsigned shifts[] = { 8, 8, 12, 12, 12, 16, 16, 30, 63 };
 	static const struct viommu_range inputs[] = {
@@ -140,7 +140,6 @@ static void random_device(struct stream *s)
 	static const uint32_t probe_sizes[] = { 0, 24, 51, 96, 512 };
 	unsigned shift = shifts[below(s, 9)];
 	uint64_t input = below(s, 4), domain = below(s, 3);
-	struct model *m = &s->model;
 
 	memset(m, 0, sizeof(*m));
 	m->offered = VIOMMU_DEVICE_FEATURES;
@@ -155,6 +154,7 @@ static void random_device(struct stream *s)
 	m->domain_last = domains[domain][1];
 	m->probe_size = probe_sizes[below(s, 5)];
 	m->initial_bypass = m->offered & VIOMMU_F_BYPASS_CONFIG ? (uint8_t)below(s, 2) : 0;
+	m->max_domains = ENDPOINTS; /* which cannot be too few */
 	m->endpoint_count = ENDPOINTS;
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
 		m->endpoints[i].id = endpoint_ids[i];
@@ -164,8 +164,8 @@ static void random_device(struct stream *s)
 /* An address at which something changes, or right beside it. */
 static uint64_t random_address(struct stream *s)
 {
-	const struct model *m = s->mapped;
-	const struct model_mapping *mapping;
+	const struct sim_model *m = s->mapped;
+	const struct sim_model_mapping *mapping;
 	uint64_t at, g = granule(m);
 
 	switch (below(s, 8)) {
@@ -176,7 +176,8 @@ static uint64_t random_address(struct stream *s)
 		at = one_in(s, 2) ? m->input_first : m->input_last + 1;
 		break;
 	case 2:
-		at = one_in(s, 2) ? reserved[below(s, RESERVED)].first : reserved[below(s, RESERVED)].last + 1;
+		at = one_in(s, 2) ? sim_ops_device_reserved[below(s, RESERVED)].first
+				  : sim_ops_device_reserved[below(s, RESERVED)].last + 1;
 		break;
 	case 3:
 		at = one_in(s, 8) ? sim_random_next(&s->random) : m->input_first + g * below(s, 64);
@@ -217,7 +218,7 @@ static uint64_t random_granules(struct stream *s)
 /* For MAP: mostly what can be mapped. */
 static void random_new_range(struct stream *s, uint64_t *first, uint64_t *last, uint64_t *phys)
 {
-	uint64_t g = granule(&s->model), mask = ~(g - 1), size = random_granules(s) * g;
+	uint64_t g = granule(s->model), mask = ~(g - 1), size = random_granules(s) * g;
 
 	*first = random_address(s) & mask;
 	if (one_in(s, 16))
@@ -230,7 +231,7 @@ static void random_new_range(struct stream *s, uint64_t *first, uint64_t *last, 
 		*phys = below(s, 64) * g;
 	if (s->mapped->mapping_count > 0 &&
 	    one_in(s, 4)) { /* goes on where another mapping ends, perhaps around 2^64 */
-		const struct model_mapping *m = &s->mapped->mappings[below(s, s->mapped->mapping_count)];
+		const struct sim_model_mapping *m = &s->mapped->mappings[below(s, s->mapped->mapping_count)];
 
 		*phys = m->phys + (*first - m->first);
 	}
@@ -247,13 +248,13 @@ static void random_new_range(struct stream *s, uint64_t *first, uint64_t *last, 
 /* For UNMAP: mostly what has been mapped. */
 static void random_old_range(struct stream *s, uint64_t *first, uint64_t *last)
 {
-	const struct model *m = s->mapped;
+	const struct sim_model *m = s->mapped;
 
 	*first = random_address(s);
 	*last = random_address(s) - 1;
 	if (m->mapping_count > 0 && !one_in(s, 4)) {
-		const struct model_mapping *a = &m->mappings[below(s, m->mapping_count)];
-		const struct model_mapping *b = one_in(s, 2) ? a : &m->mappings[below(s, m->mapping_count)];
+		const struct sim_model_mapping *a = &m->mappings[below(s, m->mapping_count)];
+		const struct sim_model_mapping *b = one_in(s, 2) ? a : &m->mappings[below(s, m->mapping_count)];
 
 		*first = a->first;
 		*last = b->last;
@@ -282,302 +283,149 @@ static void remember_range(struct stream *s, uint64_t first, uint64_t last)
 	s->recent[3] = last + 1;
 }
 
-/* Compares one translation with the model. Returns whether it faulted, with what the report has to be. */
-static bool compare_translation(struct stream *s, uint32_t index, struct viommu_access *access, uint64_t iova,
-				struct viommu_wire_fault *fault)
-{
-	uint32_t kind = 1 + (uint32_t)below(s, 3);
-	uint64_t length = (const uint64_t[]){ 1, 1, 0x1001, UINT64_MAX }[below(s, 4)];
-	struct model_access want = model_translate(&s->model, index, iova, kind), end;
-	struct viommu_access_token token;
-	struct viommu_translation t;
-	enum viommu_result r;
-
-	assert_int_equal(viommu_access_begin(access, &token), VIOMMU_OK);
-	r = viommu_access_translate(access, iova, length, kind, &t);
-	viommu_access_end(access, token);
-	if (r != (want.allowed ? VIOMMU_OK : VIOMMU_E_FAULT))
-		differ(s, "endpoint %u, address %llx, kind %u: result %d, the model %s (gpa %llx, reason %u)", index,
-		       (unsigned long long)iova, kind, r, want.allowed ? "allows it" : "does not",
-		       (unsigned long long)want.gpa, want.reason);
-	if (!want.allowed) {
-		*fault = (struct viommu_wire_fault){ want.reason, want.fault_flags, endpoint_ids[index], iova };
-		return true;
-	}
-	if (t.gpa != want.gpa || t.flags != want.flags || t.msi != want.msi)
-		differ(s, "endpoint %u, address %llx, kind %u: gpa %llx flags %x msi %d, the model: %llx %x %d", index,
-		       (unsigned long long)iova, kind, (unsigned long long)t.gpa, t.flags, t.msi,
-		       (unsigned long long)want.gpa, want.flags, want.msi);
-	if (t.length < 1 || t.length > length || t.length - 1 > UINT64_MAX - iova || t.length - 1 > UINT64_MAX - t.gpa)
-		differ(s, "endpoint %u, address %llx: %llx bytes for %llx", index, (unsigned long long)iova,
-		       (unsigned long long)t.length, (unsigned long long)length);
-	end = model_translate(&s->model, index, iova + (t.length - 1), kind);
-	if (!end.allowed || end.gpa != t.gpa + (t.length - 1) || end.flags != t.flags || end.msi != t.msi)
-		differ(s, "endpoint %u, address %llx: %llx bytes, but the last one does not belong to it", index,
-		       (unsigned long long)iova, (unsigned long long)t.length);
-	return false;
-}
-
-static bool same_fault(const struct viommu_wire_fault *a, const struct viommu_wire_fault *b)
-{
-	return a->reason == b->reason && a->flags == b->flags && a->endpoint == b->endpoint && a->address == b->address;
-}
-
 /* Seam A */
 
-#define PIECES 96u
-#define ARENA 1024u
-
-/* A readable or writable part: pieces with at least one byte between them. */
-struct part {
-	uint8_t arena[ARENA];
-	size_t end; /* of what is used in the arena */
-	struct viommu_segment pieces[PIECES];
-	uint32_t count;
-};
+#define RECORD_MAX (4u << 20)
 
 struct bench {
 	struct stream s;
-	struct viommu_device dev;
-	struct viommu_endpoint *endpoints[ENDPOINTS];
-	struct viommu_access accesses[ENDPOINTS];
-	struct viommu_resv_region regions[ENDPOINTS][MODEL_REGIONS];
-	void *mem;
-	struct part readable;
-	struct part writable;
-	uint8_t expected[ARENA];                             /* the arena of the writable part afterwards */
+	struct sim_ops_session session;
+	uint8_t record[RECORD_MAX];
+	bool has_sections;                                   /* in this episode */
 	uint32_t counts[VIOMMU_T_COUNT][VIOMMU_S_COUNT + 1]; /* the last one: unanswered */
 };
 
-static void bench_config(const struct model *m, struct viommu_device_config *config)
+static void perform(struct bench *b, enum sim_ops_device_verb verb, const uint64_t *args, size_t count)
 {
-	*config = (struct viommu_device_config)VIOMMU_DEVICE_CONFIG_INIT;
-	config->max_endpoints = ENDPOINTS;
-	config->max_domains = ENDPOINTS; /* which cannot be too few */
-	config->features = m->offered;
-	config->page_size_mask = m->page_size_mask;
-	config->input_range = (struct viommu_range){ m->input_first, m->input_last };
-	config->domain_first = m->domain_first;
-	config->domain_last = m->domain_last;
-	config->probe_size = m->probe_size;
-	config->bypass = m->initial_bypass;
+	struct sim_ops_op op = { .verb = (uint8_t)verb };
+
+	memcpy(op.arg, args, count * sizeof(*args));
+	sim_ops_perform(&b->session, &op);
 }
+
+#define PERFORM(b, verb, ...)                                                                                          \
+	perform(b, SIM_OPS_DEVICE_##verb, (const uint64_t[]){ __VA_ARGS__ },                                           \
+		sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
 
 static void bench_negotiate(struct bench *b)
 {
-	uint64_t features = b->s.model.offered;
+	struct stream *s = &b->s;
+	uint64_t features = s->model->offered;
 
-	if (one_in(&b->s, 32))
+	if (one_in(s, 32)) {
+		PERFORM(b, NEGOTIATE, 0);
 		return;
-	if (one_in(&b->s, 4))
-		features &= sim_random_next(&b->s.random) | (one_in(&b->s, 4) ? 0 : VIOMMU_F_MAP_UNMAP);
-	if (one_in(&b->s, 4)) {
-		uint64_t wrong = features | UINT64_C(1) << below(&b->s, 64);
-
-		if ((viommu_device_negotiate(&b->dev, wrong) == VIOMMU_OK) != model_negotiate(&b->s.model, wrong))
-			differ(&b->s, "negotiation of %llx", (unsigned long long)wrong);
-		if (b->s.model.negotiated != 0)
-			return;
 	}
-	assert_int_equal(viommu_device_negotiate(&b->dev, features), VIOMMU_OK);
-	assert_true(model_negotiate(&b->s.model, features));
+	if (one_in(s, 4))
+		features &= sim_random_next(&s->random) | (one_in(s, 4) ? 0 : VIOMMU_F_MAP_UNMAP);
+	PERFORM(b, NEGOTIATE, features);
+	if (one_in(s, 4))
+		PERFORM(b, NEGOTIATE, features | UINT64_C(1) << below(s, 64));
 }
 
-static void compare_config(struct bench *b)
+/* Where something happens behind the model's back, as in most environments, it has to differ: then this is no news. */
+static void on_failure(const char *file, int line, const char *expression)
 {
-	const struct model *m = &b->s.model;
-	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE], want[VIOMMU_WIRE_CONFIG_SIZE] = { 0 };
-	bool same;
-
-	put64(want, m->page_size_mask);
-	put64(want + 8, m->input_first);
-	put64(want + 16, m->input_last);
-	put32(want + 24, m->domain_first);
-	put32(want + 28, m->domain_last);
-	put32(want + 32, m->probe_size);
-	want[36] = m->bypass;
-	viommu_device_config_read(&b->dev, 0, bytes, sizeof(bytes));
-	same = memcmp(bytes, want, 8) == 0 && memcmp(bytes + 37, want + 37, 3) == 0 && bytes[36] <= 1;
-	if ((m->offered & VIOMMU_F_INPUT_RANGE) && memcmp(bytes + 8, want + 8, 16) != 0)
-		same = false;
-	if ((m->offered & VIOMMU_F_DOMAIN_RANGE) && memcmp(bytes + 24, want + 24, 8) != 0)
-		same = false;
-	if ((m->offered & VIOMMU_F_PROBE) && memcmp(bytes + 32, want + 32, 4) != 0)
-		same = false;
-	if ((m->offered & VIOMMU_F_BYPASS_CONFIG) && bytes[36] != want[36])
-		same = false;
-	if (!same)
-		differ(&b->s, "configuration space; its bypass is %u", bytes[36]);
+	if (!sim_env_has_fired())
+		sim_ops_tell(file, line, expression);
+	fail_msg("%s:%d: does not hold: %s", file, line, expression);
 }
 
-static void bench_setup(struct bench *b)
+static void bench_begin(struct bench *b)
 {
-	struct viommu_device_config config;
-	size_t len;
+	static struct sim_model m;
+	struct stream *s = &b->s;
 
-	random_device(&b->s);
-	b->s.mapped = &b->s.model;
-	bench_config(&b->s.model, &config);
-	assert_int_equal(viommu_device_mem_size(&config, &len), VIOMMU_OK);
-	len += (size_t)NODES * VIOMMU_MAP_NODE_SIZE;
-	b->mem = malloc(len);
-	assert_non_null(b->mem);
-	assert_int_equal(viommu_device_init(&b->dev, &config, b->mem, len), VIOMMU_OK);
+	sim_ops_begin(&b->session, &sim_ops_device, b->record, sizeof(b->record));
+	s->model = s->mapped = sim_ops_device_model(b->session.world);
+	b->has_sections = one_in(s, 4);
+	random_device(s, &m);
 	for (uint32_t i = 0; i < ENDPOINTS; i++) {
-		struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
-		struct model_endpoint *e = &b->s.model.endpoints[i];
+		uint64_t which = sim_random_next(&s->random) & sim_random_next(&s->random);
 
-		random_regions(&b->s, e);
-		for (uint32_t k = 0; k < e->region_count; k++) {
-			b->regions[i][k].range = (struct viommu_range){ e->regions[k].first, e->regions[k].last };
-			b->regions[i][k].subtype = e->regions[k].msi ? VIOMMU_RESV_MEM_MSI : VIOMMU_RESV_MEM_RESERVED;
-		}
-		endpoint.id = e->id;
-		endpoint.regions = b->regions[i];
-		endpoint.region_count = e->region_count;
-		assert_int_equal(viommu_device_add_endpoint(&b->dev, &endpoint, &b->endpoints[i]), VIOMMU_OK);
-		viommu_access_init(&b->accesses[i], &b->dev, b->endpoints[i]);
+		PERFORM(b, REGIONS, endpoint_ids[i], which & ((1u << RESERVED) - 1), below(s, RESERVED + 1));
 	}
-	model_system_reset(&b->s.model);
+	PERFORM(b, DEVICE, m.offered, m.page_size_mask, m.input_first, m.input_last, m.domain_first, m.domain_last,
+		m.probe_size, m.initial_bypass);
 	bench_negotiate(b);
-	compare_config(b);
 }
 
-/* The reports that are there have to be this one, if any, and no other. */
-static void compare_fault(struct bench *b, const struct viommu_wire_fault *want)
+static void bench_end(struct bench *b)
 {
-	struct viommu_wire_fault fault;
+	const sim_ops_device_counts *counts = sim_ops_device_answers(b->session.world);
 
-	if (want != NULL && viommu_device_next_fault(&b->dev, &fault) != VIOMMU_OK)
-		differ(&b->s, "no fault report for endpoint %x, address %llx", want->endpoint,
-		       (unsigned long long)want->address);
-	if (want != NULL && !same_fault(&fault, want))
-		differ(&b->s, "fault: reason %u flags %x endpoint %x address %llx, the model: %u %x %x %llx",
-		       fault.reason, fault.flags, fault.endpoint, (unsigned long long)fault.address, want->reason,
-		       want->flags, want->endpoint, (unsigned long long)want->address);
-	if (viommu_device_next_fault(&b->dev, &fault) != VIOMMU_E_EMPTY)
-		differ(&b->s, "a fault report for nothing: endpoint %x, address %llx", fault.endpoint,
-		       (unsigned long long)fault.address);
+	sim_ops_end(&b->session);
+	for (uint32_t t = 0; t < VIOMMU_T_COUNT; t++)
+		for (uint32_t i = 0; i <= VIOMMU_S_COUNT; i++)
+			b->counts[t][i] += (*counts)[t][i];
 }
 
-static void compare_address(struct bench *b, uint32_t index, uint64_t iova)
+static uint64_t get(const uint8_t *p, unsigned bytes)
 {
-	struct viommu_wire_fault fault;
+	uint64_t value = 0;
 
-	if (compare_translation(&b->s, index, &b->accesses[index], iova, &fault))
-		compare_fault(b, &fault);
+	while (bytes-- > 0)
+		value = value << 8 | p[bytes];
+	return value;
 }
 
-static void compare_everything(struct bench *b)
-{
-	static const uint64_t fixed[] = { 0, UINT64_C(1) << 32, UINT64_C(1) << 39, UINT64_C(1) << 63 };
-	const struct model *m = &b->s.model;
-
-	for (uint32_t i = 0; i < ENDPOINTS; i++) {
-		for (uint32_t k = 0; k < 8; k++)
-			compare_address(b, i, fixed[k / 2] - k % 2);
-		for (uint32_t k = 0; k < RESERVED; k++) {
-			compare_address(b, i, reserved[k].first - below(&b->s, 2));
-			compare_address(b, i, reserved[k].last + below(&b->s, 2));
-		}
-		for (uint32_t k = 0; k < m->mapping_count; k++) {
-			compare_address(b, i, m->mappings[k].first - 1);
-			compare_address(b, i, m->mappings[k].first);
-			compare_address(b, i, m->mappings[k].last);
-			compare_address(b, i, m->mappings[k].last + 1);
-		}
-	}
-}
-
-/* Lays `len` bytes out in pieces, in one, in a few, or one byte each. */
-static void lay_out(struct stream *s, struct part *part, size_t len)
-{
-	uint64_t way = below(s, 8);
-
-	part->count = 0;
-	part->end = 1;
-	while (len > 0 || (part->count == 0 && way < 4)) {
-		size_t piece = len;
-
-		if (way == 0 && part->count + len <= PIECES)
-			piece = 1;
-		else if (way < 4 && part->count < 12)
-			piece = (size_t)below(s, len + 1);
-		if (piece > len)
-			piece = len;
-		part->pieces[part->count].base = part->arena + part->end;
-		part->pieces[part->count++].len = piece;
-		part->end += piece + 1 + (size_t)below(s, 2);
-		len -= piece;
-	}
-	for (size_t i = 0; i < part->end; i++)
-		part->arena[i] = (uint8_t)(0xa5u ^ (i * 7u));
-}
-
-/* The bytes of the part, put into this copy of its arena. */
-static void scatter(const struct part *part, uint8_t *arena, const uint8_t *bytes, size_t len)
-{
-	for (uint32_t i = 0; i < part->count && len > 0; i++) {
-		size_t n = part->pieces[i].len < len ? part->pieces[i].len : len;
-
-		memcpy(arena + (part->pieces[i].base - part->arena), bytes, n);
-		bytes += n;
-		len -= n;
-	}
-}
-
-static void compare_reply(struct bench *b, const struct viommu_request *request, const struct model_reply *want)
-{
-	const struct stream *s = &b->s;
-	uint8_t type = s->len < 4 ? 0 : s->bytes[0];
-
-	b->counts[type < VIOMMU_T_COUNT ? type : 0][want->answered ? want->status : VIOMMU_S_COUNT]++;
-	if (request->state != VIOMMU_REQUEST_DONE || request->type != type)
-		differ(s, "state %u, type %u", request->state, request->type);
-	if (request->written != want->used)
-		differ(s, "used length %u (status %u), the model %u (status %u)", request->written, request->status,
-		       (unsigned)want->used, want->status);
-	if (want->answered && request->status != want->status)
-		differ(s, "status %u, the model %u", request->status, want->status);
-	scatter(&b->writable, b->expected, want->bytes, want->used);
-	for (size_t i = 0; i < b->writable.end; i++)
-		if (b->writable.arena[i] != b->expected[i])
-			differ(s, "byte %u of the writable arena is %02x, the model %02x", (unsigned)i,
-			       b->writable.arena[i], b->expected[i]);
-}
-
+/* The request as a typed operation if there is one that says the same, for it is easier to read. */
 static void submit(struct bench *b)
 {
 	struct stream *s = &b->s;
-	struct viommu_request request;
-	static struct model_reply want;
-	static uint8_t before[ARENA];
+	const uint8_t *r = s->bytes;
+	uint64_t cuts[2] = { 0, 0 }, room = s->room + 1;
+	struct sim_ops_op raw = { .verb = SIM_OPS_DEVICE_RAW, .bytes = s->bytes, .len = s->len };
 
-	lay_out(s, &b->readable, s->len);
-	lay_out(s, &b->writable, s->room);
-	scatter(&b->readable, b->readable.arena, s->bytes, s->len);
-	memcpy(before, b->readable.arena, b->readable.end);
-	memcpy(b->expected, b->writable.arena, b->writable.end);
-	memset(&request, 0, sizeof(request));
-	request.readable = b->readable.pieces;
-	request.readable_count = b->readable.count;
-	request.writable = b->writable.pieces;
-	request.writable_count = b->writable.count;
 	sim_env_operation();
-	if (viommu_device_submit(&b->dev, &request) != VIOMMU_OK)
-		differ(s, "submit failed");
-	model_request(&s->model, s->bytes, s->len, s->room, &want);
-	compare_reply(b, &request, &want);
-	assert_memory_equal(before, b->readable.arena, b->readable.end);
+	for (unsigned i = 0; i < 2; i++)
+		if (one_in(s, 2))
+			cuts[i] = one_in(s, 4) ? 1 : sim_random_next(&s->random) & 0xff;
+	if (get(r + 1, 3) == 0 && s->len == 20 && r[0] == VIOMMU_T_ATTACH) {
+		PERFORM(b, ATTACH, get(r + 4, 4), get(r + 8, 4), get(r + 12, 4), get(r + 16, 4), cuts[0], cuts[1],
+			room);
+	} else if (get(r + 1, 3) == 0 && s->len == 20 && r[0] == VIOMMU_T_DETACH && get(r + 12, 8) == 0) {
+		PERFORM(b, DETACH, get(r + 4, 4), get(r + 8, 4), cuts[0], cuts[1], room);
+	} else if (get(r + 1, 3) == 0 && s->len == 36 && r[0] == VIOMMU_T_MAP) {
+		PERFORM(b, MAP, get(r + 4, 4), get(r + 8, 8), get(r + 16, 8), get(r + 24, 8), get(r + 32, 4), cuts[0],
+			cuts[1], room);
+	} else if (get(r + 1, 3) == 0 && s->len == 28 && r[0] == VIOMMU_T_UNMAP) {
+		PERFORM(b, UNMAP, get(r + 4, 4), get(r + 8, 8), get(r + 16, 8), get(r + 24, 4), cuts[0], cuts[1], room);
+	} else {
+		raw.arg[1] = cuts[0];
+		raw.arg[2] = cuts[1];
+		raw.arg[3] = room;
+		sim_ops_perform(&b->session, &raw);
+	}
+}
+
+static void look(struct bench *b, uint64_t iova)
+{
+	static const uint64_t lengths[] = { 1, 1, 0x1001, 0 };
+
+	PERFORM(b, LOOK, iova, lengths[below(&b->s, 4)], below(&b->s, 3));
+}
+
+static void look_everywhere(struct bench *b)
+{
+	static const uint64_t fixed[] = { 0, UINT64_C(1) << 32, UINT64_C(1) << 39, UINT64_C(1) << 63 };
+
+	for (uint32_t k = 0; k < 8; k++)
+		look(b, fixed[k / 2] - k % 2);
+	for (uint32_t k = 0; k < RESERVED; k++) {
+		look(b, sim_ops_device_reserved[k].first - below(&b->s, 2));
+		look(b, sim_ops_device_reserved[k].last + below(&b->s, 2));
+	}
+	PERFORM(b, SWEEP, 0);
 }
 
 /* Mostly one that exists; one in `n` times likely a new one. */
 static uint32_t random_domain(struct stream *s, uint64_t n)
 {
-	const struct model *m = &s->model;
+	const struct sim_model *m = s->model;
 
 	for (uint32_t i = 0; i < 3 && !one_in(s, n); i++) {
-		const struct model_endpoint *e = &m->endpoints[below(s, m->endpoint_count)];
+		const struct sim_model_endpoint *e = &m->endpoints[below(s, m->endpoint_count)];
 
 		if (e->attached)
 			return e->domain;
@@ -613,15 +461,15 @@ static void random_attach_or_detach(struct stream *s)
 	put32(s->bytes + 8, endpoint);
 	if (s->bytes[0] == VIOMMU_T_DETACH) {
 		for (uint32_t i = 0; i < ENDPOINTS; i++)
-			if (s->model.endpoints[i].id == endpoint && s->model.endpoints[i].attached && one_in(s, 2))
-				domain = s->model.endpoints[i].domain;
+			if (s->model->endpoints[i].id == endpoint && s->model->endpoints[i].attached && one_in(s, 2))
+				domain = s->model->endpoints[i].domain;
 		noise(s, 4, 12, 8);
 	} else {
 		bool bypass = one_in(s, 8);
 
 		for (uint32_t i = 0; i < ENDPOINTS; i++)
-			if (s->model.endpoints[i].attached && s->model.endpoints[i].domain == domain && !one_in(s, 8))
-				bypass = s->model.endpoints[i].bypass;
+			if (s->model->endpoints[i].attached && s->model->endpoints[i].domain == domain && !one_in(s, 8))
+				bypass = s->model->endpoints[i].bypass;
 		put32(s->bytes + 12, bypass);
 		noise(s, 32, 12, 4);
 		noise(s, 32, 16, 4);
@@ -662,7 +510,7 @@ static void random_unmap(struct stream *s)
 static void random_request(struct stream *s)
 {
 	static const uint8_t types[] = { 1, 1, 1, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 5 };
-	bool crowded = s->model.mapping_count > s->crowded;
+	bool crowded = s->model->mapping_count > s->crowded;
 
 	memset(s->bytes, 0, sizeof(s->bytes));
 	s->bytes[0] = types[below(s, sizeof(types))];
@@ -675,7 +523,7 @@ static void random_request(struct stream *s)
 		random_unmap(s);
 	} else if (s->bytes[0] == VIOMMU_T_PROBE) {
 		s->len = 72;
-		s->room = s->model.probe_size + 4;
+		s->room = s->model->probe_size + 4;
 		put32(s->bytes + 4, random_endpoint(s));
 		noise(s, 4, 8, 64);
 	} else {
@@ -690,35 +538,29 @@ static void random_request(struct stream *s)
 		s->room = (size_t)below(s, s->room + (one_in(s, 2) ? 0 : 40));
 }
 
-/* What a driver or a VMM does besides requests. */
+/* What a driver, a VMM or an endpoint does besides requests. */
 static void between_requests(struct bench *b)
 {
 	struct stream *s = &b->s;
 
 	if (one_in(s, 64)) {
-		uint8_t value = (const uint8_t[]){ 0, 0, 1, 1, 2, 3, 128, 255 }[below(s, 8)];
-		uint32_t offset = one_in(s, 4) ? (uint32_t)below(s, 44) : VIOMMU_WIRE_CONFIG_BYPASS;
+		uint64_t value = (const uint8_t[]){ 0, 0, 1, 1, 2, 3, 128, 255 }[below(s, 8)];
 
-		viommu_device_config_write(&b->dev, offset, &value, 1);
-		model_config_write(&s->model, offset, value);
-		compare_config(b);
+		PERFORM(b, STORE, one_in(s, 4) ? below(s, 44) : VIOMMU_WIRE_CONFIG_BYPASS, value);
 	}
 	if (one_in(s, 1000)) {
-		struct viommu_wire_fault lost;
-
-		(void)compare_translation(s, 0, &b->accesses[0], random_address(s), &lost);
-		if (one_in(s, 4)) {
-			viommu_device_system_reset(&b->dev);
-			model_system_reset(&s->model);
-		} else {
-			viommu_device_reset(&b->dev);
-			model_reset(&s->model);
-		}
-		assert_true(viommu_device_is_settled(&b->dev));
-		compare_fault(b, NULL);
-		compare_config(b);
+		PERFORM(b, TRANSLATE, endpoint_ids[below(s, ENDPOINTS)], random_address(s), 1, below(s, 3));
+		PERFORM(b, RESET, one_in(s, 4));
 		bench_negotiate(b);
 	}
+	if (!b->has_sections)
+		return;
+	if (one_in(s, 16))
+		PERFORM(b, BEGIN, below(s, 12));
+	if (one_in(s, 4))
+		PERFORM(b, END, below(s, 12));
+	if (one_in(s, 2))
+		PERFORM(b, DONE, 0);
 }
 
 /* Each answer that the device can give has been given, and not only as a freak. */
@@ -742,32 +584,32 @@ static void test_differential__random_requests__device_is_as_the_model(void **st
 {
 	static struct bench b;
 	uint64_t requests = number_from_environment("VIOMMU_DIFFERENTIAL_REQUESTS", REQUESTS);
+	clock_t since = clock();
 
 	(void)state;
+	sim_ops_on_failure(on_failure);
 	memset(&b, 0, sizeof(b));
 	b.s.seed = number_from_environment("VIOMMU_DIFFERENTIAL_SEED", SEED);
 	b.s.random.state = b.s.seed;
 	for (b.s.number = 0; b.s.number < requests; b.s.number++) {
 		if (b.s.number % EPISODE == 0) {
-			free(b.mem);
-			bench_setup(&b);
+			if (b.s.number > 0)
+				bench_end(&b);
+			bench_begin(&b);
 		}
 		between_requests(&b);
 		random_request(&b.s);
 		submit(&b);
-		for (uint32_t i = 0; i < ENDPOINTS; i++) {
-			compare_address(&b, i, b.s.recent[below(&b.s, 2)]);
-			compare_address(&b, i, b.s.recent[2 + below(&b.s, 2)]);
-			compare_address(&b, i, random_address(&b.s));
-		}
-		if (b.s.number % SWEEP == 0) {
-			compare_everything(&b);
-			assert_true(viommu_device_check(&b.dev));
-		}
+		look(&b, b.s.recent[below(&b.s, 2)]);
+		look(&b, b.s.recent[2 + below(&b.s, 2)]);
+		look(&b, random_address(&b.s));
+		if (b.s.number % SWEEP == 0)
+			look_everywhere(&b);
 	}
-	free(b.mem);
-	b.mem = NULL;
+	if (requests > 0)
+		bench_end(&b);
 	assert_variety(&b, requests);
+	report_rate(requests, "requests", since);
 }
 
 /* The whole column */
@@ -780,13 +622,14 @@ static void test_differential__random_requests__device_is_as_the_model(void **st
  */
 struct column {
 	struct stream s;
-	struct model record;
+	struct sim_model model;
+	struct sim_model record;
 	struct sim_machine machine;
 	struct viommu_driver_endpoint endpoints[ENDPOINTS];
 	struct viommu_driver_domain domains[DOMAINS];
 	bool exists[DOMAINS];
-	struct viommu_resv_region regions[MODEL_REGIONS];
-	struct viommu_resv_region found[ENDPOINTS][MODEL_REGIONS];
+	struct viommu_resv_region regions[SIM_MODEL_REGIONS];
+	struct viommu_resv_region found[ENDPOINTS][SIM_MODEL_REGIONS];
 	uint32_t done[8];    /* calls that succeeded, by kind */
 	uint32_t refused[8]; /* and that did not */
 };
@@ -801,12 +644,12 @@ enum column_call {
 };
 
 /* What a model answers to the request in s->bytes. */
-static bool accepts(struct stream *s, struct model *m)
+static bool accepts(struct stream *s, struct sim_model *m)
 {
-	static struct model_reply reply;
+	static struct sim_model_reply reply;
 
 	s->room = 4;
-	model_request(m, s->bytes, s->len, s->room, &reply);
+	sim_model_request(m, s->bytes, s->len, s->room, &reply);
 	return reply.answered && reply.status == VIOMMU_S_OK;
 }
 
@@ -833,7 +676,7 @@ static void put_endpoint(struct stream *s, uint8_t type, uint32_t domain, uint32
 static bool is_populated(const struct column *c, uint32_t domain)
 {
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
-		if (c->s.model.endpoints[i].attached && c->s.model.endpoints[i].domain == domain)
+		if (c->model.endpoints[i].attached && c->model.endpoints[i].domain == domain)
 			return true;
 	return false;
 }
@@ -862,24 +705,24 @@ static void call_attach(struct column *c)
 	populated = is_populated(c, domain);
 	put_endpoint(&c->s, VIOMMU_T_ATTACH, domain, endpoint_ids[e], c->record.endpoints[d].bypass);
 	for (uint32_t i = 0; i < c->record.mapping_count && !populated; i++)
-		for (uint32_t k = 0; k < c->s.model.endpoints[e].region_count; k++)
+		for (uint32_t k = 0; k < c->model.endpoints[e].region_count; k++)
 			if (c->record.mappings[i].domain == d &&
-			    c->record.mappings[i].first <= c->s.model.endpoints[e].regions[k].last &&
-			    c->s.model.endpoints[e].regions[k].first <= c->record.mappings[i].last)
+			    c->record.mappings[i].first <= c->model.endpoints[e].regions[k].last &&
+			    c->model.endpoints[e].regions[k].first <= c->record.mappings[i].last)
 				expected = false;
 	r = viommu_driver_attach(&c->domains[d], &c->endpoints[e], &status);
-	if (expected && !accepts(&c->s, &c->s.model))
+	if (expected && !accepts(&c->s, &c->model))
 		differ(&c->s, "the model refuses an attach of the driver (result %d)", r);
 	judge(c, CALL_ATTACH, r, expected);
 	for (uint32_t i = 0; i < c->record.mapping_count && expected && !populated; i++) {
-		const struct model_mapping *m = &c->record.mappings[i];
+		const struct sim_model_mapping *m = &c->record.mappings[i];
 
 		if (m->domain != d)
 			continue;
 		put_range(&c->s, VIOMMU_T_MAP, domain, m->first, m->last);
 		put64(c->s.bytes + 24, m->phys);
 		put32(c->s.bytes + 32, m->flags);
-		if (!accepts(&c->s, &c->s.model))
+		if (!accepts(&c->s, &c->model))
 			differ(&c->s, "the model refuses a replay");
 	}
 }
@@ -890,9 +733,9 @@ static void call_detach(struct column *c)
 	enum viommu_result r;
 	uint8_t status;
 
-	put_endpoint(&c->s, VIOMMU_T_DETACH, c->s.model.endpoints[e].domain, endpoint_ids[e], false);
+	put_endpoint(&c->s, VIOMMU_T_DETACH, c->model.endpoints[e].domain, endpoint_ids[e], false);
 	r = viommu_driver_detach(&c->endpoints[e], &status);
-	judge(c, CALL_DETACH, r, accepts(&c->s, &c->s.model));
+	judge(c, CALL_DETACH, r, accepts(&c->s, &c->model));
 }
 
 static void call_map(struct column *c)
@@ -913,7 +756,7 @@ static void call_map(struct column *c)
 	expected = accepts(&c->s, &c->record);
 	if (expected && is_populated(c, domain)) {
 		put32(c->s.bytes + 4, domain);
-		expected = accepts(&c->s, &c->s.model);
+		expected = accepts(&c->s, &c->model);
 		if (!expected)
 			c->record.mapping_count--;
 	}
@@ -941,14 +784,14 @@ static void call_unmap(struct column *c)
 	expected = first >= limits.input_range.first && last <= limits.input_range.last;
 	/* Not to be asked of the device at all, though it would do it. */
 	if (!expected && first <= last &&
-	    (!(c->s.model.offered & VIOMMU_F_INPUT_RANGE) ||
-	     (first >= c->s.model.input_first && last <= c->s.model.input_last)))
+	    (!(c->model.offered & VIOMMU_F_INPUT_RANGE) ||
+	     (first >= c->model.input_first && last <= c->model.input_last)))
 		return;
 	if (expected)
 		expected = accepts(&c->s, &c->record);
 	if (expected && is_populated(c, domain)) {
 		put32(c->s.bytes + 4, domain);
-		if (!accepts(&c->s, &c->s.model))
+		if (!accepts(&c->s, &c->model))
 			differ(&c->s, "the model refuses an unmap that its record takes");
 	}
 	judge(c, CALL_UNMAP, viommu_driver_unmap(&c->domains[d], first, last), expected);
@@ -970,7 +813,7 @@ static void sync_all(struct column *c)
 /* An id that is free, in range, or not. */
 static void make_domain(struct column *c, uint32_t d)
 {
-	const struct model *m = &c->s.model;
+	const struct sim_model *m = &c->model;
 	bool ranged = m->offered & VIOMMU_F_DOMAIN_RANGE, bypass = one_in(&c->s, 8), expected = true;
 	uint64_t id = one_in(&c->s, 2) ? VIOMMU_DOMAIN_ANY : random_domain(&c->s, 2), others = 0;
 
@@ -1016,18 +859,41 @@ static void call_domain(struct column *c)
 
 static void start(struct column *c)
 {
-	struct model *m = &c->s.model;
+	struct sim_model *m = &c->model;
 
 	assert_int_equal(sim_machine_start(&c->machine), VIOMMU_OK);
-	assert_true(model_negotiate(m, m->offered));
+	assert_true(sim_model_negotiate(m, m->offered));
 }
 
 static void call_restart(struct column *c)
 {
 	sync_all(c);
 	judge(c, CALL_RESTART, viommu_driver_stop(&c->machine.driver), true);
-	model_reset(&c->s.model);
+	sim_model_reset(&c->model);
 	start(c);
+}
+
+/* Whether it faulted, with what the report has to be. */
+static bool compare_translation(struct column *c, uint32_t index, struct viommu_access *access, uint64_t iova,
+				struct viommu_wire_fault *fault)
+{
+	struct sim_access a = { index, 1 + (uint32_t)below(&c->s, 3), iova, 1 };
+	struct viommu_access_token token;
+	struct viommu_translation t = { 0 };
+	enum sim_verdict verdict;
+	enum viommu_result r;
+
+	a.length = (const uint64_t[]){ 1, 1, 0x1001, UINT64_MAX }[below(&c->s, 4)];
+	assert_int_equal(viommu_access_begin(access, &token), VIOMMU_OK);
+	r = viommu_access_translate(access, iova, a.length, a.kind, &t);
+	viommu_access_end(access, token);
+	verdict = sim_judge_translation(&c->model, &a, r, &t, fault);
+	if (verdict == SIM_VERDICT_WRONG)
+		differ(&c->s,
+		       "endpoint %u, address %llx, kind %u, length %llx: result %d, gpa %llx flags %x msi %d length %llx",
+		       index, (unsigned long long)iova, a.kind, (unsigned long long)a.length, r,
+		       (unsigned long long)t.gpa, t.flags, t.msi, (unsigned long long)t.length);
+	return verdict == SIM_VERDICT_FAULT;
 }
 
 /* After all that was posted is done. Reports that the driver gets are those of the model, in some order. */
@@ -1041,7 +907,7 @@ static void compare_column(struct column *c)
 		uint64_t iova = i < 2 * ENDPOINTS ? c->s.recent[below(&c->s, 4)] : random_address(&c->s);
 		struct sim_engine *engine = sim_machine_engine(&c->machine, endpoint_ids[i % ENDPOINTS]);
 
-		if (compare_translation(&c->s, i % ENDPOINTS, &engine->access, iova, &want[count]))
+		if (compare_translation(c, i % ENDPOINTS, &engine->access, iova, &want[count]))
 			count++;
 	}
 	if (!sim_machine_settle(&c->machine))
@@ -1049,7 +915,7 @@ static void compare_column(struct column *c)
 	while (sim_machine_take_fault(&c->machine, &fault)) {
 		uint32_t i = 0;
 
-		while (i < count && !same_fault(&fault, &want[i]))
+		while (i < count && !sim_judge_same_fault(&fault, &want[i]))
 			i++;
 		if (i == count)
 			differ(&c->s, "a fault report for nothing: endpoint %x, address %llx", fault.endpoint,
@@ -1066,13 +932,13 @@ static void compare_record(struct column *c)
 {
 	uint32_t d = (uint32_t)below(&c->s, DOMAINS);
 	uint64_t iova = random_address(&c->s), phys = 0;
-	struct model_access want;
+	struct sim_model_access want;
 	enum viommu_result r;
 
 	if (!c->exists[d])
 		return;
 	sync_all(c);
-	want = model_translate(&c->record, d, iova, 0);
+	want = sim_model_translate(&c->record, d, iova, 0);
 	r = viommu_driver_iova_to_phys(&c->domains[d], iova, &phys);
 	if (want.allowed ? r != VIOMMU_OK || phys != want.gpa : r != VIOMMU_E_NOENT)
 		differ(&c->s, "address %llx of the record: %d, %llx", (unsigned long long)iova, r,
@@ -1081,15 +947,15 @@ static void compare_record(struct column *c)
 
 static void column_model(struct column *c)
 {
-	struct model *m = &c->s.model, *record = &c->record;
+	struct sim_model *m = &c->model, *record = &c->record;
 
-	random_device(&c->s);
+	random_device(&c->s, m);
 	m->offered |= VIOMMU_F_MAP_UNMAP;
 	m->probe_size = 512;
 	if (granule(m) > 0x10000)
 		m->page_size_mask = 0x1000;
 	if (m->offered & VIOMMU_F_PROBE)
-		random_regions(&c->s, &m->endpoints[0]);
+		random_regions(&c->s, m, &m->endpoints[0]);
 	for (uint32_t i = 0; i < ENDPOINTS; i++) {
 		m->endpoints[i] = m->endpoints[0];
 		m->endpoints[i].id = endpoint_ids[i];
@@ -1101,20 +967,21 @@ static void column_model(struct column *c)
 		record->endpoints[i].id = i;
 		record->endpoints[i].region_count = 0;
 	}
-	model_system_reset(m);
-	model_system_reset(record);
+	sim_model_system_reset(m);
+	sim_model_system_reset(record);
 	record->negotiated = record->offered;
+	c->s.model = m;
 	c->s.mapped = record;
 }
 
 static void column_setup(struct column *c)
 {
 	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
-	struct model *m = &c->s.model;
+	struct sim_model *m = &c->model;
 
 	column_model(c);
 	for (uint32_t i = 0; i < m->endpoints[0].region_count; i++) {
-		const struct model_region *region = &m->endpoints[0].regions[i];
+		const struct sim_model_region *region = &m->endpoints[0].regions[i];
 
 		c->regions[i].range = (struct viommu_range){ region->first, region->last };
 		c->regions[i].subtype = region->msi ? VIOMMU_RESV_MEM_MSI : VIOMMU_RESV_MEM_RESERVED;
@@ -1141,7 +1008,7 @@ static void column_setup(struct column *c)
 	start(c);
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
 		assert_int_equal(viommu_driver_endpoint_init(&c->endpoints[i], &c->machine.driver, endpoint_ids[i],
-							     c->found[i], MODEL_REGIONS),
+							     c->found[i], SIM_MODEL_REGIONS),
 				 VIOMMU_OK);
 	memset(c->exists, 0, sizeof(c->exists));
 	for (uint32_t d = 0; d < DOMAINS; d++)
@@ -1170,6 +1037,7 @@ static void test_differential__random_calls_of_the_driver__column_is_as_the_mode
 {
 	static struct column c;
 	uint64_t calls = number_from_environment("VIOMMU_DIFFERENTIAL_REQUESTS", REQUESTS) / 10;
+	clock_t since = clock();
 
 	(void)state;
 	memset(&c, 0, sizeof(c));
@@ -1194,6 +1062,7 @@ static void test_differential__random_calls_of_the_driver__column_is_as_the_mode
 	for (int i = CALL_ATTACH; i <= CALL_RESTART && calls >= 100000; i++)
 		if (c.done[i] < calls / 10000 || (i != CALL_RESTART && c.refused[i] < calls / 10000))
 			fail_msg("call %d: %u succeeded, %u refused", i, c.done[i], c.refused[i]);
+	report_rate(calls, "calls", since);
 }
 
 int main(void)

@@ -22,6 +22,7 @@
 
 /* A target with an argument of each kind. It fails when it is told to. */
 
+static const uint32_t picks[] = { 7, 8, 0xffffffff };
 static const char *const colours[] = { "red", "green", "blue" };
 
 static const struct sim_ops_verb verbs[] = {
@@ -35,8 +36,13 @@ static const struct sim_ops_verb verbs[] = {
 	  { { "a", SIM_OPS_U8, 10, NULL }, { "b", SIM_OPS_U16, 1000, NULL }, { "c", SIM_OPS_U32, 100000, NULL } },
 	  0 },
 	{ "address", { { "at", SIM_OPS_ADDRESS, 0, NULL }, { "again", SIM_OPS_ADDRESS, 0, NULL } }, 2 },
-	{ "choose", { { "colour", SIM_OPS_CHOICE, 3, colours }, { "bytes", SIM_OPS_BYTES, 0, NULL } }, 0 },
+	{ "choose",
+	  { { "colour", SIM_OPS_CHOICE, 3, colours },
+	    { "bytes", SIM_OPS_BYTES, 0, NULL },
+	    { "pick", SIM_OPS_PICK, 3, picks } },
+	  0 },
 	{ "long", { { "bytes", SIM_OPS_BYTES, 1000, NULL }, { "then", SIM_OPS_U8, 0, NULL } }, 0 },
+	{ "range", { { "first", SIM_OPS_FIRST, 0, NULL }, { "last", SIM_OPS_LAST, 0, NULL } }, 0 },
 	{ "fail", { { "now", SIM_OPS_U8, 2, NULL } }, 0 },
 };
 
@@ -49,7 +55,7 @@ static void *begin(void)
 
 static void run(void *world, const struct sim_ops_op *op)
 {
-	bool fail = op->verb == 5 && op->arg[0] == 1;
+	bool fail = op->verb == 6 && op->arg[0] == 1;
 
 	assert_ptr_equal(world, &ended);
 	SIM_OPS_CHECK(!fail);
@@ -188,7 +194,9 @@ static void test_ops__tables_of_each_target__in_bounds(void **state)
 					assert_true(args[i].limit <= 65536);
 				if (args[i].kind == SIM_OPS_CHOICE)
 					assert_true(args[i].limit >= 1 && args[i].limit <= 256 &&
-						    args[i].choices[args[i].limit - 1] != NULL);
+						    ((const char *const *)args[i].list)[args[i].limit - 1] != NULL);
+				if (args[i].kind == SIM_OPS_PICK)
+					assert_true(args[i].limit >= 1 && args[i].list != NULL);
 			}
 			assert_true(bytes <= 1);
 		}
@@ -213,8 +221,12 @@ static void test_ops__operation_by_example__bytes_and_text_are_known(void **stat
 		{ "address at=0x123456789abcdef again=0x123456789abcdee\n",
 		  11,
 		  { 4, 0xe0, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01, 0xd0 } },
-		{ "choose colour=blue bytes=6162\n", 5, { 6, 5, 2, 'a', 'b' } },
-		{ "choose colour=red bytes=61\n", 4, { 6, 0, 9, 'a' } }, /* as many as there are */
+		{ "range first=0x1000 last=0x1fff\n", 3, { 8, 0x21, 0x01 } },
+		{ "range first=0xfffffffffffff000 last=0xffffffffffffffff\n", 3, { 8, 0x60, 0x40 } },
+		{ "range first=0x3000 last=0x3fff\n", 3, { 8, 3, 0xd0 } }, /* the page of the address before */
+		{ "choose colour=blue bytes=6162 pick=0xffffffff\n", 6, { 6, 5, 2, 'a', 'b', 5 } },
+		{ "choose colour=red bytes=61 pick=7\n", 4, { 6, 0, 9, 'a' } }, /* as many as there are */
+		{ "choose colour=green bytes= pick=0x12345678\n", 8, { 6, 1, 0, 0xf7, 0x78, 0x56, 0x34, 0x12 } },
 		{ "long bytes=6162 then=7\n", 6, { 7, 2, 0, 'a', 'b', 7 } },
 		{ "long bytes=61 then=0\n", 4, { 7, 0xea, 3, 'a' } }, /* 1002 modulo 1001 */
 	};
@@ -328,7 +340,7 @@ static void run_in_child(const uint8_t *data, size_t len, bool as_session, char 
 
 static void test_ops__check_fails__place_expression_and_stream_so_far_are_told(void **state)
 {
-	static const uint8_t data[] = { 3, 1, 2, 3, 8, 0, 8, 1, 3, 4, 5, 6 };
+	static const uint8_t data[] = { 3, 1, 2, 3, 9, 0, 9, 1, 3, 4, 5, 6 };
 	static const char want[] =
 		"does not hold: !fail\ntarget everything\nlimits a=1 b=2 c=3\nfail now=0\nfail now=1\n";
 	char told[2048];
@@ -344,7 +356,7 @@ static void test_ops__check_fails__place_expression_and_stream_so_far_are_told(v
 
 static void test_ops__stream_that_holds__begun_and_ended_once(void **state)
 {
-	static const uint8_t data[] = { 8, 0, 8, 0 };
+	static const uint8_t data[] = { 9, 0, 9, 0 };
 
 	(void)state;
 	ended = 0;

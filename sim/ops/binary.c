@@ -92,20 +92,30 @@ static uint64_t take_number(struct sim_ops_reader *r, unsigned bytes)
 	return take_literal(r, bytes);
 }
 
-static uint64_t near_recent(const struct sim_ops_reader *r, unsigned n)
+static bool is_address(enum sim_ops_kind kind)
 {
-	static const uint64_t steps[] = { 0, 1, UINT64_MAX, PAGE };
+	return kind == SIM_OPS_ADDRESS || kind == SIM_OPS_FIRST || kind == SIM_OPS_LAST;
+}
+
+static uint64_t near_recent(const struct sim_ops_reader *r, enum sim_ops_kind kind, unsigned n)
+{
+	static const uint64_t any[] = { 0, 1, UINT64_MAX, PAGE };
+	static const uint64_t first[] = { 0, 1, PAGE, 0 - PAGE };
+	static const uint64_t last[] = { 0, UINT64_MAX, PAGE - 1, 16 * PAGE - 1 };
+	const uint64_t *steps = kind == SIM_OPS_FIRST ? first : kind == SIM_OPS_LAST ? last : any;
 
 	return r->recent[n % SIM_OPS_RECENT] + steps[n / SIM_OPS_RECENT];
 }
 
-static uint64_t take_address(struct sim_ops_reader *r)
+static uint64_t take_address(struct sim_ops_reader *r, enum sim_ops_kind kind)
 {
 	uint8_t c = take(r);
-	unsigned n = c & 31;
+	unsigned n = c & 31, way = c >> 5;
 	uint64_t address;
 
-	switch (c >> 5) {
+	if (way < 4 && kind != SIM_OPS_ADDRESS)
+		way = (way & 2) | (kind == SIM_OPS_LAST);
+	switch (way) {
 	case 0:
 		address = n * PAGE;
 		break;
@@ -125,7 +135,7 @@ static uint64_t take_address(struct sim_ops_reader *r)
 		address = edges[n] + take(r) - 128;
 		break;
 	case 6:
-		address = near_recent(r, n);
+		address = near_recent(r, kind, n);
 		break;
 	default:
 		address = take_literal(r, 8);
@@ -133,6 +143,14 @@ static uint64_t take_address(struct sim_ops_reader *r)
 	}
 	r->recent[r->recent_next++ % SIM_OPS_RECENT] = address;
 	return address;
+}
+
+static uint64_t take_pick(struct sim_ops_reader *r, const struct sim_ops_arg *arg)
+{
+	const uint32_t *values = arg->list;
+	uint8_t c = take(r);
+
+	return c < LITERAL_NUMBER ? values[c % arg->limit] : take_literal(r, 4);
 }
 
 static uint32_t bytes_limit(const struct sim_ops_arg *arg)
@@ -156,8 +174,10 @@ static uint64_t take_value(struct sim_ops_reader *r, const struct sim_ops_arg *a
 {
 	uint64_t value;
 
-	if (arg->kind == SIM_OPS_ADDRESS)
-		return take_address(r);
+	if (is_address(arg->kind))
+		return take_address(r, arg->kind);
+	if (arg->kind == SIM_OPS_PICK)
+		return take_pick(r, arg);
 	value = arg->kind == SIM_OPS_CHOICE ? take(r) : take_number(r, number_size(arg->kind));
 	return arg->limit != 0 ? value % arg->limit : value;
 }
@@ -224,9 +244,12 @@ static void put_value(struct writer *w, const struct sim_ops_arg *arg, uint64_t 
 {
 	unsigned bytes = number_size(arg->kind);
 
-	if (arg->kind == SIM_OPS_ADDRESS) {
+	if (is_address(arg->kind)) {
 		put(w, LITERAL_ADDRESS, 1);
 		put(w, value, 8);
+	} else if (arg->kind == SIM_OPS_PICK) {
+		put(w, LITERAL_NUMBER, 1);
+		put(w, value, 4);
 	} else if (bytes > 1 && value >= 0x80) {
 		put(w, LITERAL_NUMBER, 1);
 		put(w, value, bytes);

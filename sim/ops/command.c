@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* command.c: viommu-sim ops. */
 #define _POSIX_C_SOURCE 200809L /* scandir, _exit */
-#define _FILE_OFFSET_BITS 64 /* else readdir fails on 32-bit machines if a file's number has more bits */
+#define _FILE_OFFSET_BITS 64    /* else readdir fails on 32-bit machines if a file's number has more bits */
 #include <dirent.h>
 #include <signal.h>
 #include <stdlib.h>

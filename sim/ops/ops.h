@@ -45,9 +45,17 @@ enum sim_ops_kind {
 	 * 64 bits. Binary: a byte, whose upper three bits choose, with n the lower five: 0, 1: first and last address of
 	 * page n; 2, 3: the same for the n-th page from the top; 4: the n-th edge, such as 2^32; 5: that, plus a signed
 	 * byte that follows; 6: one of the last addresses of the stream, or its neighbour; 7: the address follows.
+	 * FIRST and LAST are for the ends of a range: 0 to 3 are then always the first or the last address of a page.
 	 */
 	SIM_OPS_ADDRESS,
-	SIM_OPS_CHOICE, /* the number of a word in `choices`, of which there are `limit`. Binary: a byte, modulo that */
+	SIM_OPS_FIRST,
+	SIM_OPS_LAST,
+	SIM_OPS_CHOICE, /* the number of a word in `list`, of which there are `limit`. Binary: a byte, modulo that */
+	/*
+	 * 32 bits, mostly one of the `limit` uint32_t in `list`. Binary: a byte, below 0xf0 its number, modulo that; from
+	 * 0xf0 on the number follows, in 4 bytes.
+	 */
+	SIM_OPS_PICK,
 	/*
 	 * Bytes, at most `limit` (0: 255) of them. At most one argument of a verb, of which op->arg says nothing. Binary:
 	 * how many, modulo the limit + 1, in one byte, or in two if the limit is above 255; then they.
@@ -59,7 +67,7 @@ struct sim_ops_arg {
 	const char *name;
 	enum sim_ops_kind kind;
 	uint32_t limit;
-	const char *const *choices;
+	const void *list; /* CHOICE: of const char *, PICK: of uint32_t */
 };
 
 struct sim_ops_verb {
@@ -87,6 +95,10 @@ struct sim_ops_target {
 /* In run and end: if it does not hold, prints where, what, and the stream as text up to here; then aborts. */
 #define SIM_OPS_CHECK(e) ((e) ? (void)0 : sim_ops_fail(__FILE__, __LINE__, #e))
 _Noreturn void sim_ops_fail(const char *file, int line, const char *expression);
+
+/* Who calls it in place of that, and does not return; it can print the same with sim_ops_tell. NULL: nobody. */
+void sim_ops_on_failure(void (*failed)(const char *file, int line, const char *expression));
+void sim_ops_tell(const char *file, int line, const char *expression);
 
 /* All targets (targets.c), ended by NULL. */
 extern const struct sim_ops_target *const sim_ops_targets[];

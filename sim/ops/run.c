@@ -20,11 +20,26 @@ const struct sim_ops_target *sim_ops_find(const char *name, size_t len)
 	return NULL;
 }
 
-_Noreturn void sim_ops_fail(const char *file, int line, const char *expression)
+static void (*on_failure)(const char *file, int line, const char *expression);
+
+void sim_ops_on_failure(void (*failed)(const char *file, int line, const char *expression))
+{
+	on_failure = failed;
+}
+
+void sim_ops_tell(const char *file, int line, const char *expression)
 {
 	fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, expression);
 	if (current.target != NULL)
 		sim_ops_print_all(current.target, current.data, current.len, stderr);
+}
+
+_Noreturn void sim_ops_fail(const char *file, int line, const char *expression)
+{
+	if (on_failure != NULL)
+		on_failure(file, line, expression);
+	else
+		sim_ops_tell(file, line, expression);
 	abort();
 }
 

@@ -2,6 +2,7 @@
 #include "targets.h"
 
 const struct sim_ops_target *const sim_ops_targets[] = {
+	&sim_ops_device,
 	&sim_ops_wire,
 	NULL,
 };

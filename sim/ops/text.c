@@ -12,7 +12,7 @@
 static void print_value(const struct sim_ops_arg *arg, uint64_t value, FILE *out)
 {
 	if (arg->kind == SIM_OPS_CHOICE)
-		fputs(arg->choices[value], out);
+		fputs(((const char *const *)arg->list)[value], out);
 	else
 		fprintf(out, value < 10 ? "%" PRIu64 : "0x%" PRIx64, value);
 }
@@ -149,8 +149,8 @@ static bool parse_bytes(struct parser *p, const struct sim_ops_arg *arg, struct 
 
 static uint64_t largest_of(const struct sim_ops_arg *arg)
 {
-	if (arg->kind == SIM_OPS_ADDRESS)
-		return UINT64_MAX;
+	if (arg->kind == SIM_OPS_PICK)
+		return UINT32_MAX;
 	if (arg->limit != 0)
 		return arg->limit - 1;
 	return arg->kind == SIM_OPS_U8    ? UINT8_MAX
@@ -163,7 +163,7 @@ static bool parse_value(struct parser *p, const struct sim_ops_arg *arg, struct 
 {
 	if (arg->kind == SIM_OPS_CHOICE) {
 		for (*out = 0; *out < arg->limit; ++*out)
-			if (is(word, arg->choices[*out]))
+			if (is(word, ((const char *const *)arg->list)[*out]))
 				return true;
 		return wrong(p, "%s: no such choice: '%.*s'", arg->name, shown(word.len), word.text);
 	}

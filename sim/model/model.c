@@ -8,6 +8,7 @@
 #define S_INVAL 4
 #define S_RANGE 5
 #define S_NOENT 6
+#define S_NOMEM 8
 
 #define R_DOMAIN 1
 #define R_MAPPING 2
@@ -34,7 +35,7 @@ static bool overlap(uint64_t first, uint64_t last, uint64_t other_first, uint64_
 	return first <= other_last && other_first <= last;
 }
 
-static struct model_endpoint *find_endpoint(struct model *m, uint32_t id)
+static struct sim_model_endpoint *find_endpoint(struct sim_model *m, uint32_t id)
 {
 	for (uint32_t i = 0; i < m->endpoint_count; i++)
 		if (m->endpoints[i].id == id)
@@ -43,7 +44,7 @@ static struct model_endpoint *find_endpoint(struct model *m, uint32_t id)
 }
 
 /* Any endpoint of the domain; NULL: there is no such domain. */
-static struct model_endpoint *find_member(struct model *m, uint32_t domain)
+static struct sim_model_endpoint *find_member(struct sim_model *m, uint32_t domain)
 {
 	for (uint32_t i = 0; i < m->endpoint_count; i++)
 		if (m->endpoints[i].attached && m->endpoints[i].domain == domain)
@@ -51,7 +52,7 @@ static struct model_endpoint *find_member(struct model *m, uint32_t domain)
 	return NULL;
 }
 
-static bool hits_region(const struct model_endpoint *endpoint, uint64_t first, uint64_t last)
+static bool hits_region(const struct sim_model_endpoint *endpoint, uint64_t first, uint64_t last)
 {
 	for (uint32_t i = 0; i < endpoint->region_count; i++)
 		if (overlap(first, last, endpoint->regions[i].first, endpoint->regions[i].last))
@@ -60,7 +61,7 @@ static bool hits_region(const struct model_endpoint *endpoint, uint64_t first, u
 }
 
 /* Removes the domain's mappings that lie in the range. */
-static void remove_mappings(struct model *m, uint32_t domain, uint64_t first, uint64_t last)
+static void remove_mappings(struct sim_model *m, uint32_t domain, uint64_t first, uint64_t last)
 {
 	uint32_t kept = 0;
 
@@ -71,25 +72,42 @@ static void remove_mappings(struct model *m, uint32_t domain, uint64_t first, ui
 }
 
 /* A domain ends with its last endpoint. */
-static void leave(struct model *m, struct model_endpoint *endpoint)
+static void leave(struct sim_model *m, struct sim_model_endpoint *endpoint)
 {
 	endpoint->attached = false;
 	if (find_member(m, endpoint->domain) == NULL)
 		remove_mappings(m, endpoint->domain, 0, UINT64_MAX);
 }
 
-static int attach(struct model *m, const uint8_t *r)
+/* Can there be one more domain, once the endpoint has left its own? */
+static bool has_room(const struct sim_model *m, const struct sim_model_endpoint *leaving)
+{
+	uint32_t domains = 0;
+
+	for (uint32_t i = 0; i < m->endpoint_count; i++) {
+		bool first = m->endpoints[i].attached && &m->endpoints[i] != leaving;
+
+		for (uint32_t k = 0; k < i; k++)
+			if (m->endpoints[k].attached && &m->endpoints[k] != leaving &&
+			    m->endpoints[k].domain == m->endpoints[i].domain)
+				first = false;
+		domains += first;
+	}
+	return domains < m->max_domains;
+}
+
+static int attach(struct sim_model *m, const uint8_t *r)
 {
 	uint32_t domain = le32(r + 4), flags = le32(r + 12);
-	struct model_endpoint *endpoint = find_endpoint(m, le32(r + 8));
-	struct model_endpoint *member = find_member(m, domain);
+	struct sim_model_endpoint *endpoint = find_endpoint(m, le32(r + 8));
+	struct sim_model_endpoint *member = find_member(m, domain);
 	bool bypass = flags == 1;
 
-	if (le32(r + 16) != 0 || flags > 1 || (bypass && !(m->negotiated & MODEL_F_BYPASS_CONFIG)))
+	if (le32(r + 16) != 0 || flags > 1 || (bypass && !(m->negotiated & SIM_MODEL_F_BYPASS_CONFIG)))
 		return S_INVAL; /* IOMMU-DEV-ATTACH-01, -02 */
 	if (endpoint == NULL)
 		return S_NOENT; /* IOMMU-DEV-ATTACH-03 */
-	if ((m->offered & MODEL_F_DOMAIN_RANGE) && (domain < m->domain_first || domain > m->domain_last))
+	if ((m->offered & SIM_MODEL_F_DOMAIN_RANGE) && (domain < m->domain_first || domain > m->domain_last))
 		return S_RANGE;
 	if (member != NULL && member->bypass != bypass)
 		return S_INVAL; /* IOMMU-DEV-ATTACH-06 */
@@ -98,6 +116,8 @@ static int attach(struct model *m, const uint8_t *r)
 	for (uint32_t i = 0; i < m->mapping_count; i++)
 		if (m->mappings[i].domain == domain && hits_region(endpoint, m->mappings[i].first, m->mappings[i].last))
 			return S_UNSUPP; /* IOMMU-DEV-ATTACH-11 */
+	if (member == NULL && !has_room(m, endpoint))
+		return S_NOMEM;
 	if (endpoint->attached)
 		leave(m, endpoint); /* IOMMU-DEV-ATTACH-07, -08 */
 	endpoint->attached = true;
@@ -106,9 +126,9 @@ static int attach(struct model *m, const uint8_t *r)
 	return S_OK;
 }
 
-static int detach(struct model *m, const uint8_t *r)
+static int detach(struct sim_model *m, const uint8_t *r)
 {
-	struct model_endpoint *endpoint = find_endpoint(m, le32(r + 8));
+	struct sim_model_endpoint *endpoint = find_endpoint(m, le32(r + 8));
 
 	if (endpoint == NULL)
 		return S_NOENT; /* IOMMU-DEV-DETACH-02 */
@@ -118,14 +138,14 @@ static int detach(struct model *m, const uint8_t *r)
 	return S_OK;
 }
 
-static int map(struct model *m, const uint8_t *r)
+static int map(struct sim_model *m, const uint8_t *r)
 {
 	uint32_t domain = le32(r + 4), flags = le32(r + 32);
 	uint64_t first = le64(r + 8), last = le64(r + 16), phys = le64(r + 24);
 	uint64_t granule = m->page_size_mask & (~m->page_size_mask + 1);
-	struct model_endpoint *member = find_member(m, domain);
+	struct sim_model_endpoint *member = find_member(m, domain);
 
-	if (flags > 7 || (flags > 3 && !(m->negotiated & MODEL_F_MMIO)))
+	if (flags > 7 || (flags > 3 && !(m->negotiated & SIM_MODEL_F_MMIO)))
 		return S_INVAL; /* IOMMU-DEV-MAP-03 */
 	if (member == NULL)
 		return S_NOENT; /* IOMMU-DEV-MAP-04 */
@@ -133,7 +153,7 @@ static int map(struct model *m, const uint8_t *r)
 		return S_INVAL; /* IOMMU-DEV-MAP-05 */
 	if (first % granule != 0 || phys % granule != 0 || (last + 1) % granule != 0)
 		return S_RANGE; /* IOMMU-DEV-MAP-01 */
-	if ((m->offered & MODEL_F_INPUT_RANGE) && (first < m->input_first || last > m->input_last))
+	if ((m->offered & SIM_MODEL_F_INPUT_RANGE) && (first < m->input_first || last > m->input_last))
 		return S_RANGE;
 	if (last - first > UINT64_MAX - phys)
 		return S_RANGE;
@@ -144,15 +164,15 @@ static int map(struct model *m, const uint8_t *r)
 	for (uint32_t i = 0; i < m->mapping_count; i++)
 		if (m->mappings[i].domain == domain && overlap(first, last, m->mappings[i].first, m->mappings[i].last))
 			return S_INVAL; /* IOMMU-DEV-MAP-02 */
-	m->mappings[m->mapping_count++] = (struct model_mapping){ domain, flags, first, last, phys };
+	m->mappings[m->mapping_count++] = (struct sim_model_mapping){ domain, flags, first, last, phys, 0 };
 	return S_OK;
 }
 
-static int unmap(struct model *m, const uint8_t *r)
+static int unmap(struct sim_model *m, const uint8_t *r)
 {
 	uint32_t domain = le32(r + 4);
 	uint64_t first = le64(r + 8), last = le64(r + 16);
-	struct model_endpoint *member = find_member(m, domain);
+	struct sim_model_endpoint *member = find_member(m, domain);
 
 	if (le32(r + 24) != 0)
 		return S_INVAL; /* IOMMU-DEV-UNMAP-01 */
@@ -170,9 +190,9 @@ static int unmap(struct model *m, const uint8_t *r)
 }
 
 /* Fills `properties` if it succeeds. */
-static int probe(struct model *m, const uint8_t *r, size_t room, uint8_t *properties)
+static int probe(struct sim_model *m, const uint8_t *r, size_t room, uint8_t *properties)
 {
-	struct model_endpoint *endpoint = find_endpoint(m, le32(r + 4));
+	struct sim_model_endpoint *endpoint = find_endpoint(m, le32(r + 4));
 
 	if (endpoint == NULL)
 		return S_NOENT; /* IOMMU-DEV-PROBE-02 */
@@ -191,19 +211,19 @@ static int probe(struct model *m, const uint8_t *r, size_t room, uint8_t *proper
 }
 
 /* Length of the readable part; 0: there is no such request. */
-static size_t request_size(const struct model *m, uint8_t type)
+static size_t request_size(const struct sim_model *m, uint8_t type)
 {
 	static const size_t sizes[] = { 0, 20, 20, 36, 28, 72 };
 
-	if ((type == 3 || type == 4) && !(m->negotiated & MODEL_F_MAP_UNMAP))
+	if ((type == 3 || type == 4) && !(m->negotiated & SIM_MODEL_F_MAP_UNMAP))
 		return 0;
-	if (type == 5 && !(m->offered & MODEL_F_PROBE))
+	if (type == 5 && !(m->offered & SIM_MODEL_F_PROBE))
 		return 0;                   /* IOMMU-DEV-PROBE-03, -04 */
 	return type <= 5 ? sizes[type] : 0; /* IOMMU-DEV-OPS-02, -03 */
 }
 
-void model_request(struct model *m, const uint8_t *r, size_t readable_len, size_t writable_len,
-		   struct model_reply *reply)
+void sim_model_request(struct sim_model *m, const uint8_t *r, size_t readable_len, size_t writable_len,
+		       struct sim_model_reply *reply)
 {
 	size_t size = readable_len < 4 ? 0 : request_size(m, r[0]), tail = 0;
 	int status;
@@ -224,22 +244,22 @@ void model_request(struct model *m, const uint8_t *r, size_t readable_len, size_
 	reply->used = tail + 4;
 }
 
-static struct model_access allow(uint64_t gpa, uint32_t flags, bool msi)
+static struct sim_model_access allow(uint64_t gpa, uint32_t flags, bool msi)
 {
-	return (struct model_access){ .allowed = true, .gpa = gpa, .flags = flags, .msi = msi };
+	return (struct sim_model_access){ .allowed = true, .gpa = gpa, .flags = flags, .msi = msi };
 }
 
-static struct model_access refuse(uint8_t reason, uint32_t kind)
+static struct sim_model_access refuse(uint8_t reason, uint32_t kind)
 {
-	return (struct model_access){ .reason = reason, .fault_flags = kind | FAULT_HAS_ADDRESS };
+	return (struct sim_model_access){ .reason = reason, .fault_flags = kind | FAULT_HAS_ADDRESS };
 }
 
-struct model_access model_translate(const struct model *m, uint32_t index, uint64_t iova, uint32_t kind)
+struct sim_model_access sim_model_translate(const struct sim_model *m, uint32_t index, uint64_t iova, uint32_t kind)
 {
-	const struct model_endpoint *endpoint = &m->endpoints[index];
+	const struct sim_model_endpoint *endpoint = &m->endpoints[index];
 
 	if (!endpoint->attached) {
-		if ((m->offered & MODEL_F_BYPASS_CONFIG) && m->bypass)
+		if ((m->offered & SIM_MODEL_F_BYPASS_CONFIG) && m->bypass)
 			return allow(iova, 3, false);
 		return refuse(R_DOMAIN, kind);
 	}
@@ -249,7 +269,7 @@ struct model_access model_translate(const struct model *m, uint32_t index, uint6
 		if (endpoint->regions[i].msi && iova >= endpoint->regions[i].first && iova <= endpoint->regions[i].last)
 			return allow(iova, 3, true);
 	for (uint32_t i = 0; i < m->mapping_count; i++) {
-		const struct model_mapping *mapping = &m->mappings[i];
+		const struct sim_model_mapping *mapping = &m->mappings[i];
 
 		if (mapping->domain != endpoint->domain || iova < mapping->first || iova > mapping->last)
 			continue;
@@ -260,7 +280,7 @@ struct model_access model_translate(const struct model *m, uint32_t index, uint6
 	return refuse(R_MAPPING, kind);
 }
 
-void model_reset(struct model *m)
+void sim_model_reset(struct sim_model *m)
 {
 	for (uint32_t i = 0; i < m->endpoint_count; i++)
 		m->endpoints[i].attached = false;
@@ -268,13 +288,13 @@ void model_reset(struct model *m)
 	m->negotiated = 0;
 }
 
-void model_system_reset(struct model *m)
+void sim_model_system_reset(struct sim_model *m)
 {
-	model_reset(m);
-	m->bypass = m->offered & MODEL_F_BYPASS_CONFIG ? m->initial_bypass : 0;
+	sim_model_reset(m);
+	m->bypass = m->offered & SIM_MODEL_F_BYPASS_CONFIG ? m->initial_bypass : 0;
 }
 
-bool model_negotiate(struct model *m, uint64_t features)
+bool sim_model_negotiate(struct sim_model *m, uint64_t features)
 {
 	if (features & ~m->offered)
 		return false;
@@ -282,8 +302,8 @@ bool model_negotiate(struct model *m, uint64_t features)
 	return true;
 }
 
-void model_config_write(struct model *m, uint32_t offset, uint8_t value)
+void sim_model_config_write(struct sim_model *m, uint32_t offset, uint8_t value)
 {
-	if (offset == 36 && value <= 1 && (m->negotiated & MODEL_F_BYPASS_CONFIG))
+	if (offset == 36 && value <= 1 && (m->negotiated & SIM_MODEL_F_BYPASS_CONFIG))
 		m->bypass = value;
 }

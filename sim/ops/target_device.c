@@ -1,0 +1,850 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * target_device.c: any driver, any endpoints, any order, at seam A, against the reference model.
+ *
+ * The model foretells the status and used length of every request, each byte that is written, the outcome of every
+ * translation, every fault report and the configuration space. For revocations it knows which open sections must have
+ * ended before an answer, and which may delay it. Bytes around and between the pieces of every buffer have to stay as
+ * they were. At the end all map nodes are back in the pool.
+ *
+ * What the model does not foretell: when map nodes run out. NOMEM is then accepted, if the device was given few.
+ */
+#include "target_device.h"
+
+#include <string.h>
+
+#include "../model/grace.h"
+#include "../model/judge.h"
+
+#define ENDPOINTS SIM_OPS_DEVICE_ENDPOINTS
+#define RESERVED SIM_OPS_DEVICE_RESERVED
+#define ROOM SIM_OPS_DEVICE_ROOM
+#define MAX_DOMAINS 4u
+#define MAX_PENDING 3u
+#define SECTIONS 12u /* three for each endpoint */
+#define CALLS (MAX_PENDING + 1)
+#define BYTES_MAX 128u /* of a readable part */
+#define PIECES 128u
+#define ARENA (ROOM + 2 * PIECES)
+#define NODES_MANY 16384u
+#define MAPPINGS_PLENTY 512u /* that many do not exhaust NODES_MANY */
+#define PROBE_SIZE_MAX 512u
+
+const uint32_t sim_ops_device_ids[ENDPOINTS] = { 8, 9, 0, 0xffffffff };
+
+/* Aligned and not, next to each other, at both ends. */
+const struct viommu_range sim_ops_device_reserved[RESERVED] = {
+	{ 0, 0xff },
+	{ 0x3000, 0x3fff },
+	{ 0x4000, 0x4fff },
+	{ 0x20010, 0x2ffff },
+	{ 0xfee00000, 0xfeefffff },
+	{ 0xffffffff, UINT64_C(0x100000000) },
+	{ UINT64_C(0x7ffffff000), UINT64_C(0x8000000fff) },
+	{ UINT64_MAX - 0xffff, UINT64_MAX },
+};
+
+/* One part of a buffer: pieces with at least one byte between them that belongs to nobody. */
+struct part {
+	struct viommu_segment pieces[PIECES];
+	uint32_t count;
+	size_t end; /* of what is used in the arena */
+	uint8_t arena[ARENA];
+	uint8_t want[ARENA]; /* what it has to be */
+};
+
+struct call {
+	struct viommu_request request;
+	struct part readable, writable;
+	uint8_t bytes[BYTES_MAX];
+	size_t len;
+	bool busy; /* pending */
+	bool answered;
+	uint8_t status;
+	uint32_t must; /* sections, as a mask, that have to end before the answer */
+	size_t used;
+};
+
+struct fault_queue {
+	struct viommu_wire_fault faults[VIOMMU_ACCESS_FAULTS];
+	uint32_t count;
+};
+
+struct world {
+	struct viommu_device dev;
+	struct viommu_access accesses[ENDPOINTS];
+	struct viommu_resv_region regions[ENDPOINTS][SIM_MODEL_REGIONS];
+	struct viommu_access_token tokens[SECTIONS];
+	struct fault_queue faults[ENDPOINTS];
+	struct sim_grace grace;
+	uint32_t next_regions[ENDPOINTS], next_msi[ENDPOINTS]; /* of the next device: see the verb `regions` */
+	uint32_t pending;
+	uint32_t ops;
+	bool few_nodes;
+	bool swept; /* all mappings were looked at since the last answer */
+	bool woken; /* the device has called work_pending */
+	sim_ops_device_counts counts;
+	/* from here on not cleared, for it is much */
+	struct sim_model model;
+	struct call calls[CALLS];
+};
+
+static struct world the_world;
+static uint8_t memory[VIOMMU_DEVICE_MEM(ENDPOINTS, MAX_DOMAINS, NODES_MANY)];
+
+const struct sim_model *sim_ops_device_model(const void *world)
+{
+	return &((const struct world *)world)->model;
+}
+
+const sim_ops_device_counts *sim_ops_device_answers(const void *world)
+{
+	return &((const struct world *)world)->counts;
+}
+
+static uint32_t index_of(uint64_t id)
+{
+	uint32_t i = 0;
+
+	while (i < ENDPOINTS && sim_ops_device_ids[i] != id)
+		i++;
+	return i;
+}
+
+static void work_pending(void *ctx)
+{
+	((struct world *)ctx)->woken = true;
+}
+
+static const struct viommu_device_ops device_ops = { sizeof(device_ops), work_pending };
+
+static void check_config(const struct world *w)
+{
+	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
+
+	viommu_device_config_read(&w->dev, 0, bytes, sizeof(bytes));
+	SIM_OPS_CHECK(sim_judge_config(&w->model, bytes));
+}
+
+static void check_maps(const struct world *w)
+{
+	for (uint32_t i = 0; i < w->dev.domain_ids.count; i++)
+		SIM_OPS_CHECK(viommu_map_check(&w->dev.domains[w->dev.domain_ids.slots[i]].map));
+}
+
+/* Requests */
+
+static void put(uint8_t *p, uint64_t value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++, value >>= 8)
+		p[i] = (uint8_t)value;
+}
+
+/*
+ * Cuts `len` bytes into pieces. how: bits 4..0 the length of each piece, 0 for all of it; bit 5: an empty piece before
+ * each; bit 6: the first piece is one byte.
+ */
+static void cut(struct part *part, size_t len, uint8_t how)
+{
+	size_t piece = (how & 31) == 0 ? len : how & 31;
+
+	part->count = 0;
+	part->end = 1;
+	while (len > 0) {
+		size_t n = part->count == 0 && (how & 64) != 0 ? 1 : piece < len ? piece : len;
+
+		if (part->count + 3 > PIECES)
+			n = len;
+		if ((how & 32) != 0 && part->count + 4 < PIECES)
+			part->pieces[part->count++] = (struct viommu_segment){ part->arena + part->end, 0 };
+		part->pieces[part->count++] = (struct viommu_segment){ part->arena + part->end, n };
+		part->end += n + 1;
+		len -= n;
+	}
+	SIM_OPS_CHECK(part->end <= ARENA && part->count <= PIECES);
+	memset(part->arena, 0xa5, part->end);
+	memset(part->want, 0xa5, part->end);
+}
+
+/* The bytes of the part, put into this copy of its arena. */
+static void scatter(const struct part *part, uint8_t *arena, const uint8_t *bytes, size_t len)
+{
+	for (uint32_t i = 0; len > 0; i++) {
+		size_t n = part->pieces[i].len < len ? part->pieces[i].len : len;
+
+		memcpy(arena + (part->pieces[i].base - part->arena), bytes, n);
+		bytes += n;
+		len -= n;
+	}
+}
+
+static bool is_as_wanted(const struct part *part)
+{
+	return memcmp(part->arena, part->want, part->end) == 0;
+}
+
+static void check_answer(struct world *w, struct call *c)
+{
+	uint8_t type = c->len < 4 ? 0 : c->bytes[0];
+
+	SIM_OPS_CHECK(c->request.state == VIOMMU_REQUEST_DONE && c->request.type == type);
+	SIM_OPS_CHECK(c->request.written == c->used);
+	SIM_OPS_CHECK(!c->answered || c->request.status == c->status);
+	SIM_OPS_CHECK(is_as_wanted(&c->readable) && is_as_wanted(&c->writable));
+	w->counts[type < VIOMMU_T_COUNT ? type : 0][c->answered ? c->status : VIOMMU_S_COUNT]++;
+}
+
+/* Asks the model; but the device may have run out of nodes. */
+static struct sim_grace_wait foretell(struct world *w, struct call *c, size_t room)
+{
+	static struct sim_model_reply reply;
+	uint32_t mappings = w->model.mapping_count;
+	struct sim_grace_wait wait;
+
+	wait = sim_grace_request(&w->grace, &w->model, c->bytes, c->len, room, &reply);
+	if (w->model.mapping_count > mappings && c->request.status == VIOMMU_S_NOMEM) {
+		SIM_OPS_CHECK(w->few_nodes || mappings >= MAPPINGS_PLENTY);
+		w->model.mapping_count = mappings;
+		reply.status = VIOMMU_S_NOMEM;
+		reply.bytes[0] = VIOMMU_S_NOMEM;
+	}
+	w->swept = w->swept && !reply.answered;
+	c->answered = reply.answered;
+	c->status = reply.status;
+	c->used = reply.used;
+	/* The same request once more waits for what the first one waits for. */
+	for (uint32_t i = 0; i < CALLS && reply.answered && reply.status == VIOMMU_S_OK; i++)
+		if (w->calls[i].busy && w->calls[i].len >= 20 && c->len >= 20 &&
+		    memcmp(w->calls[i].bytes, c->bytes, w->calls[i].len < c->len ? w->calls[i].len : c->len) == 0)
+			wait.must |= w->calls[i].must;
+	c->must = wait.must;
+	scatter(&c->writable, c->writable.want, reply.bytes, reply.used);
+	return wait;
+}
+
+static struct call *idle_call(struct world *w)
+{
+	struct call *c = w->calls;
+
+	while (c->busy)
+		c++;
+	return c;
+}
+
+/* `shape`: arguments that all requests have: how the readable part is cut, how the writable one, and its room. */
+static void submit(struct world *w, const uint8_t *bytes, size_t len, size_t room, const uint64_t *shape)
+{
+	struct call *c = idle_call(w);
+	struct sim_grace_wait wait;
+	enum viommu_result result;
+
+	if (w->model.mapping_count == SIM_MODEL_MAPPINGS)
+		return;
+	c->len = len < BYTES_MAX ? len : BYTES_MAX;
+	memcpy(c->bytes, bytes, c->len);
+	cut(&c->readable, c->len, (uint8_t)shape[0]);
+	cut(&c->writable, room, (uint8_t)shape[1]);
+	scatter(&c->readable, c->readable.arena, c->bytes, c->len);
+	memcpy(c->readable.want, c->readable.arena, c->readable.end);
+	memset(&c->request, 0, sizeof(c->request));
+	c->request.readable = c->readable.pieces;
+	c->request.readable_count = c->readable.count;
+	c->request.writable = c->writable.pieces;
+	c->request.writable_count = c->writable.count;
+	c->request.user = c;
+
+	SIM_OPS_CHECK(viommu_device_is_busy(&w->dev) == (w->pending == MAX_PENDING));
+	result = viommu_device_submit(&w->dev, &c->request);
+	if (w->pending == MAX_PENDING) {
+		SIM_OPS_CHECK(result == VIOMMU_E_BUSY && c->request.state == VIOMMU_REQUEST_IDLE);
+		SIM_OPS_CHECK(is_as_wanted(&c->readable) && is_as_wanted(&c->writable));
+		return;
+	}
+	SIM_OPS_CHECK(result == VIOMMU_OK);
+	if (c->request.state == VIOMMU_REQUEST_PENDING) /* nothing is written so far */
+		SIM_OPS_CHECK(is_as_wanted(&c->writable));
+	wait = foretell(w, c, room);
+	if (c->request.state == VIOMMU_REQUEST_PENDING) {
+		SIM_OPS_CHECK(wait.may != 0);
+		SIM_OPS_CHECK(viommu_device_submit(&w->dev, &c->request) == VIOMMU_E_STATE);
+		c->busy = true;
+		w->pending++;
+		return;
+	}
+	SIM_OPS_CHECK(wait.must == 0);
+	check_answer(w, c);
+}
+
+/* `at`: of the first argument of the shape. Room is what the request needs, or one less than what the argument says. */
+static void submit_typed(struct world *w, const struct sim_ops_op *op, const uint8_t *bytes, size_t len, unsigned at)
+{
+	size_t room = bytes[0] == VIOMMU_T_PROBE ? w->model.probe_size + 4u : 4u;
+
+	submit(w, bytes, len, op->arg[at + 2] != 0 ? (size_t)op->arg[at + 2] - 1 : room, &op->arg[at]);
+}
+
+static void run_attach(struct world *w, const struct sim_ops_op *op)
+{
+	uint8_t r[20] = { VIOMMU_T_ATTACH };
+
+	for (unsigned i = 0; i < 4; i++)
+		put(r + 4 + 4 * i, op->arg[i], 4);
+	submit_typed(w, op, r, sizeof(r), 4);
+}
+
+static void run_detach(struct world *w, const struct sim_ops_op *op)
+{
+	uint8_t r[20] = { VIOMMU_T_DETACH };
+
+	put(r + 4, op->arg[0], 4);
+	put(r + 8, op->arg[1], 4);
+	submit_typed(w, op, r, sizeof(r), 2);
+}
+
+static void run_map(struct world *w, const struct sim_ops_op *op)
+{
+	uint8_t r[36] = { VIOMMU_T_MAP };
+
+	put(r + 4, op->arg[0], 4);
+	put(r + 8, op->arg[1], 8);
+	put(r + 16, op->arg[2], 8);
+	put(r + 24, op->arg[3], 8);
+	put(r + 32, op->arg[4], 4);
+	submit_typed(w, op, r, sizeof(r), 5);
+}
+
+static void run_unmap(struct world *w, const struct sim_ops_op *op)
+{
+	uint8_t r[28] = { VIOMMU_T_UNMAP };
+
+	put(r + 4, op->arg[0], 4);
+	put(r + 8, op->arg[1], 8);
+	put(r + 16, op->arg[2], 8);
+	put(r + 24, op->arg[3], 4);
+	submit_typed(w, op, r, sizeof(r), 4);
+}
+
+static void run_probe(struct world *w, const struct sim_ops_op *op)
+{
+	uint8_t r[72] = { VIOMMU_T_PROBE };
+
+	put(r + 4, op->arg[0], 4);
+	submit_typed(w, op, r, sizeof(r), 1);
+}
+
+/* Collects one request that is done; there may be none. */
+static bool next_done(struct world *w)
+{
+	struct viommu_request *request = viommu_device_next_done(&w->dev);
+	struct call *c;
+
+	if (request == NULL) {
+		SIM_OPS_CHECK(w->grace.open != 0 || w->pending == 0);
+		return false;
+	}
+	c = request->user;
+	SIM_OPS_CHECK(request == &c->request && c->busy && (c->must & w->grace.open) == 0);
+	check_answer(w, c);
+	c->busy = false;
+	w->pending--;
+	return true;
+}
+
+/* Endpoints at work */
+
+static void begin_section(struct world *w, uint32_t s)
+{
+	if ((w->grace.open >> s & 1) != 0)
+		return;
+	SIM_OPS_CHECK(viommu_access_begin(&w->accesses[s % ENDPOINTS], &w->tokens[s]) == VIOMMU_OK);
+	sim_grace_begin(&w->grace, &w->model, s, s % ENDPOINTS);
+}
+
+static void end_section(struct world *w, uint32_t s)
+{
+	if ((w->grace.open >> s & 1) == 0)
+		return;
+	w->woken = false;
+	viommu_access_end(&w->accesses[s % ENDPOINTS], w->tokens[s]);
+	sim_grace_end(&w->grace, &w->model, s);
+	for (uint32_t i = 0; i < CALLS; i++)
+		w->calls[i].must &= w->grace.open;
+	SIM_OPS_CHECK(w->woken || w->grace.open != 0 || w->pending == 0);
+}
+
+static void translate(struct world *w, const struct sim_access *access)
+{
+	struct fault_queue *q = &w->faults[access->index];
+	struct viommu_access *context = &w->accesses[access->index];
+	struct viommu_access_token token;
+	struct viommu_translation t;
+	struct viommu_wire_fault fault;
+	enum viommu_result result;
+	enum sim_verdict verdict;
+
+	w->woken = false;
+	SIM_OPS_CHECK(viommu_access_begin(context, &token) == VIOMMU_OK);
+	result = viommu_access_translate(context, access->iova, access->length, access->kind, &t);
+	verdict = sim_judge_translation(&w->model, access, result, &t, &fault);
+	SIM_OPS_CHECK(verdict != SIM_VERDICT_WRONG);
+	if (verdict == SIM_VERDICT_FAULT && q->count < VIOMMU_ACCESS_FAULTS) {
+		q->faults[q->count++] = fault;
+		SIM_OPS_CHECK(w->woken);
+	}
+	viommu_access_end(context, token);
+}
+
+static bool next_fault(struct world *w)
+{
+	struct viommu_wire_fault fault;
+	struct fault_queue *q;
+	uint32_t waiting = 0, index;
+
+	for (uint32_t i = 0; i < ENDPOINTS; i++)
+		waiting += w->faults[i].count;
+	if (viommu_device_next_fault(&w->dev, &fault) != VIOMMU_OK) {
+		SIM_OPS_CHECK(waiting == 0);
+		return false;
+	}
+	index = index_of(fault.endpoint);
+	SIM_OPS_CHECK(index < ENDPOINTS);
+	q = &w->faults[index];
+	SIM_OPS_CHECK(q->count > 0 && sim_judge_same_fault(&fault, &q->faults[0]));
+	memmove(q->faults, q->faults + 1, --q->count * sizeof(q->faults[0]));
+	return true;
+}
+
+static void fetch_faults(struct world *w)
+{
+	while (next_fault(w))
+		;
+}
+
+/* Length 0 is as long as it goes, which no text can say. */
+static struct sim_access access_of(uint32_t index, uint64_t iova, uint64_t length, uint64_t kind)
+{
+	return (struct sim_access){ index, 1 + (uint32_t)kind, iova, length != 0 ? length : UINT64_MAX };
+}
+
+static void run_translate(struct world *w, const struct sim_ops_op *op)
+{
+	struct sim_access access = access_of(index_of(op->arg[0]), op->arg[1], op->arg[2], op->arg[3]);
+
+	if (access.index < ENDPOINTS)
+		translate(w, &access);
+}
+
+/* All endpoints, and every report is fetched. */
+static void look(struct world *w, uint64_t iova, uint64_t length, uint64_t kind)
+{
+	for (uint32_t i = 0; i < ENDPOINTS; i++) {
+		struct sim_access access = access_of(i, iova, length, kind);
+
+		translate(w, &access);
+	}
+	fetch_faults(w);
+}
+
+/* At the ends of every mapping. Once: nothing has changed if no request was answered since the last time. */
+static void run_sweep(struct world *w)
+{
+	for (uint32_t i = 0; i < w->model.mapping_count && !w->swept; i++) {
+		look(w, w->model.mappings[i].first - 1, 1, 0);
+		look(w, w->model.mappings[i].first, 0, 0);
+		look(w, w->model.mappings[i].last, 0x1001, 1);
+		look(w, w->model.mappings[i].last + 1, 1, 2);
+	}
+	w->swept = true;
+}
+
+/* Registers and resets */
+
+static void check_settled(struct world *w)
+{
+	bool settled = viommu_device_is_settled(&w->dev);
+
+	SIM_OPS_CHECK(!settled || w->grace.settle == 0);
+	SIM_OPS_CHECK(settled || w->grace.open != 0);
+}
+
+static void run_store(struct world *w, const struct sim_ops_op *op)
+{
+	uint8_t value = (uint8_t)op->arg[1];
+
+	viommu_device_config_write(&w->dev, (uint32_t)op->arg[0], &value, 1);
+	sim_grace_config_write(&w->grace, &w->model, (uint32_t)op->arg[0], value);
+	check_config(w);
+	check_settled(w);
+}
+
+static void run_negotiate(struct world *w, uint64_t features)
+{
+	bool good = sim_model_negotiate(&w->model, features);
+
+	SIM_OPS_CHECK(viommu_device_negotiate(&w->dev, features) == (good ? VIOMMU_OK : VIOMMU_E_ARG));
+}
+
+static void run_reset(struct world *w, bool of_the_system)
+{
+	if (of_the_system)
+		viommu_device_system_reset(&w->dev);
+	else
+		viommu_device_reset(&w->dev);
+	sim_grace_reset(&w->grace, &w->model, of_the_system);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		struct call *c = &w->calls[i];
+
+		/* Those that wait come back at once, unanswered; what they took away is waited for all the same. */
+		if (c->busy)
+			w->grace.settle |= c->must & w->grace.open;
+		c->must = 0;
+		c->answered = false;
+		c->used = 0;
+		memset(c->writable.want, 0xa5, c->writable.end);
+	}
+	for (uint32_t left = w->pending; left > 0; left--)
+		SIM_OPS_CHECK(next_done(w));
+	SIM_OPS_CHECK(viommu_device_next_done(&w->dev) == NULL);
+	/* Reports of the old life are gone. */
+	memset(w->faults, 0, sizeof(w->faults));
+	SIM_OPS_CHECK(!next_fault(w));
+	check_config(w);
+	check_settled(w);
+}
+
+/* Everything comes to an end: requests, reports, and each map node goes back into the pool. */
+static void finish(void *world)
+{
+	struct world *w = world;
+
+	SIM_OPS_CHECK(viommu_device_check(&w->dev));
+	for (uint32_t s = 0; s < SECTIONS; s++)
+		end_section(w, s);
+	while (w->pending > 0)
+		SIM_OPS_CHECK(next_done(w));
+	fetch_faults(w);
+	run_reset(w, false);
+	while (viommu_device_process(&w->dev, 1000) > 0)
+		;
+	SIM_OPS_CHECK(viommu_map_pool_free(&w->dev.pool) == viommu_map_pool_total(&w->dev.pool));
+}
+
+/* Making a device */
+
+enum device_arg {
+	ARG_FEATURES,
+	ARG_MASK,
+	ARG_INPUT_FIRST,
+	ARG_INPUT_LAST,
+	ARG_DOMAIN_FIRST,
+	ARG_DOMAIN_LAST,
+	ARG_PROBE_SIZE,
+	ARG_BYPASS,
+	ARG_DOMAINS,
+	ARG_NODES
+};
+
+static struct viommu_device_config config_of(struct world *w, const uint64_t *arg)
+{
+	struct viommu_device_config config = VIOMMU_DEVICE_CONFIG_INIT;
+
+	config.max_endpoints = ENDPOINTS;
+	config.max_domains = arg[ARG_DOMAINS] != 0 ? (uint32_t)arg[ARG_DOMAINS] : MAX_DOMAINS;
+	config.max_pending = MAX_PENDING;
+	config.features = arg[ARG_FEATURES];
+	config.page_size_mask = arg[ARG_MASK];
+	config.input_range = (struct viommu_range){ arg[ARG_INPUT_FIRST], arg[ARG_INPUT_LAST] };
+	config.domain_first = (uint32_t)arg[ARG_DOMAIN_FIRST];
+	config.domain_last = (uint32_t)arg[ARG_DOMAIN_LAST];
+	config.probe_size = (uint32_t)arg[ARG_PROBE_SIZE];
+	config.bypass = (uint8_t)arg[ARG_BYPASS];
+	config.ops = &device_ops;
+	config.ops_ctx = w;
+	return config;
+}
+
+static bool is_legal(const uint64_t *arg)
+{
+	return (arg[ARG_FEATURES] & ~UINT64_C(0x77)) == 0 && (arg[ARG_MASK] & 0xff) == 0 &&
+	       arg[ARG_INPUT_FIRST] <= arg[ARG_INPUT_LAST] && arg[ARG_DOMAIN_FIRST] <= arg[ARG_DOMAIN_LAST];
+}
+
+static void describe(struct sim_model *m, const struct viommu_device_config *config)
+{
+	memset(m, 0, offsetof(struct sim_model, mappings));
+	m->offered = config->features;
+	m->page_size_mask = config->page_size_mask != 0 ? config->page_size_mask : ~UINT64_C(0xfff);
+	m->input_first = config->input_range.first;
+	m->input_last = config->input_range.last;
+	m->domain_first = config->domain_first;
+	m->domain_last = config->domain_last;
+	m->probe_size = config->probe_size;
+	m->max_domains = config->max_domains;
+	m->initial_bypass = config->bypass;
+	m->endpoint_count = ENDPOINTS;
+}
+
+/* With its regions, or without, if their properties do not fit into what PROBE has room for. */
+static void add_endpoint(struct world *w, uint32_t index)
+{
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+	struct sim_model_endpoint *e = &w->model.endpoints[index];
+	struct viommu_endpoint *handle;
+
+	e->id = sim_ops_device_ids[index];
+	for (uint32_t i = 0; i < RESERVED && e->region_count < SIM_MODEL_REGIONS; i++) {
+		bool msi = i == w->next_msi[index];
+
+		if ((w->next_regions[index] >> i & 1) == 0)
+			continue;
+		w->regions[index][e->region_count] =
+			(struct viommu_resv_region){ sim_ops_device_reserved[i],
+						     msi ? VIOMMU_RESV_MEM_MSI : VIOMMU_RESV_MEM_RESERVED };
+		e->regions[e->region_count++] = (struct sim_model_region){ sim_ops_device_reserved[i].first,
+									   sim_ops_device_reserved[i].last, msi };
+	}
+	config.id = e->id;
+	config.regions = w->regions[index];
+	config.region_count = e->region_count;
+	if ((w->model.offered & SIM_MODEL_F_PROBE) != 0 && e->region_count * 24 > w->model.probe_size) {
+		SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &handle) == VIOMMU_E_ARG);
+		e->region_count = config.region_count = 0;
+	}
+	SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &handle) == VIOMMU_OK);
+	viommu_access_init(&w->accesses[index], &w->dev, handle);
+}
+
+/* The nodes are what the argument says, less one; 0: many. */
+static void make_device(struct world *w, const uint64_t *arg)
+{
+	struct viommu_device_config config = config_of(w, arg);
+	size_t len, nodes = arg[ARG_NODES] != 0 ? (size_t)arg[ARG_NODES] - 1 : NODES_MANY;
+
+	SIM_OPS_CHECK((viommu_device_mem_size(&config, &len) == VIOMMU_OK) == is_legal(arg));
+	if (!is_legal(arg))
+		return;
+	len += nodes * VIOMMU_MAP_NODE_SIZE;
+	SIM_OPS_CHECK(len <= sizeof(memory));
+	SIM_OPS_CHECK(viommu_device_init(&w->dev, &config, memory, len) == VIOMMU_OK);
+	describe(&w->model, &config);
+	memset(&w->grace, 0, sizeof(w->grace));
+	w->few_nodes = nodes < NODES_MANY;
+	for (uint32_t i = 0; i < ENDPOINTS; i++)
+		add_endpoint(w, i);
+	sim_model_system_reset(&w->model);
+	run_negotiate(w, w->model.offered);
+	check_config(w);
+}
+
+static void run_device(struct world *w, const struct sim_ops_op *op)
+{
+	if (is_legal(op->arg))
+		finish(w);
+	make_device(w, op->arg);
+}
+
+static void run_regions(struct world *w, const struct sim_ops_op *op)
+{
+	uint32_t index = index_of(op->arg[0]);
+
+	if (index == ENDPOINTS)
+		return;
+	w->next_regions[index] = (uint32_t)op->arg[1];
+	w->next_msi[index] = (uint32_t)op->arg[2];
+}
+
+static void *begin(void)
+{
+	static const uint64_t usual[] = { 0x77, 0, 0, UINT64_MAX, 0, 5, 51, 0, 3, 0 };
+	struct world *w = &the_world;
+
+	memset(w, 0, offsetof(struct world, model));
+	for (uint32_t i = 0; i < CALLS; i++)
+		w->calls[i].busy = false;
+	w->next_regions[2] = 1u << 1;
+	w->next_regions[3] = 1u << 2 | 1u << 7;
+	w->next_msi[0] = w->next_msi[1] = w->next_msi[2] = RESERVED;
+	w->next_msi[3] = 2;
+	make_device(w, usual);
+	return w;
+}
+
+/* The table */
+
+static const uint32_t ids[] = { 8, 9, 0, 0xffffffff, 7 };
+static const uint32_t domains[] = { 1, 2, 3, 4, 0, 5, 6, 9, 0xffffffff };
+static const uint32_t offsets[] = { 36, 36, 36, 36, 35, 37, 0, 39, 40, 0xffffffff };
+static const uint32_t map_flags[] = { 3, 1, 2, 0, 7, 5, 3, 8 };
+static const uint32_t attach_flags[] = { 0, 0, 0, 0, 1, 1, 2 };
+static const uint32_t mostly_zero[] = { 0, 0, 0, 0, 0, 0, 0, 1, 0x1000000 };
+static const char *const kinds[] = { "read", "write", "both" };
+static const char *const resets[] = { "driver", "system" };
+
+#define DOMAIN                                                                                                         \
+	{                                                                                                              \
+		"domain", SIM_OPS_PICK, 9, domains                                                                     \
+	}
+#define ENDPOINT                                                                                                       \
+	{                                                                                                              \
+		"endpoint", SIM_OPS_PICK, 5, ids                                                                       \
+	}
+#define FIRST                                                                                                          \
+	{                                                                                                              \
+		"first", SIM_OPS_ADDRESS, 0, NULL                                                                      \
+	}
+#define LAST                                                                                                           \
+	{                                                                                                              \
+		"last", SIM_OPS_ADDRESS, 0, NULL                                                                       \
+	}
+#define LENGTH                                                                                                         \
+	{                                                                                                              \
+		"length", SIM_OPS_U64, 0, NULL                                                                         \
+	}
+#define KIND                                                                                                           \
+	{                                                                                                              \
+		"kind", SIM_OPS_CHOICE, 3, kinds                                                                       \
+	}
+#define SECTION                                                                                                        \
+	{                                                                                                              \
+		"section", SIM_OPS_U8, SECTIONS, NULL                                                                  \
+	}
+/* How the readable part is cut, how the writable one, and how many bytes it has, plus one. */
+#define SHAPE                                                                                                          \
+	{ "cut", SIM_OPS_U8, 0, NULL }, { "cut_reply", SIM_OPS_U8, 0, NULL },                                          \
+	{                                                                                                              \
+		"room", SIM_OPS_U16, ROOM, NULL                                                                        \
+	}
+
+static const struct sim_ops_verb verbs[] = {
+	[SIM_OPS_DEVICE_ATTACH] = { "attach",
+				    { DOMAIN,
+				      ENDPOINT,
+				      { "flags", SIM_OPS_PICK, 7, attach_flags },
+				      { "reserved", SIM_OPS_PICK, 9, mostly_zero },
+				      SHAPE },
+				    6 },
+	[SIM_OPS_DEVICE_DETACH] = { "detach", { DOMAIN, ENDPOINT, SHAPE }, 4 },
+	[SIM_OPS_DEVICE_MAP] = { "map",
+				 { DOMAIN,
+				   FIRST,
+				   LAST,
+				   { "phys", SIM_OPS_FIRST, 0, NULL },
+				   { "flags", SIM_OPS_PICK, 8, map_flags },
+				   SHAPE },
+				 8 },
+	[SIM_OPS_DEVICE_UNMAP] = { "unmap",
+				   { DOMAIN, FIRST, LAST, { "reserved", SIM_OPS_PICK, 9, mostly_zero }, SHAPE },
+				   5 },
+	[SIM_OPS_DEVICE_PROBE] = { "probe", { ENDPOINT, SHAPE }, 1 },
+	[SIM_OPS_DEVICE_RAW] = { "raw", { { "bytes", SIM_OPS_BYTES, BYTES_MAX, NULL }, SHAPE }, 1 },
+	[SIM_OPS_DEVICE_TRANSLATE] = { "translate", { ENDPOINT, { "at", SIM_OPS_ADDRESS, 0, NULL }, LENGTH, KIND }, 6 },
+	[SIM_OPS_DEVICE_LOOK] = { "look", { { "at", SIM_OPS_ADDRESS, 0, NULL }, LENGTH, KIND }, 3 },
+	[SIM_OPS_DEVICE_SWEEP] = { "sweep", { { NULL, SIM_OPS_NONE, 0, NULL } }, 1 },
+	[SIM_OPS_DEVICE_BEGIN] = { "begin", { SECTION }, 5 },
+	[SIM_OPS_DEVICE_END] = { "end", { SECTION }, 5 },
+	[SIM_OPS_DEVICE_DONE] = { "done", { { NULL, SIM_OPS_NONE, 0, NULL } }, 4 },
+	[SIM_OPS_DEVICE_FAULTS] = { "faults", { { "count", SIM_OPS_U8, 0, NULL } }, 2 },
+	[SIM_OPS_DEVICE_STORE] = { "store",
+				   { { "offset", SIM_OPS_PICK, 10, offsets }, { "value", SIM_OPS_U8, 0, NULL } },
+				   3 },
+	[SIM_OPS_DEVICE_NEGOTIATE] = { "negotiate", { { "features", SIM_OPS_U64, 0, NULL } }, 1 },
+	[SIM_OPS_DEVICE_RESET] = { "reset", { { "by", SIM_OPS_CHOICE, 2, resets } }, 1 },
+	[SIM_OPS_DEVICE_PROCESS] = { "process", { { "budget", SIM_OPS_U8, 0, NULL } }, 2 },
+	[SIM_OPS_DEVICE_REGIONS] = { "regions",
+				     { ENDPOINT,
+				       { "which", SIM_OPS_U16, 1u << RESERVED, NULL },
+				       { "msi", SIM_OPS_U8, RESERVED + 1, NULL } },
+				     1 },
+	[SIM_OPS_DEVICE_DEVICE] = { "device",
+				    { { "features", SIM_OPS_U64, 0, NULL },
+				      { "page_sizes", SIM_OPS_U64, 0, NULL },
+				      { "input_first", SIM_OPS_FIRST, 0, NULL },
+				      { "input_last", SIM_OPS_LAST, 0, NULL },
+				      { "domain_first", SIM_OPS_PICK, 9, domains },
+				      { "domain_last", SIM_OPS_PICK, 9, domains },
+				      { "probe_size", SIM_OPS_U16, PROBE_SIZE_MAX + 1, NULL },
+				      { "bypass", SIM_OPS_U8, 2, NULL },
+				      { "domains", SIM_OPS_U8, MAX_DOMAINS + 1, NULL },
+				      { "nodes", SIM_OPS_U16, NODES_MANY + 1, NULL } },
+				    1 },
+};
+
+static void run(void *world, const struct sim_ops_op *op)
+{
+	struct world *w = world;
+
+	switch ((enum sim_ops_device_verb)op->verb) {
+	case SIM_OPS_DEVICE_ATTACH:
+		run_attach(w, op);
+		break;
+	case SIM_OPS_DEVICE_DETACH:
+		run_detach(w, op);
+		break;
+	case SIM_OPS_DEVICE_MAP:
+		run_map(w, op);
+		break;
+	case SIM_OPS_DEVICE_UNMAP:
+		run_unmap(w, op);
+		break;
+	case SIM_OPS_DEVICE_PROBE:
+		run_probe(w, op);
+		break;
+	case SIM_OPS_DEVICE_RAW:
+		submit(w, op->bytes, op->len, op->arg[3] != 0 ? (size_t)op->arg[3] - 1 : 4, &op->arg[1]);
+		break;
+	case SIM_OPS_DEVICE_TRANSLATE:
+		run_translate(w, op);
+		break;
+	case SIM_OPS_DEVICE_LOOK:
+		look(w, op->arg[0], op->arg[1], op->arg[2]);
+		break;
+	case SIM_OPS_DEVICE_SWEEP:
+		run_sweep(w);
+		break;
+	case SIM_OPS_DEVICE_BEGIN:
+		begin_section(w, (uint32_t)op->arg[0]);
+		break;
+	case SIM_OPS_DEVICE_END:
+		end_section(w, (uint32_t)op->arg[0]);
+		break;
+	case SIM_OPS_DEVICE_DONE:
+		(void)next_done(w);
+		break;
+	case SIM_OPS_DEVICE_FAULTS:
+		for (uint64_t i = 0; i <= op->arg[0] && next_fault(w); i++)
+			;
+		break;
+	case SIM_OPS_DEVICE_STORE:
+		run_store(w, op);
+		break;
+	case SIM_OPS_DEVICE_NEGOTIATE:
+		run_negotiate(w, op->arg[0]);
+		break;
+	case SIM_OPS_DEVICE_RESET:
+		run_reset(w, op->arg[0] == 1);
+		break;
+	case SIM_OPS_DEVICE_PROCESS:
+		check_settled(w);
+		(void)viommu_device_process(&w->dev, (uint32_t)op->arg[0]);
+		break;
+	case SIM_OPS_DEVICE_REGIONS:
+		run_regions(w, op);
+		break;
+	case SIM_OPS_DEVICE_DEVICE:
+		run_device(w, op);
+		break;
+	}
+	if (++w->ops % 8 == 0)
+		check_maps(w);
+	if (w->ops % 64 == 0) /* it looks at much */
+		SIM_OPS_CHECK(viommu_device_check(&w->dev));
+}
+
+const struct sim_ops_target sim_ops_device = {
+	.name = "device",
+	.verbs = verbs,
+	.verb_count = sizeof(verbs) / sizeof(verbs[0]),
+	.begin = begin,
+	.run = run,
+	.end = finish,
+};
