@@ -6,6 +6,7 @@
 #include "ops.h"
 
 extern const struct sim_ops_target sim_ops_device;
+extern const struct sim_ops_target sim_ops_probe;
 extern const struct sim_ops_target sim_ops_wire;
 
 #endif /* VIOMMU_SIM_OPS_TARGETS_H */
