@@ -142,7 +142,7 @@ static void put(uint8_t *p, uint64_t value, unsigned bytes)
 
 /*
  * Cuts `len` bytes into pieces. how: bits 4..0 the length of each piece, 0 for all of it; bit 5: an empty piece before
- * each; bit 6: the first piece is one byte.
+ * each; bit 6: the first piece is one byte; bit 7: see submit().
  */
 static void cut(struct part *part, size_t len, uint8_t how)
 {
@@ -231,15 +231,30 @@ static struct call *idle_call(struct world *w)
 	return c;
 }
 
-/* `shape`: arguments that all requests have: how the readable part is cut, how the writable one, and its room. */
+/* Takes apart what can be. False: more may become so at any time, for a reset has not settled. */
+static bool reclaim_all(struct world *w)
+{
+	bool settled = viommu_device_is_settled(&w->dev);
+
+	while (viommu_device_process(&w->dev, 1000) > 0)
+		;
+	return settled;
+}
+
+/*
+ * `shape`: arguments that all requests have: how the readable part is cut, how the writable one, and its room. Bit 7 of
+ * the second: all nodes are taken apart first, so that those of a request that has to wait would be seen.
+ */
 static void submit(struct world *w, const uint8_t *bytes, size_t len, size_t room, const uint64_t *shape)
 {
 	struct call *c = idle_call(w);
 	struct sim_grace_wait wait;
 	enum viommu_result result;
+	bool reclaimed;
 
 	if (w->model.mapping_count == SIM_MODEL_MAPPINGS)
 		return;
+	reclaimed = (shape[1] & 128) != 0 && reclaim_all(w);
 	c->len = len < BYTES_MAX ? len : BYTES_MAX;
 	memcpy(c->bytes, bytes, c->len);
 	cut(&c->readable, c->len, (uint8_t)shape[0]);
@@ -261,8 +276,11 @@ static void submit(struct world *w, const uint8_t *bytes, size_t len, size_t roo
 		return;
 	}
 	SIM_OPS_CHECK(result == VIOMMU_OK);
-	if (c->request.state == VIOMMU_REQUEST_PENDING) /* nothing is written so far */
+	if (c->request.state == VIOMMU_REQUEST_PENDING) {
+		/* Nothing is written so far, and somebody may still use what was cut out. */
 		SIM_OPS_CHECK(is_as_wanted(&c->writable));
+		SIM_OPS_CHECK(!reclaimed || viommu_device_process(&w->dev, 1) == 0);
+	}
 	wait = foretell(w, c, room);
 	if (c->request.state == VIOMMU_REQUEST_PENDING) {
 		SIM_OPS_CHECK(wait.may != 0);
