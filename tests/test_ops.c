@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_ops.c: streams of operations: both forms say the same, errors are named with their line, failures tell the stream. */
-#define _POSIX_C_SOURCE 200809L /* fork, open_memstream */
+#define _POSIX_C_SOURCE 200809L /* fork, mkdtemp, open_memstream */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -366,6 +366,44 @@ static void test_ops__stream_that_holds__begun_and_ended_once(void **state)
 	assert_int_equal(ended, 2);
 }
 
+static int command(const char *a, const char *b, const char *c)
+{
+	const char *args[] = { "ops", a, b, c, NULL };
+	char *argv[5];
+	int argc = 0, status;
+
+	for (; args[argc] != NULL; argc++)
+		argv[argc] = (char *)(uintptr_t)args[argc];
+	status = sim_ops_command(argc, argv);
+	signal(SIGABRT, SIG_DFL);
+	return status;
+}
+
+static void test_ops__command__exit_status_says_what_happened(void **state)
+{
+	static const char stream[] = "fuzz/seeds/wire/rest.txt";
+	char folder[] = "/tmp/test_ops.XXXXXX", bytes[64];
+
+	(void)state;
+	assert_int_equal(command("--help", NULL, NULL), 0);
+	assert_int_equal(command("--targets", NULL, NULL), 0);
+	assert_int_equal(command("fuzz/seeds/wire", stream, NULL), 0);
+	assert_int_equal(command(NULL, NULL, NULL), 2);
+	assert_int_equal(command("--bad", NULL, NULL), 2);
+	assert_int_equal(command("tests/not_there.txt", NULL, NULL), 2);
+	assert_int_equal(command(stream, "LICENSE", NULL), 2);
+	assert_int_equal(command("cmake", NULL, NULL), 2); /* no stream in it */
+	assert_int_equal(command("--text", "nobody", stream), 2);
+
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(command("--binary", folder, stream), 0);
+	snprintf(bytes, sizeof(bytes), "%s/rest", folder);
+	assert_int_equal(command("--text", "wire", bytes), 0);
+	assert_int_equal(unlink(bytes), 0);
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(command("--binary", folder, stream), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_ops__bad_text__refused_with_file_and_line),
 		cmocka_unit_test(test_ops__check_fails__place_expression_and_stream_so_far_are_told),
 		cmocka_unit_test(test_ops__stream_that_holds__begun_and_ended_once),
+		cmocka_unit_test(test_ops__command__exit_status_says_what_happened),
 	};
 
 	return suite_run(tests);
