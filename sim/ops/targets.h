@@ -7,6 +7,8 @@
 
 extern const struct sim_ops_target sim_ops_device;
 extern const struct sim_ops_target sim_ops_probe;
+extern const struct sim_ops_target sim_ops_virtq_device;
+extern const struct sim_ops_target sim_ops_virtq_driver;
 extern const struct sim_ops_target sim_ops_wire;
 
 #endif /* VIOMMU_SIM_OPS_TARGETS_H */
