@@ -298,6 +298,36 @@ static void test_driver_attach__after_a_detach_without_outcome__record_equals_th
 	}
 }
 
+/* The same, and then another endpoint: whether the domain still exists is known only when the first one is settled. */
+static void test_driver_attach__other_endpoint_after_a_detach_without_outcome__waits_for_it(void **state)
+{
+	(void)state;
+	for (int done = 0; done < 2; done++) {
+		struct driver_fixture *f = driver_up(NULL);
+		struct viommu_driver_domain d;
+		struct viommu_driver_endpoint e, other;
+
+		domain_up(f, &d, &e, 8);
+		endpoint_up(f, &other, 9);
+		assert_int_equal(map_page(&d, 1), VIOMMU_OK);
+		assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_OK);
+		f->script.decide = spoil_attach;
+		victims_verdict = VERDICT_USED(0);
+		victims_verdict.status = VIOMMU_S_IOERR;
+		victims_verdict.apply = done != 0;
+		assert_int_equal(viommu_driver_detach(&e, NULL), VIOMMU_E_PEER);
+		f->script.decide = NULL;
+		assert_int_equal(viommu_driver_attach(&d, &other, NULL), VIOMMU_E_BUSY);
+		assert_int_equal(map_page(&d, 2), VIOMMU_E_STATE);
+		assert_int_equal(unmap_pages(&d, 1, 1), VIOMMU_E_STATE);
+		assert_int_equal(viommu_driver_detach(&e, NULL), VIOMMU_OK);
+		assert_int_equal(viommu_driver_attach(&d, &other, NULL), VIOMMU_OK);
+		assert_true(is_mapped(&d, 1));
+		assert_record_is_model(f, &d);
+		driver_teardown(f);
+	}
+}
+
 /* It does not leave the domain in between. */
 static void test_driver_attach__to_the_same_domain__uncertain_ranges_stay_so(void **state)
 {
@@ -570,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_driver_detach__mapping_at_the_end_of_the_space__goes_if_uncertain),
 		cmocka_unit_test(test_driver_unmap__no_outcome__only_its_own_range_is_uncertain),
 		cmocka_unit_test(test_driver_attach__after_a_detach_without_outcome__record_equals_the_device),
+		cmocka_unit_test(test_driver_attach__other_endpoint_after_a_detach_without_outcome__waits_for_it),
 		cmocka_unit_test(test_driver_attach__to_the_same_domain__uncertain_ranges_stay_so),
 		cmocka_unit_test(test_driver_detach__map_not_answered__is_given_up_first),
 		cmocka_unit_test(test_driver_attach__map_of_the_last_life_not_answered__nothing_is_replayed),

@@ -25,9 +25,22 @@ void viommu_i_driver_endpoint_leave(struct viommu_driver_endpoint *endpoint)
 	viommu_i_domain_bury_if_dead(domain);
 }
 
+/* Is there an endpoint of which it is certain that it is in the domain? */
+static bool has_certain_endpoint(const struct viommu_driver_domain *domain)
+{
+	const struct viommu_driver_endpoint *e = domain->endpoints;
+
+	while (e != NULL && e->uncertain)
+		e = e->next;
+	return e != NULL;
+}
+
 bool viommu_i_domain_is_known(const struct viommu_driver_domain *domain)
 {
-	return !domain->incomplete && (domain->endpoints != NULL || domain->claims == 0);
+	if (domain->incomplete)
+		return false;
+	/* With a DETACH without outcome the device may have lost the domain, or not. */
+	return has_certain_endpoint(domain) || (domain->endpoints == NULL && domain->claims == 0);
 }
 
 static void join(struct viommu_driver_endpoint *endpoint, struct viommu_driver_domain *domain)

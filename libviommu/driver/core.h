@@ -108,7 +108,8 @@ void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain);
 void viommu_i_domain_bury_if_dead(struct viommu_driver_domain *domain);
 void viommu_i_driver_endpoint_leave(struct viommu_driver_endpoint *endpoint);
 /*
- * Does the record say what the device has? Not if an endpoint may be there that we do not know of, or a replay failed.
+ * Does the record say what the device has? Not if it is not certain whether the domain exists, or if a replay failed.
+ * Steps: endpoints of the domain.
  */
 bool viommu_i_domain_is_known(const struct viommu_driver_domain *domain);
 
