@@ -3,7 +3,8 @@
  * target_virtq_device.c: the device's half of the virtqueue under any ring memory.
  *
  * Guest memory is two regions of 2 KiB, adjacent for the guest and not in the host, a hole, and a region that the
- * device may only read, with canaries around each. A second copy of all of it is kept by what the guest does and by
+ * device may only read, with canaries around each; and far away more than 4 GiB that the device may only write, which
+ * exist by their length alone. A second copy of all of it is kept by what the guest does and by
  * what the device is allowed to write, and the two have to be the same after each call.
  *
  * Before each call its outcome is foretold from that copy alone: a naive walk along the chain says which pieces a pop
@@ -24,6 +25,9 @@
 #define BASE UINT64_C(0x1000)
 #define ROM UINT64_C(0x3000) /* behind BASE */
 #define REACH 0x3840u        /* offsets from BASE that operations name: a little behind the end of the last region */
+#define VAST (UINT64_C(1) << 40)
+#define VAST_LEN (UINT64_C(1) << 34)
+#define VAST_PIECE (1u << 20) /* it is there for pieces that are longer, so that no ring fits */
 #define CANARY_LEN 64u
 #define CANARY 0x5au
 #define QUEUE_MAX 1024u /* more cannot be enabled in this memory */
@@ -74,6 +78,7 @@ struct world {
 };
 
 static struct world w;
+static uint8_t vast;
 
 /* Memory */
 
@@ -96,6 +101,8 @@ static uint8_t *byte_at(struct bytes *b, uint64_t gpa)
 	uint64_t offset;
 	uint8_t *region = region_of(b, gpa, &offset);
 
+	if (gpa - VAST < VAST_LEN)
+		return &vast;
 	return region != NULL ? region + offset : NULL;
 }
 
@@ -105,6 +112,12 @@ static uint64_t piece_at(uint64_t gpa, uint64_t want, uint32_t kind)
 	uint64_t offset, got;
 	const uint8_t *region = region_of(&w.host, gpa, &offset);
 
+	if (kind == VIOMMU_ACCESS_WRITE && gpa - VAST < VAST_LEN && want > VAST_PIECE) {
+		got = VAST_LEN - (gpa - VAST);
+		if (w.chop != 0)
+			got = w.chop;
+		return got < want ? got : want;
+	}
 	if (region == NULL || ((kind & VIOMMU_ACCESS_WRITE) != 0 && region == w.host.rom))
 		return 0;
 	got = REGION_LEN - offset;
@@ -128,7 +141,7 @@ static void guest_store(uint64_t gpa, const uint8_t *src, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		uint8_t *host = byte_at(&w.host, gpa + i), *expected = byte_at(&w.expected, gpa + i);
 
-		if (host != NULL)
+		if (host != NULL && host != &vast)
 			*host = *expected = src[i];
 	}
 }
@@ -301,7 +314,7 @@ static void use_chain(const struct viommu_chain *c)
 		const struct piece *p = &w.walk.pieces[i];
 
 		CHECK(c->segments[i].base == p->host && c->segments[i].len == p->len);
-		if (p->writable) {
+		if (p->writable && p->host != &vast) {
 			memset(c->segments[i].base, c->head ^ 0xa5, c->segments[i].len);
 			memset((uint8_t *)&w.expected + (p->host - (const uint8_t *)&w.host), c->head ^ 0xa5,
 			       (size_t)p->len);
