@@ -1,0 +1,1184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * target_pair.c: driver and device back to back, both honest, over a wire that is not: operations change bytes of the
+ * shared memory, at once or between any two steps of either side. A step is a hook of the driver (wait, lock, unlock),
+ * a register, or the device asking for a piece of guest memory.
+ *
+ * The requests that the device accepts are read from the buffers in which it read them, and a list of mappings is kept
+ * by them: what the device has mapped is that list, and translations lead where it says, whatever the driver meant.
+ * A revocation is not answered while a section is open that has used the translation. Both sides have to stay within
+ * their results and bounds, and after a reset everything works again, with all nodes and slots back. While nobody has
+ * touched the wire since the last start, both sides have to agree as well.
+ */
+#include <string.h>
+
+#include <viommu/access.h>
+#include <viommu/driver.h>
+#include <viommu/pump.h>
+
+#include "../local.h"
+#include "targets.h"
+
+#define CHECK SIM_OPS_CHECK
+
+#define PAGE UINT64_C(0x1000) /* of addresses in operations; the granule is smaller */
+#define GRANULE 256u
+#define SHARED_BUS UINT64_C(0xfffff000) /* it crosses 4 GiB */
+#define SHARED_MAX 6144u
+#define DMA_BUS UINT64_C(0x20000)
+#define DMA_LEN 4096u
+#define LAST_IOVA ((UINT64_C(1) << 39) - 1)
+#define ENDPOINTS 3u
+#define FIRST_ENDPOINT 8u
+#define DOMAINS 3u
+#define NODES 96u
+#define MAPPINGS 256u
+#define QUEUE_SIZE 8u
+#define QUEUE_MAX 16u
+#define EVENT_COUNT 4u
+#define PROBE_SIZE 32u
+#define MAX_PENDING 2u
+#define PATIENCE 3u
+#define MEDDLES 8u
+#define MEDDLE_BYTES 16u
+#define LOCKS_MAX 20000u
+#define SECTIONS 4u
+#define CANARY_LEN 64u
+#define CANARY 0x66u
+
+struct mapping {
+	uint32_t domain, flags;
+	uint64_t first, last, phys;
+};
+
+struct meddle {
+	uint32_t delay; /* steps */
+	uint32_t at;
+	uint32_t len;
+	bool flip; /* exclusive or, not store */
+	uint8_t bytes[MEDDLE_BYTES];
+};
+
+/* An access section, and the last translation that it used. */
+struct section {
+	bool open, used;
+	struct viommu_access_token token;
+	uint32_t endpoint;
+	uint32_t domain;
+	uint64_t iova;
+};
+
+struct shared {
+	_Alignas(64) uint8_t canary0[CANARY_LEN];
+	uint8_t bytes[SHARED_MAX];
+	uint8_t dma[DMA_LEN];
+	uint8_t canary1[CANARY_LEN];
+};
+
+struct world {
+	struct shared shared;
+	size_t shared_len;
+	/* the device */
+	struct viommu_device dev;
+	struct viommu_pump pump;
+	struct sim_local local;
+	struct viommu_endpoint *handles[ENDPOINTS];
+	struct viommu_access accesses[ENDPOINTS];
+	bool awake;
+	uint8_t dev_memory[VIOMMU_DEVICE_MEM(ENDPOINTS, DOMAINS, NODES)];
+	uint8_t pump_memory[MAX_PENDING * sizeof(struct viommu_pump_slot) + 64 * sizeof(struct viommu_segment) + 64];
+	/* the driver */
+	struct viommu_driver drv;
+	struct viommu_driver_domain domains[DOMAINS];
+	bool made[DOMAINS];
+	struct viommu_driver_endpoint endpoints[ENDPOINTS];
+	struct viommu_resv_region regions[ENDPOINTS][2];
+	uint8_t drv_memory[NODES * VIOMMU_MAP_NODE_SIZE + 8192];
+	int depth;
+	uint32_t locks, idle, faults;
+	/* the wire */
+	struct meddle meddles[MEDDLES];
+	uint32_t meddle_count;
+	bool delayed; /* since the last start a section was open: something may have timed out */
+	bool meddled; /* since the last start: the wire is not as it should be */
+	/* by the requests that the device accepted */
+	struct mapping mappings[MAPPINGS];
+	uint32_t mapping_count;
+	uint64_t domain_of[ENDPOINTS]; /* or NOWHERE */
+	bool bypass_of[ENDPOINTS];
+	bool changed; /* since the maps were compared */
+	bool lost;    /* a request was overwritten by its own answer: what it said is not known */
+	struct section sections[SECTIONS];
+};
+
+#define NOWHERE UINT64_MAX
+
+static struct world w;
+
+static const struct viommu_resv_region msi[1] = { { { 0x8000, 0x8fff }, VIOMMU_RESV_MEM_MSI } };
+
+/* The wire */
+
+static void apply(const struct meddle *m)
+{
+	w.meddled = true;
+	for (uint32_t i = 0; i < m->len && m->at + i < w.shared_len; i++) {
+		uint8_t *p = &w.shared.bytes[m->at + i];
+
+		*p = m->flip ? *p ^ m->bytes[i] : m->bytes[i];
+	}
+}
+
+/* Between two steps. */
+static void tick(void)
+{
+	for (uint32_t i = 0; i < w.meddle_count;) {
+		struct meddle m = w.meddles[i];
+
+		if (w.meddles[i].delay-- > 0) {
+			i++;
+			continue;
+		}
+		w.meddles[i] = w.meddles[--w.meddle_count];
+		apply(&m);
+	}
+}
+
+static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	uint8_t *base = w.shared.dma;
+	uint64_t offset = gpa - DMA_BUS, size = DMA_LEN;
+
+	(void)ctx;
+	(void)kind;
+	tick();
+	if (gpa - SHARED_BUS < w.shared_len) {
+		base = w.shared.bytes;
+		offset = gpa - SHARED_BUS;
+		size = w.shared_len;
+	}
+	if (offset >= size)
+		return NULL;
+	if (*len > size - offset)
+		*len = size - offset;
+	return base + offset;
+}
+
+static const struct viommu_memory_ops memory_ops = { .size = sizeof memory_ops, .resolve = resolve };
+
+/* What the device has accepted */
+
+static bool has_members(uint32_t domain)
+{
+	for (uint32_t e = 0; e < ENDPOINTS; e++) {
+		if (w.domain_of[e] == domain)
+			return true;
+	}
+	return false;
+}
+
+static void drop(uint32_t domain, uint64_t first, uint64_t last)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < w.mapping_count; i++) {
+		const struct mapping *m = &w.mappings[i];
+
+		if (m->domain != domain || m->first < first || m->last > last)
+			w.mappings[kept++] = *m;
+	}
+	w.mapping_count = kept;
+}
+
+static void leave_domain(uint32_t e)
+{
+	uint64_t domain = w.domain_of[e];
+
+	w.domain_of[e] = NOWHERE;
+	if (domain != NOWHERE && !has_members((uint32_t)domain))
+		drop((uint32_t)domain, 0, UINT64_MAX);
+}
+
+/* Does an open section depend on what was taken away? */
+static bool is_in_use(uint64_t domain, uint64_t first, uint64_t last)
+{
+	for (uint32_t i = 0; i < SECTIONS; i++) {
+		const struct section *s = &w.sections[i];
+
+		if (s->open && s->used && s->domain == domain && first <= s->iova && s->iova <= last)
+			return true;
+	}
+	return false;
+}
+
+/* The same for an endpoint that leaves its domain. */
+static bool is_using(uint32_t e)
+{
+	for (uint32_t i = 0; i < SECTIONS; i++) {
+		const struct section *s = &w.sections[i];
+
+		if (s->open && s->used && s->endpoint == e && s->domain == w.domain_of[e])
+			return true;
+	}
+	return false;
+}
+
+static void accept_attach(const struct viommu_request *request, const struct viommu_wire_request *r)
+{
+	uint32_t e = r->u.attach.endpoint - FIRST_ENDPOINT;
+	bool bypass = (r->u.attach.flags & VIOMMU_ATTACH_F_BYPASS) != 0;
+
+	CHECK(e < ENDPOINTS && (r->u.attach.flags & ~VIOMMU_ATTACH_F_BYPASS) == 0 && r->u.attach.reserved == 0);
+	if (w.domain_of[e] == r->u.attach.domain)
+		return;
+	for (uint32_t i = 0; i < ENDPOINTS; i++)
+		CHECK(w.domain_of[i] != r->u.attach.domain || w.bypass_of[i] == bypass);
+	if (is_using(e))
+		CHECK(request->state == VIOMMU_REQUEST_PENDING);
+	leave_domain(e);
+	w.domain_of[e] = r->u.attach.domain;
+	w.bypass_of[e] = bypass;
+}
+
+static void accept_detach(const struct viommu_request *request, const struct viommu_wire_request *r)
+{
+	uint32_t e = r->u.detach.endpoint - FIRST_ENDPOINT;
+
+	CHECK(e < ENDPOINTS && w.domain_of[e] == r->u.detach.domain);
+	if (is_using(e))
+		CHECK(request->state == VIOMMU_REQUEST_PENDING);
+	leave_domain(e);
+}
+
+static void accept_map(const struct viommu_wire_request *r)
+{
+	uint64_t first = r->u.map.virt_start, last = r->u.map.virt_end, phys = r->u.map.phys_start;
+
+	CHECK(first <= last && last <= LAST_IOVA && ((first | (last + 1) | phys) & (GRANULE - 1)) == 0);
+	CHECK(phys + (last - first) >= phys && (r->u.map.flags & ~7u) == 0 && has_members(r->u.map.domain));
+	for (uint32_t e = 0; e < ENDPOINTS; e++)
+		CHECK(w.domain_of[e] != r->u.map.domain ||
+		      (!w.bypass_of[e] && (e != 1 || last < msi[0].range.first || first > msi[0].range.last)));
+	for (uint32_t i = 0; i < w.mapping_count; i++)
+		CHECK(w.mappings[i].domain != r->u.map.domain || w.mappings[i].last < first ||
+		      w.mappings[i].first > last);
+	CHECK(w.mapping_count < MAPPINGS);
+	w.mappings[w.mapping_count++] = (struct mapping){ r->u.map.domain, r->u.map.flags, first, last, phys };
+}
+
+static void accept_unmap(const struct viommu_request *request, const struct viommu_wire_request *r)
+{
+	uint64_t first = r->u.unmap.virt_start, last = r->u.unmap.virt_end;
+	uint32_t domain = r->u.unmap.domain;
+
+	CHECK(first <= last && has_members(domain));
+	for (uint32_t i = 0; i < w.mapping_count; i++) {
+		const struct mapping *m = &w.mappings[i];
+
+		if (m->domain != domain || m->last < first || m->first > last)
+			continue;
+		CHECK(first <= m->first && m->last <= last);
+		if (is_in_use(domain, m->first, m->last))
+			CHECK(request->state == VIOMMU_REQUEST_PENDING);
+	}
+	drop(domain, first, last);
+}
+
+static void accept(const struct viommu_request *request, const struct viommu_wire_request *r)
+{
+	switch (r->type) {
+	case VIOMMU_T_ATTACH:
+		accept_attach(request, r);
+		break;
+	case VIOMMU_T_DETACH:
+		accept_detach(request, r);
+		break;
+	case VIOMMU_T_MAP:
+		accept_map(r);
+		break;
+	case VIOMMU_T_UNMAP:
+		accept_unmap(request, r);
+		break;
+	default:
+		CHECK(r->type == VIOMMU_T_PROBE && r->u.probe.endpoint - FIRST_ENDPOINT < ENDPOINTS);
+		break;
+	}
+}
+
+static bool touches(const struct viommu_segment *a, const uint8_t *base, size_t len)
+{
+	return a->base < base + len && base < a->base + a->len;
+}
+
+/* Could the device have written over the request after it read it? */
+static bool is_overwritten(const struct viommu_request *request)
+{
+	for (uint32_t i = 0; i < request->readable_count; i++) {
+		const struct viommu_segment *s = &request->readable[i];
+
+		for (uint32_t k = 0; k < request->writable_count; k++) {
+			if (touches(s, request->writable[k].base, request->writable[k].len))
+				return true;
+		}
+		for (uint32_t q = 0; q < VIOMMU_QUEUE_COUNT; q++) {
+			const struct viommu_virtq_device *queue = &w.pump.queues[q];
+
+			if (touches(s, queue->used, VIOMMU_VIRTQ_USED_SIZE(queue->size)))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The request that the device has just taken, from the memory in which it found it. */
+static void look_at(const struct viommu_request *request)
+{
+	uint8_t bytes[VIOMMU_WIRE_REQUEST_MAX];
+	struct viommu_wire_request r;
+	size_t len = 0;
+
+	if (request->written == 0 || request->status != VIOMMU_S_OK)
+		return;
+	if (is_overwritten(request)) {
+		w.lost = true;
+		return;
+	}
+	for (uint32_t i = 0; i < request->readable_count; i++) {
+		const struct viommu_segment *s = &request->readable[i];
+		size_t n = s->len < sizeof bytes - len ? s->len : sizeof bytes - len;
+
+		memcpy(bytes + len, s->base, n);
+		len += n;
+	}
+	CHECK(viommu_wire_request_decode(bytes, len, &r) == VIOMMU_OK && r.type == request->type);
+	w.changed = true;
+	if (!w.lost)
+		accept(request, &r);
+}
+
+/* Against the device's own maps. */
+static void check_maps(void)
+{
+	uint32_t found = 0;
+
+	if (w.lost || !w.changed)
+		return;
+	w.changed = false;
+	for (uint32_t e = 0; e < ENDPOINTS; e++) {
+		const struct viommu_domain *domain = w.handles[e]->domain;
+
+		CHECK(w.domain_of[e] == (domain != NULL ? domain->id : NOWHERE));
+		CHECK(domain == NULL || domain->bypass == w.bypass_of[e]);
+	}
+	for (uint32_t i = 0; i < w.mapping_count; i++) {
+		const struct mapping *m = &w.mappings[i];
+		const struct viommu_domain *domain = NULL;
+		struct viommu_mapping k;
+
+		for (uint32_t e = 0; e < ENDPOINTS; e++) {
+			if (w.domain_of[e] == m->domain)
+				domain = w.handles[e]->domain;
+		}
+		CHECK(domain != NULL && viommu_map_next(&domain->map, m->first, &k));
+		CHECK(k.first == m->first && k.last == m->last && k.phys == m->phys && k.flags == m->flags);
+	}
+	/* And nothing else. */
+	for (uint32_t e = 0; e < ENDPOINTS; e++) {
+		const struct viommu_domain *domain = w.handles[e]->domain;
+		struct viommu_mapping k = { .last = UINT64_MAX };
+		uint64_t from = 0;
+		bool counted = domain == NULL;
+
+		for (uint32_t i = 0; i < e; i++)
+			counted |= w.handles[i]->domain == domain;
+		while (!counted && viommu_map_next(&domain->map, from, &k)) {
+			found++;
+			from = k.last + 1;
+			if (from == 0)
+				break;
+		}
+	}
+	CHECK(found == w.mapping_count);
+}
+
+/* The device */
+
+static uint32_t requests_seen(void)
+{
+	const struct viommu_device_stats *stats = viommu_device_get_stats(&w.dev);
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < VIOMMU_T_COUNT; i++)
+		sum += stats->requests[i];
+	return sum;
+}
+
+static void work_pending(void *ctx)
+{
+	(void)ctx;
+	w.awake = true;
+}
+
+static const struct viommu_device_ops device_ops = { .size = sizeof device_ops, .work_pending = work_pending };
+
+/* One request at most. Returns whether it did anything, or has more to do. */
+static bool device_step(void)
+{
+	const struct viommu_pump_slot *slot = w.pump.free_slots;
+	uint32_t before = requests_seen();
+	bool more;
+
+	if (!w.awake && !w.local.touched)
+		return false;
+	w.awake = false;
+	w.local.touched = false;
+	more = viommu_pump_process(&w.pump, 1);
+	if (more)
+		w.awake = true;
+	if (requests_seen() != before) {
+		CHECK(requests_seen() == before + 1 && slot != NULL);
+		look_at(&slot->request);
+	}
+	return more;
+}
+
+/* The driver's hooks */
+
+static bool has_section(void)
+{
+	for (uint32_t i = 0; i < SECTIONS; i++) {
+		if (w.sections[i].open)
+			return true;
+	}
+	return false;
+}
+
+static enum viommu_result hook_wait(void *ctx, uint32_t attempt)
+{
+	bool any = false;
+
+	(void)ctx;
+	CHECK(w.depth == 0);
+	tick();
+	for (uint32_t i = 0; i < 3 && device_step(); i++)
+		any = true;
+	w.idle = any || attempt == 0 ? 0 : w.idle + 1;
+	if (w.idle < PATIENCE)
+		return VIOMMU_OK;
+	/* Nobody waits in vain but for a section to end, or because of the wire. */
+	CHECK(w.meddled || has_section());
+	return VIOMMU_E_TIMEOUT;
+}
+
+static void hook_lock(void *ctx)
+{
+	(void)ctx;
+	tick();
+	CHECK(w.depth == 0 && ++w.locks < LOCKS_MAX);
+	w.depth++;
+}
+
+static void hook_unlock(void *ctx)
+{
+	(void)ctx;
+	CHECK(w.depth == 1);
+	w.depth--;
+	tick();
+}
+
+static void hook_fault(void *ctx, const struct viommu_wire_fault *fault)
+{
+	(void)ctx;
+	CHECK(w.depth == 0);
+	CHECK(w.meddled || (fault->endpoint - FIRST_ENDPOINT < ENDPOINTS && fault->reason != VIOMMU_FAULT_R_UNKNOWN));
+	w.faults++;
+}
+
+static void hook_failed(void *ctx, struct viommu_driver_domain *domain, const struct viommu_driver_failure *failure)
+{
+	(void)ctx;
+	CHECK(w.depth == 1 && domain >= w.domains && domain < w.domains + DOMAINS);
+	/* Two honest sides run out of memory at most. */
+	CHECK(w.meddled || w.delayed || (failure->result == VIOMMU_E_REJECTED && failure->status == VIOMMU_S_NOMEM));
+}
+
+static const struct viommu_driver_ops driver_ops = {
+	.size = sizeof driver_ops,
+	.wait = hook_wait,
+	.lock = hook_lock,
+	.unlock = hook_unlock,
+	.fault = hook_fault,
+	.failed = hook_failed,
+};
+
+/* Registers: those of the sim, and a step before each. */
+
+static uint8_t get_status(void *ctx)
+{
+	tick();
+	return sim_local_register_ops.get_status(ctx);
+}
+
+static void set_status(void *ctx, uint8_t status)
+{
+	tick();
+	sim_local_register_ops.set_status(ctx, status);
+	if (status != 0)
+		return;
+	/* Whatever still goes on: nobody translates by the old mappings from here on. */
+	w.mapping_count = 0;
+	for (uint32_t e = 0; e < ENDPOINTS; e++)
+		w.domain_of[e] = NOWHERE;
+	w.lost = false;
+	for (uint32_t i = 0; i < SECTIONS; i++)
+		w.sections[i].used = false;
+	w.changed = true;
+	check_maps();
+}
+
+static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
+{
+	tick();
+	return sim_local_register_ops.queue_enable(ctx, queue, layout);
+}
+
+static void notify(void *ctx, uint32_t queue)
+{
+	CHECK(w.depth == 0);
+	tick();
+	sim_local_register_ops.notify(ctx, queue);
+}
+
+static struct viommu_register_ops register_ops;
+
+/* Calls of the driver */
+
+static void begin_call(void)
+{
+	w.locks = 0;
+	w.idle = 0;
+	tick();
+}
+
+/* One of the results that the header lists for every call that sends requests, or one of this call's own. */
+static enum viommu_result end_call(enum viommu_result r, enum viommu_result own0, enum viommu_result own1,
+				   enum viommu_result own2, enum viommu_result own3)
+{
+	CHECK(w.depth == 0);
+	CHECK(r == VIOMMU_OK || r == VIOMMU_E_STATE || r == VIOMMU_E_TIMEOUT || r == VIOMMU_E_BROKEN || r == own0 ||
+	      r == own1 || r == own2 || r == own3);
+	CHECK(w.meddled || r != VIOMMU_E_BROKEN);
+	CHECK(w.meddled || w.delayed || (r != VIOMMU_E_PEER && r != VIOMMU_E_TIMEOUT));
+	return r;
+}
+
+#define NONE VIOMMU_OK
+
+static enum viommu_result start(void)
+{
+	enum viommu_result r;
+	bool stopped = w.drv.state == VIOMMU_DRIVER_STOPPED;
+
+	begin_call();
+	if (stopped) {
+		w.meddled = false;
+		w.delayed = has_section();
+	}
+	r = viommu_driver_start(&w.drv, &register_ops, &w.local);
+	(void)end_call(r, NONE, NONE, NONE, NONE);
+	CHECK((r == VIOMMU_E_STATE) == !stopped);
+	return r;
+}
+
+static void check_slots(void)
+{
+	uint32_t count = 0;
+
+	for (const struct viommu_pump_slot *s = w.pump.free_slots; s != NULL; s = s->request.user)
+		CHECK(++count <= MAX_PENDING);
+	CHECK(count == MAX_PENDING);
+}
+
+static enum viommu_result stop(void)
+{
+	enum viommu_result r;
+
+	begin_call();
+	r = viommu_driver_stop(&w.drv);
+	CHECK(r == VIOMMU_OK || (r == VIOMMU_E_TIMEOUT && has_section()));
+	CHECK(w.depth == 0);
+	if (r == VIOMMU_OK)
+		check_slots();
+	else
+		w.meddled = true; /* nobody is at the other end any more */
+	return r;
+}
+
+static enum viommu_result domain_init(uint32_t d, bool bypass)
+{
+	enum viommu_result r;
+
+	if (w.made[d])
+		return VIOMMU_OK;
+	begin_call();
+	r = viommu_driver_domain_init(&w.domains[d], &w.drv, d == 0 ? VIOMMU_DOMAIN_ANY : 7 * d, bypass);
+	w.made[d] = r == VIOMMU_OK;
+	return end_call(r, VIOMMU_E_EXISTS, NONE, NONE, NONE);
+}
+
+static enum viommu_result domain_deinit(uint32_t d)
+{
+	enum viommu_result r;
+
+	if (!w.made[d])
+		return VIOMMU_OK;
+	begin_call();
+	r = viommu_driver_domain_deinit(&w.domains[d]);
+	w.made[d] = r != VIOMMU_OK;
+	return end_call(r, NONE, NONE, NONE, NONE);
+}
+
+static enum viommu_result endpoint_init(uint32_t e)
+{
+	struct viommu_driver_endpoint *handle = &w.endpoints[e];
+	enum viommu_result r;
+
+	if (handle->drv != NULL && w.drv.life == handle->life && (handle->domain != NULL || handle->uncertain))
+		return VIOMMU_E_STATE;
+	begin_call();
+	r = viommu_driver_endpoint_init(handle, &w.drv, FIRST_ENDPOINT + e, w.regions[e], 2);
+	(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, VIOMMU_E_NOMEM, VIOMMU_E_BUSY);
+	if (r == VIOMMU_OK && !w.meddled)
+		CHECK(handle->region_count == (e == 1) &&
+		      (e != 1 || handle->regions[0].range.first == msi[0].range.first));
+	return r;
+}
+
+/* Both sides have the same mappings, if the wire was left alone and nothing is under way. */
+static void check_agreement(uint32_t d)
+{
+	uint32_t id = viommu_driver_domain_id(&w.domains[d]), count = 0;
+	struct viommu_mapping k;
+	uint64_t from = 0;
+
+	if (w.meddled || w.lost || w.domains[d].endpoints == NULL || w.delayed)
+		return;
+	for (uint32_t i = 0; i < w.mapping_count; i++) {
+		if (w.mappings[i].domain != id)
+			continue;
+		count++;
+		CHECK(viommu_driver_next_mapping(&w.domains[d], w.mappings[i].first, &k));
+		CHECK(k.first == w.mappings[i].first && k.last == w.mappings[i].last && k.phys == w.mappings[i].phys &&
+		      k.flags == w.mappings[i].flags);
+	}
+	while (viommu_driver_next_mapping(&w.domains[d], from, &k)) {
+		CHECK(count-- > 0);
+		from = k.last + 1;
+	}
+	CHECK(count == 0);
+}
+
+static enum viommu_result sync(uint32_t d)
+{
+	enum viommu_result r;
+
+	if (!w.made[d])
+		return VIOMMU_E_STATE;
+	begin_call();
+	r = viommu_driver_sync(&w.domains[d], NULL);
+	(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, NONE, NONE);
+	CHECK(w.domains[d].oldest == NULL || r == VIOMMU_E_STATE);
+	if (r != VIOMMU_E_STATE)
+		check_agreement(d);
+	return r;
+}
+
+static enum viommu_result attach(uint32_t d, uint32_t e)
+{
+	enum viommu_result r;
+
+	if (!w.made[d] || w.endpoints[e].drv == NULL)
+		return VIOMMU_E_STATE;
+	begin_call();
+	r = viommu_driver_attach(&w.domains[d], &w.endpoints[e], NULL);
+	if (r == VIOMMU_E_RANGE || r == VIOMMU_E_BUSY)
+		return r;
+	(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, NONE, NONE);
+	if (r == VIOMMU_OK)
+		CHECK(viommu_driver_endpoint_domain(&w.endpoints[e]) == &w.domains[d]);
+	return r;
+}
+
+static enum viommu_result detach(uint32_t e)
+{
+	enum viommu_result r;
+
+	begin_call();
+	r = viommu_driver_detach(&w.endpoints[e], NULL);
+	return end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, NONE, NONE);
+}
+
+static enum viommu_result map(uint32_t d, uint64_t first, uint64_t last, uint64_t phys, uint32_t flags)
+{
+	enum viommu_result r;
+
+	if (!w.made[d])
+		return VIOMMU_E_STATE;
+	begin_call();
+	r = viommu_driver_map(&w.domains[d], first, last, phys, flags);
+	if (r == VIOMMU_E_RANGE || r == VIOMMU_E_ARG)
+		return r;
+	return end_call(r, VIOMMU_E_EXISTS, VIOMMU_E_NOMEM, NONE, NONE);
+}
+
+static enum viommu_result unmap(uint32_t d, uint64_t first, uint64_t last)
+{
+	enum viommu_result r;
+
+	if (!w.made[d])
+		return VIOMMU_E_STATE;
+	begin_call();
+	r = viommu_driver_unmap(&w.domains[d], first, last);
+	return end_call(r, VIOMMU_E_RANGE, VIOMMU_E_ARG, NONE, NONE);
+}
+
+static void process(uint32_t budget)
+{
+	begin_call();
+	(void)viommu_driver_process(&w.drv, budget);
+	CHECK(w.depth == 0);
+}
+
+/* Accesses of endpoints */
+
+static const struct mapping *mapping_of(uint32_t e, uint64_t iova)
+{
+	for (uint32_t i = 0; i < w.mapping_count; i++) {
+		const struct mapping *m = &w.mappings[i];
+
+		if (m->domain == w.domain_of[e] && m->first <= iova && iova <= m->last)
+			return m;
+	}
+	return NULL;
+}
+
+/* Does this byte of the piece lead where the mapping that it is in says? */
+static void check_byte(uint32_t e, uint64_t iova, uint32_t kind, uint64_t gpa)
+{
+	const struct mapping *m = mapping_of(e, iova);
+
+	CHECK(m != NULL && (m->flags & kind) == kind && gpa == m->phys + (iova - m->first));
+}
+
+/* In a section that is open. Returns whether it led anywhere. */
+static bool translate(uint32_t e, uint64_t iova, uint32_t kind)
+{
+	bool doorbell = e == 1 && iova >= msi[0].range.first && iova <= msi[0].range.last;
+	struct viommu_translation t;
+	enum viommu_result r = viommu_access_translate(&w.accesses[e], iova, 4 * PAGE, kind, &t);
+	const struct mapping *m = mapping_of(e, iova);
+
+	CHECK(r == VIOMMU_OK || r == VIOMMU_E_FAULT);
+	if (w.lost)
+		return false;
+	if (w.domain_of[e] == NOWHERE) {
+		CHECK(r == VIOMMU_E_FAULT);
+	} else if (w.bypass_of[e]) {
+		CHECK(r == VIOMMU_OK && t.gpa == iova);
+	} else if (doorbell) {
+		CHECK(r == VIOMMU_OK && t.msi && t.gpa == iova && t.length - 1 <= msi[0].range.last - iova);
+	} else if (m != NULL && (m->flags & kind) == kind) {
+		CHECK(r == VIOMMU_OK && t.length >= 1 && t.length <= 4 * PAGE);
+		check_byte(e, iova, kind, t.gpa);
+		check_byte(e, iova + (t.length - 1), kind, t.gpa + (t.length - 1));
+		check_byte(e, iova + t.length / 2, kind, t.gpa + t.length / 2);
+	} else {
+		CHECK(r == VIOMMU_E_FAULT);
+	}
+	return r == VIOMMU_OK;
+}
+
+/* An address that is likely to mean something: around the ends of one of the mappings. */
+static uint64_t pick(uint64_t which, uint64_t offset)
+{
+	const struct mapping *m = &w.mappings[w.mapping_count != 0 ? which % w.mapping_count : 0];
+
+	if (w.mapping_count == 0)
+		return offset;
+	return (offset & 1) != 0 ? m->last + 2 - (offset >> 1) : m->first - 2 + (offset >> 1);
+}
+
+static void access_once(uint32_t e, uint64_t iova, uint32_t kind)
+{
+	struct viommu_access_token token;
+
+	CHECK(viommu_access_begin(&w.accesses[e], &token) == VIOMMU_OK);
+	(void)translate(e, iova, kind);
+	viommu_access_end(&w.accesses[e], token);
+}
+
+static void section_open(uint32_t i, uint32_t e, uint64_t iova, uint32_t kind)
+{
+	struct section *s = &w.sections[i];
+
+	if (s->open)
+		return;
+	CHECK(viommu_access_begin(&w.accesses[e], &s->token) == VIOMMU_OK);
+	s->open = true;
+	w.delayed = true;
+	s->endpoint = e;
+	s->iova = iova;
+	s->used = translate(e, iova, kind) && !w.lost && w.domain_of[e] != NOWHERE && !w.bypass_of[e];
+	s->domain = s->used ? (uint32_t)w.domain_of[e] : 0;
+}
+
+static void section_close(uint32_t i)
+{
+	struct section *s = &w.sections[i];
+
+	if (s->open)
+		viommu_access_end(&w.accesses[s->endpoint], s->token);
+	s->open = false;
+}
+
+enum {
+	START,
+	STOP,
+	DOMAIN_INIT,
+	DOMAIN_DEINIT,
+	ENDPOINT_INIT,
+	ATTACH,
+	DETACH,
+	MAP,
+	UNMAP,
+	SYNC,
+	PROCESS,
+	STEP,
+	ACCESS,
+	OPEN,
+	CLOSE,
+	MEDDLE,
+	FLIP
+};
+
+static const char *const words_no_yes[] = { "no", "yes" };
+static const char *const words_kind[] = { "read", "write", "both" };
+
+#define DOMAIN                                                                                                         \
+	{                                                                                                              \
+		"domain", SIM_OPS_U8, DOMAINS, NULL                                                                    \
+	}
+#define ENDPOINT                                                                                                       \
+	{                                                                                                              \
+		"endpoint", SIM_OPS_U8, ENDPOINTS, NULL                                                                \
+	}
+#define KIND                                                                                                           \
+	{                                                                                                              \
+		"kind", SIM_OPS_CHOICE, 3, words_kind                                                                  \
+	}
+#define WHICH                                                                                                          \
+	{                                                                                                              \
+		"which", SIM_OPS_U8, 0, NULL                                                                           \
+	}
+#define OFFSET                                                                                                         \
+	{                                                                                                              \
+		"offset", SIM_OPS_U16, 0, NULL                                                                         \
+	}
+#define SECTION                                                                                                        \
+	{                                                                                                              \
+		"section", SIM_OPS_U8, SECTIONS, NULL                                                                  \
+	}
+#define DELAY                                                                                                          \
+	{                                                                                                              \
+		"delay", SIM_OPS_U8, 0, NULL                                                                           \
+	}
+#define PLACE                                                                                                          \
+	{                                                                                                              \
+		"at", SIM_OPS_U16, SHARED_MAX, NULL                                                                    \
+	}
+#define NO_ARGS                                                                                                        \
+	{                                                                                                              \
+		NULL, SIM_OPS_NONE, 0, NULL                                                                            \
+	}
+
+static const struct sim_ops_verb verbs[] = {
+	[START] = { "start", { NO_ARGS }, 2 },
+	[STOP] = { "stop", { NO_ARGS }, 1 },
+	[DOMAIN_INIT] = { "domain", { DOMAIN, { "bypass", SIM_OPS_CHOICE, 2, words_no_yes } }, 2 },
+	[DOMAIN_DEINIT] = { "domain_deinit", { DOMAIN }, 1 },
+	[ENDPOINT_INIT] = { "endpoint", { ENDPOINT }, 2 },
+	[ATTACH] = { "attach", { DOMAIN, ENDPOINT }, 5 },
+	[DETACH] = { "detach", { ENDPOINT }, 3 },
+	[MAP] = { "map",
+		  { DOMAIN,
+		    { "first", SIM_OPS_ADDRESS, 0, NULL },
+		    { "pages", SIM_OPS_U32, 0, NULL },
+		    { "phys", SIM_OPS_ADDRESS, 0, NULL },
+		    { "flags", SIM_OPS_U8, 8, NULL } },
+		  8 },
+	[UNMAP] = { "unmap", { DOMAIN, { "first", SIM_OPS_ADDRESS, 0, NULL }, { "pages", SIM_OPS_U32, 0, NULL } }, 5 },
+	[SYNC] = { "sync", { DOMAIN }, 5 },
+	[PROCESS] = { "process", { { "budget", SIM_OPS_U8, 0, NULL } }, 2 },
+	[STEP] = { "step", { { "count", SIM_OPS_U8, 16, NULL } }, 3 },
+	[ACCESS] = { "access", { ENDPOINT, WHICH, OFFSET, KIND }, 4 },
+	[OPEN] = { "open", { SECTION, ENDPOINT, WHICH, OFFSET, KIND }, 2 },
+	[CLOSE] = { "close", { SECTION }, 2 },
+	/* delay: that many steps */
+	[MEDDLE] = { "meddle", { DELAY, PLACE, { "bytes", SIM_OPS_BYTES, MEDDLE_BYTES, NULL } }, 5 },
+	[FLIP] = { "flip", { DELAY, PLACE, { "mask", SIM_OPS_U8, 0, NULL } }, 5 },
+};
+
+static void meddle(const struct sim_ops_op *op)
+{
+	struct meddle m = { .delay = (uint32_t)op->arg[0], .at = (uint32_t)op->arg[1], .len = 1 };
+
+	if (op->verb == MEDDLE) {
+		m.len = (uint32_t)op->len;
+		memcpy(m.bytes, op->bytes, op->len);
+	} else {
+		m.flip = true;
+		m.bytes[0] = (uint8_t)op->arg[2];
+	}
+	if (m.delay == 0)
+		apply(&m);
+	else if (w.meddle_count < MEDDLES)
+		w.meddles[w.meddle_count++] = m;
+}
+
+static void run_other(const struct sim_ops_op *op)
+{
+	const uint64_t *a = op->arg;
+
+	switch (op->verb) {
+	case STEP:
+		for (uint64_t i = 0; i <= a[0]; i++)
+			(void)device_step();
+		break;
+	case ACCESS:
+		access_once((uint32_t)a[0], pick(a[1], a[2]), (uint32_t)a[3] + 1);
+		break;
+	case OPEN:
+		section_open((uint32_t)a[0], (uint32_t)a[1], pick(a[2], a[3]), (uint32_t)a[4] + 1);
+		break;
+	case CLOSE:
+		section_close((uint32_t)a[0]);
+		break;
+	default:
+		meddle(op);
+		break;
+	}
+}
+
+static void run(void *world, const struct sim_ops_op *op)
+{
+	const uint64_t *a = op->arg;
+
+	(void)world;
+	switch (op->verb) {
+	case START:
+		(void)start();
+		break;
+	case STOP:
+		(void)stop();
+		break;
+	case DOMAIN_INIT:
+		(void)domain_init((uint32_t)a[0], a[1] != 0);
+		break;
+	case DOMAIN_DEINIT:
+		(void)domain_deinit((uint32_t)a[0]);
+		break;
+	case ENDPOINT_INIT:
+		(void)endpoint_init((uint32_t)a[0]);
+		break;
+	case ATTACH:
+		(void)attach((uint32_t)a[0], (uint32_t)a[1]);
+		break;
+	case DETACH:
+		(void)detach((uint32_t)a[0]);
+		break;
+	case MAP:
+		(void)map((uint32_t)a[0], a[1], a[1] + a[2] * PAGE - 1, a[3], (uint32_t)a[4]);
+		break;
+	case UNMAP:
+		(void)unmap((uint32_t)a[0], a[1], a[1] + a[2] * PAGE - 1);
+		break;
+	case SYNC:
+		(void)sync((uint32_t)a[0]);
+		break;
+	case PROCESS:
+		process((uint32_t)a[0]);
+		break;
+	default:
+		run_other(op);
+		break;
+	}
+	CHECK(w.depth == 0);
+	check_maps();
+}
+
+/* Making */
+
+static void make_device(void)
+{
+	struct viommu_device_config config = VIOMMU_DEVICE_CONFIG_INIT;
+	struct viommu_pump_config pump = VIOMMU_PUMP_CONFIG_INIT;
+	struct viommu_memory memory = { &memory_ops, NULL };
+	size_t len;
+
+	config.max_endpoints = ENDPOINTS;
+	config.max_domains = DOMAINS;
+	config.max_pending = MAX_PENDING;
+	config.page_size_mask = ~(uint64_t)(GRANULE - 1);
+	config.input_range.last = LAST_IOVA;
+	config.probe_size = PROBE_SIZE;
+	config.memory = memory;
+	config.ops = &device_ops;
+	CHECK(viommu_device_init(&w.dev, &config, w.dev_memory, sizeof w.dev_memory) == VIOMMU_OK);
+	for (uint32_t e = 0; e < ENDPOINTS; e++) {
+		struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
+
+		endpoint.id = FIRST_ENDPOINT + e;
+		endpoint.regions = e == 1 ? msi : NULL;
+		endpoint.region_count = e == 1;
+		CHECK(viommu_device_add_endpoint(&w.dev, &endpoint, &w.handles[e]) == VIOMMU_OK);
+		viommu_access_init(&w.accesses[e], &w.dev, w.handles[e]);
+	}
+	pump.queue_size_max = QUEUE_MAX;
+	pump.device = &w.dev;
+	pump.memory = memory;
+	pump.interrupts = &sim_local_interrupt_ops;
+	pump.interrupt_ctx = &w.local;
+	CHECK(viommu_pump_mem_size(&pump, &len) == VIOMMU_OK && len <= sizeof w.pump_memory);
+	CHECK(viommu_pump_init(&w.pump, &pump, w.pump_memory, len) == VIOMMU_OK);
+	memset(&w.local, 0, sizeof w.local);
+	w.local.registers = viommu_pump_registers(&w.pump);
+}
+
+static void make_driver(void)
+{
+	struct viommu_driver_config config = VIOMMU_DRIVER_CONFIG_INIT;
+	struct viommu_shared_memory shared = { .base = w.shared.bytes, .addr = SHARED_BUS };
+	size_t len;
+
+	config.queue_size = QUEUE_SIZE;
+	config.event_count = EVENT_COUNT;
+	config.probe_size_max = PROBE_SIZE;
+	config.granule = GRANULE;
+	config.ops = &driver_ops;
+	CHECK(viommu_driver_mem_size(&config, &len, &w.shared_len) == VIOMMU_OK);
+	CHECK(w.shared_len + CANARY_LEN <= SHARED_MAX && len + NODES * VIOMMU_MAP_NODE_SIZE <= sizeof w.drv_memory);
+	shared.len = w.shared_len;
+	CHECK(viommu_driver_init(&w.drv, &config, w.drv_memory, len + NODES * VIOMMU_MAP_NODE_SIZE, &shared) ==
+	      VIOMMU_OK);
+}
+
+static void *begin(void)
+{
+	memset(&w.shared, CANARY, sizeof w.shared);
+	memset(w.made, 0, sizeof w.made);
+	memset(w.endpoints, 0, sizeof w.endpoints);
+	memset(w.sections, 0, sizeof w.sections);
+	w.awake = false;
+	w.depth = 0;
+	w.locks = 0;
+	w.meddle_count = 0;
+	w.meddled = false;
+	w.delayed = false;
+	w.lost = false;
+	w.mapping_count = 0;
+	for (uint32_t e = 0; e < ENDPOINTS; e++)
+		w.domain_of[e] = NOWHERE;
+	register_ops = sim_local_register_ops;
+	register_ops.get_status = get_status;
+	register_ops.set_status = set_status;
+	register_ops.queue_enable = queue_enable;
+	register_ops.notify = notify;
+	make_device();
+	make_driver();
+	return &w;
+}
+
+/* The DMA of an endpoint moves bytes to where the mapping says. */
+static void move_bytes(uint32_t e, uint64_t iova, uint64_t phys)
+{
+	static const uint8_t bytes[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct viommu_access_token token;
+	size_t done;
+
+	CHECK(viommu_access_begin(&w.accesses[e], &token) == VIOMMU_OK);
+	CHECK(viommu_access_write(&w.accesses[e], iova, bytes, sizeof bytes, &done) == VIOMMU_OK);
+	viommu_access_end(&w.accesses[e], token);
+	CHECK(memcmp(w.shared.dma + (phys - DMA_BUS), bytes, sizeof bytes) == 0);
+}
+
+static void check_faults(uint32_t e, uint64_t iova)
+{
+	uint32_t before;
+
+	/* What was reported earlier first. */
+	for (uint32_t i = 0; i < 4; i++) {
+		(void)viommu_pump_process(&w.pump, 64);
+		process(16);
+	}
+	before = w.faults;
+	access_once(e, iova, VIOMMU_ACCESS_READ);
+	(void)viommu_pump_process(&w.pump, 64);
+	process(16);
+	CHECK(w.faults == before + 1);
+}
+
+static void check_nodes(struct viommu_map_pool *pool)
+{
+	(void)viommu_map_pool_reclaim(pool, UINT32_MAX);
+	CHECK(viommu_map_pool_free(pool) == viommu_map_pool_total(pool));
+}
+
+/* Whatever the wire did: after a reset everything works, and nothing is missing. */
+static void end(void *world)
+{
+	uint32_t slots = 0;
+
+	(void)world;
+	w.meddle_count = 0;
+	for (uint32_t i = 0; i < SECTIONS; i++)
+		section_close(i);
+	CHECK(stop() == VIOMMU_OK);
+	for (uint32_t d = 0; d < DOMAINS; d++)
+		CHECK(domain_deinit(d) == VIOMMU_OK);
+	CHECK(viommu_device_is_settled(&w.dev));
+	check_nodes(&w.dev.pool);
+	check_nodes(&w.drv.pool);
+	CHECK(w.dev.domain_ids.count == 0 && w.dev.pending_count == 0);
+	CHECK(start() == VIOMMU_OK && !w.meddled);
+	CHECK(domain_init(0, false) == VIOMMU_OK && endpoint_init(0) == VIOMMU_OK && endpoint_init(1) == VIOMMU_OK);
+	CHECK(attach(0, 0) == VIOMMU_OK);
+	for (uint64_t i = 0; i < 4; i++)
+		CHECK(map(0, i * GRANULE, (i + 1) * GRANULE - 1, DMA_BUS + (i ^ 1) * GRANULE, 3) == VIOMMU_OK);
+	CHECK(sync(0) == VIOMMU_OK && attach(0, 1) == VIOMMU_OK);
+	move_bytes(0, 3 * GRANULE, DMA_BUS + 2 * GRANULE);
+	move_bytes(1, 2 * GRANULE, DMA_BUS + 3 * GRANULE);
+	CHECK(unmap(0, 0, 4 * GRANULE - 1) == VIOMMU_OK && sync(0) == VIOMMU_OK);
+	check_maps();
+	CHECK(w.mapping_count == 0);
+	check_faults(1, 0);
+	CHECK(detach(0) == VIOMMU_OK && detach(1) == VIOMMU_OK && domain_deinit(0) == VIOMMU_OK);
+	for (const struct viommu_driver_slot *s = w.drv.free_slots; s != NULL; s = s->next)
+		slots++;
+	CHECK(slots == QUEUE_SIZE);
+	check_slots();
+	check_nodes(&w.drv.pool);
+	(void)viommu_device_process(&w.dev, UINT32_MAX);
+	check_nodes(&w.dev.pool);
+	for (uint32_t i = 0; i < CANARY_LEN; i++)
+		CHECK(w.shared.canary0[i] == CANARY && w.shared.bytes[w.shared_len + i] == CANARY &&
+		      w.shared.canary1[i] == CANARY);
+}
+
+const struct sim_ops_target sim_ops_pair = {
+	.name = "pair",
+	.verbs = verbs,
+	.verb_count = sizeof verbs / sizeof verbs[0],
+	.begin = begin,
+	.run = run,
+	.end = end,
+};
