@@ -439,6 +439,7 @@ enum {
 	OFFER,
 	INDEX,
 	EVENT,
+	EVENT_AHEAD,
 	FLAGS,
 	POKE
 };
@@ -492,6 +493,8 @@ static const struct sim_ops_verb verbs[] = {
 	[OFFER] = { "offer", { { "head", SIM_OPS_U16, 0, NULL } }, 5 },
 	[INDEX] = { "index", { { "value", SIM_OPS_U16, 0, NULL } }, 1 },
 	[EVENT] = { "event", { { "value", SIM_OPS_U16, 0, NULL } }, 1 },
+	/* The driver waits for the used entry that is so many behind those that it can see. */
+	[EVENT_AHEAD] = { "event_ahead", { { "count", SIM_OPS_U8, 8, NULL } }, 2 },
 	[FLAGS] = { "flags", { { "value", SIM_OPS_U16, 0, NULL } }, 1 },
 	[POKE] = { "poke", { OFFSET("at"), { "bytes", SIM_OPS_BYTES, 48, NULL } }, 1 },
 };
@@ -556,6 +559,10 @@ static void run(void *world, const struct sim_ops_op *op)
 	case EVENT:
 		if (w.state != VIOMMU_VIRTQ_OFF)
 			guest_store_number(w.layout.avail + 4 + 2 * w.layout.size, 2, a[0]);
+		break;
+	case EVENT_AHEAD:
+		if (w.state != VIOMMU_VIRTQ_OFF)
+			guest_store_number(w.layout.avail + 4 + 2 * w.layout.size, 2, (uint16_t)(w.published + a[0]));
 		break;
 	case FLAGS:
 		if (w.state != VIOMMU_VIRTQ_OFF)
