@@ -199,7 +199,7 @@ static void check_form(const struct driver_model *m, const struct scripted_chain
 
 static bool is_in_input_range(const struct driver_model *m, uint64_t first, uint64_t last)
 {
-	return first <= last && m->limits.input_range.first <= first && last <= m->limits.input_range.last;
+	return first <= last && m->input_range.first <= first && last <= m->input_range.last;
 }
 
 static void post_map(struct driver_model *m, struct model_flight *f, const struct viommu_wire_request *r)
@@ -639,6 +639,9 @@ void driver_model_started(struct driver_model *m)
 	m->breaks = m->broken = false;
 	viommu_driver_get_limits(m->drv, &m->limits);
 	viommu_wire_config_decode(m->device->config_read, &config);
+	m->input_range = (struct viommu_range){ 0, UINT64_MAX };
+	if ((m->limits.features & VIOMMU_F_INPUT_RANGE) != 0)
+		m->input_range = config.input_range;
 	m->probe_size = (m->limits.features & VIOMMU_F_PROBE) != 0 ? config.probe_size : 0;
 }
 

@@ -98,6 +98,7 @@ struct driver_model {
 	bool unsure[MODEL_ENDPOINTS];  /* an ATTACH or DETACH without known outcome */
 	struct viommu_driver_limits limits;
 	uint32_t probe_size;
+	struct viommu_range input_range; /* as the device has it: an UNMAP need not be aligned */
 	struct model_arrival arrivals[MODEL_SLOTS];
 	uint32_t arrival_count, settled; /* of them */
 	bool breaks;                     /* behind the arrivals lies something that breaks the queue */

@@ -539,6 +539,11 @@ static bool regions_are_mapped(uint32_t d, uint32_t e)
 	return false;
 }
 
+static bool is_in_range(uint64_t first, uint64_t last)
+{
+	return first >= w.model.input_range.first && last <= w.model.input_range.last;
+}
+
 /* A record from before a restart that does not fit what the start brought. */
 static bool record_is_misfit(uint32_t d)
 {
@@ -548,7 +553,7 @@ static bool record_is_misfit(uint32_t d)
 	if (domain->id < l->domain_first || domain->id > l->domain_last)
 		return true;
 	for (uint32_t i = 0; i < domain->count; i++) {
-		if (domain->mappings[i].first < l->input_range.first || domain->mappings[i].last > l->input_range.last)
+		if (!is_in_range(domain->mappings[i].first, domain->mappings[i].last))
 			return true;
 	}
 	return false;
@@ -652,11 +657,6 @@ static enum viommu_result detach(uint32_t e)
 }
 
 /* Mappings */
-
-static bool is_in_range(uint64_t first, uint64_t last)
-{
-	return first >= w.model.limits.input_range.first && last <= w.model.limits.input_range.last;
-}
 
 static void check_state_result(uint32_t d)
 {
