@@ -1026,7 +1026,7 @@ static void make_device(void)
 	size_t len;
 
 	config.max_endpoints = ENDPOINTS;
-	config.max_domains = DOMAINS;
+	config.max_domains = DOMAINS - 1; /* so that there can be one too many */
 	config.max_pending = MAX_PENDING;
 	config.page_size_mask = ~(uint64_t)(GRANULE - 1);
 	config.input_range.last = LAST_IOVA;
