@@ -27,15 +27,10 @@ void check_protect_none(void)
 		free(pieces[--piece_count].copy);
 }
 
-static bool put_back(void)
+static void put_back(void)
 {
-	bool damaged = false;
-
-	for (size_t i = 0; i < piece_count; i++) {
-		damaged = damaged || memcmp(pieces[i].at, pieces[i].copy, pieces[i].len) != 0;
+	for (size_t i = 0; i < piece_count; i++)
 		memcpy(pieces[i].at, pieces[i].copy, pieces[i].len);
-	}
-	return damaged;
 }
 
 void check_run(const struct check_case *cases, size_t count, check_function is_valid, check_function check)
@@ -51,9 +46,8 @@ void check_run(const struct check_case *cases, size_t count, check_function is_v
 			fail_msg("%s: not seen", cases[i].name);
 		if (valid != (cases[i].sight == IN_DETAIL))
 			fail_msg("%s: is_valid says %s", cases[i].name, valid ? "true" : "false");
-		if (!put_back())
-			fail_msg("%s: no damage, or somewhere else", cases[i].name);
+		put_back();
 		if (!is_valid() || !check())
-			fail_msg("%s: still seen when it is undone", cases[i].name);
+			fail_msg("%s: still seen when it is undone, or it is in none of the pieces", cases[i].name);
 	}
 }
