@@ -162,16 +162,17 @@ bool viommu_device_is_valid(const struct viommu_device *dev)
 /* Ids ascend. Each slot is there once: together the numbers are those from 0 on, and ids in use are never the same. */
 static bool ids_are_valid(const struct viommu_id_table *table, uint32_t capacity)
 {
-	uint32_t excess = 0;
+	uint64_t slots = 0, numbers = 0; /* sums, which do not wrap */
 
 	for (uint32_t i = 0; i < capacity; i++) {
 		if (table->slots[i] >= capacity)
 			return false;
 		if (i > 0 && i < table->count && table->ids[i - 1] >= table->ids[i])
 			return false;
-		excess += table->slots[i] - i;
+		slots += table->slots[i];
+		numbers += i;
 	}
-	return excess == 0;
+	return slots == numbers;
 }
 
 /* What was found in the endpoints, and has to be found again in lists; and nodes found in maps and limbos. */
