@@ -125,14 +125,14 @@ struct progress {
 	bool open; /* a mapping has had its FIRST and not yet its LAST */
 };
 
-/* The chunk itself: inside both address spaces, on whole granules. */
-static bool chunk_is_valid(const struct viommu_map *map, uint64_t entry, uint64_t last, uint64_t bytes)
+/* The chunk itself: inside both address spaces, on whole granules. `more`: its bytes behind the first one. */
+static bool chunk_is_valid(const struct viommu_map *map, uint64_t entry, uint64_t last, uint64_t more)
 {
 	uint64_t phys = entry & ENTRY_VALUE;
 
 	if ((entry & ENTRY_LEAF) == 0 || last > viommu_port_shr64(UINT64_MAX, map->granule_bits))
 		return false;
-	return (phys & (viommu_port_shl64(1, map->granule_bits) - 1)) == 0 && phys <= UINT64_MAX - (bytes - 1);
+	return (phys & (viommu_port_shl64(1, map->granule_bits) - 1)) == 0 && phys <= UINT64_MAX - more;
 }
 
 /*
@@ -146,7 +146,7 @@ static VIOMMU_WRAPS bool check_leaf(const struct viommu_map *map, const struct w
 	uint64_t first = node->prefix + viommu_port_shl64(w->next[w->depth - 1] - 1u, 4 * node->level);
 	uint64_t bytes = viommu_port_shl64(viommu_port_shl64(1, 4 * node->level), map->granule_bits); /* 0: 2^64 */
 
-	if (!chunk_is_valid(map, entry, first | level_mask(node->level), bytes) ||
+	if (!chunk_is_valid(map, entry, first | level_mask(node->level), bytes - 1) ||
 	    p->open == ((entry & ENTRY_FIRST) != 0))
 		return false;
 	if (p->open && (first != p->end || (entry & ENTRY_VALUE) != p->phys || (entry & ENTRY_FLAGS) != p->flags))
