@@ -55,8 +55,8 @@ static void set_up(struct probed *p, uint32_t probe_size)
 
 static void tear_down(struct probed *p)
 {
+	driver_teardown(p->f); /* looks at attached endpoints, and so at their regions */
 	sim_env_free(p->regions);
-	driver_teardown(p->f);
 }
 
 static enum viommu_result probe(struct probed *p, const struct list *l, uint32_t capacity)
