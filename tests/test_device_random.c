@@ -221,7 +221,7 @@ static void test_device__a_million_random_buffers__still_works(void **state)
 		assert_true(stats->requests[k] > buffers / 100);
 	assert_true(stats->unanswered > buffers / 100);
 	for (k = 0; k < VIOMMU_S_COUNT; k++)
-		if (k != VIOMMU_S_IOERR && k != VIOMMU_S_DEVERR && k != VIOMMU_S_FAULT)
+		if (k != VIOMMU_S_IOERR && k != VIOMMU_S_DEVERR && k != VIOMMU_S_FAULT && buffers == BUFFERS)
 			assert_true(stats->statuses[k] > 0);
 	device_teardown(&f);
 }
