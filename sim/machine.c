@@ -214,6 +214,19 @@ static void surprise(void *ctx)
 	viommu_registers_set_status(viommu_pump_registers(&machine->pump), 0);
 }
 
+/* Whatever was done to it, the device can be reset. (The driver's domains may be gone by now.) */
+static void stop_device(void *ctx)
+{
+	struct sim_machine *machine = ctx;
+	struct viommu_registers *regs = viommu_pump_registers(&machine->pump);
+
+	viommu_registers_set_status(regs, 0);
+	for (uint32_t i = 0; i < SETTLE_ROUNDS && viommu_registers_get_status(regs) != 0; i++)
+		(void)viommu_pump_process(&machine->pump, SETTLE_BUDGET);
+	if (viommu_registers_get_status(regs) != 0 || !viommu_pump_check(&machine->pump))
+		sim_env_die("the device of a machine is broken");
+}
+
 enum viommu_result sim_machine_init(struct sim_machine *machine, const struct sim_machine_config *config)
 {
 	enum viommu_result r;
@@ -228,16 +241,18 @@ enum viommu_result sim_machine_init(struct sim_machine *machine, const struct si
 		r = build_pump(machine, config);
 	if (r == VIOMMU_OK)
 		r = build_driver(machine, config);
-	if (r != VIOMMU_OK)
+	if (r != VIOMMU_OK) {
 		sim_machine_deinit(machine);
-	else
+	} else {
+		sim_env_on_end(stop_device, machine);
 		sim_env_on_reset(surprise, machine, true);
+	}
 	return r;
 }
 
 void sim_machine_deinit(struct sim_machine *machine)
 {
-	sim_env_no_reset(machine);
+	sim_env_end(stop_device, machine);
 	for (size_t i = 0; i < sizeof(machine->memory) / sizeof(machine->memory[0]); i++)
 		free(machine->memory[i]);
 	free(machine->engines);

@@ -119,6 +119,7 @@ static void end_of_test(void *ctx)
 {
 	struct device_fixture *f = ctx;
 
+	assert_true(viommu_device_check(&f->dev));
 	device_end_sections(f);
 	if (!has_context(f))
 		viommu_access_init(&f->accesses[0], &f->dev, f->endpoints[0]);
@@ -180,7 +181,6 @@ void device_setup(struct device_fixture *f, const struct device_options *options
 
 void device_teardown(struct device_fixture *f)
 {
-	assert_true(viommu_device_check(&f->dev));
 	sim_env_end(end_of_test, f);
 	sim_env_free(f->mem);
 	f->mem = NULL;

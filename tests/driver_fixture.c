@@ -925,6 +925,9 @@ static void end_of_test(void *ctx)
 	enum viommu_result result;
 
 	assert_int_equal(f->depth, 0);
+	assert_true(viommu_driver_check(&f->drv));
+	if (f->real != NULL)
+		assert_true(viommu_pump_check(&f->real->pump));
 	if (f->has_own_hooks)
 		return;
 	become_honest(f);
@@ -935,6 +938,7 @@ static void end_of_test(void *ctx)
 	else
 		assert_true(result == VIOMMU_E_UNSUPP || result == VIOMMU_E_NOMEM || result == VIOMMU_E_PEER);
 	assert_int_equal(f->depth, 0);
+	assert_true(viommu_driver_check(&f->drv));
 }
 
 /* The device resets itself, as when somebody else wrote its status. */
@@ -1002,9 +1006,6 @@ struct driver_fixture *driver_up(const struct driver_options *options)
 
 void driver_teardown(struct driver_fixture *f)
 {
-	assert_true(viommu_driver_check(&f->drv));
-	if (f->real != NULL)
-		assert_true(viommu_pump_check(&f->real->pump));
 	sim_env_end(end_of_test, f);
 	if (f->real != NULL) {
 		sim_env_free(f->real->dev_mem);

@@ -101,6 +101,7 @@ static void end_of_test(void *ctx)
 	struct world *w = ctx;
 	struct slot *event;
 
+	assert_true(viommu_pump_check(&w->pump));
 	device_end_sections(&w->f);
 	viommu_registers_set_status(viommu_pump_registers(&w->pump), 0);
 	process(w);
@@ -114,6 +115,7 @@ static void end_of_test(void *ctx)
 	raise_faults(w, 0, 1);
 	process(w);
 	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), event);
+	assert_true(viommu_pump_check(&w->pump));
 }
 
 /* The driver resets the device, and starts anew as soon as it may. */
@@ -147,7 +149,6 @@ void setup(struct world *w, uint32_t max_pending)
 
 void teardown(struct world *w)
 {
-	assert_true(viommu_pump_check(&w->pump));
 	sim_env_end(end_of_test, w);
 	sim_env_free(w->pump_mem);
 	device_teardown(&w->f);

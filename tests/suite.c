@@ -20,6 +20,7 @@
 /* How much a sweep spends on one test, in accesses and callbacks, unless told otherwise; and at least so many runs. */
 #define SWEEP_EVENTS (UINT64_C(1) << 21)
 #define SWEEP_RUNS_MIN 4u
+#define RUN_SECONDS 100u
 
 static const char *const mode_names[] = { "plain", "counting", "fail-once", "fail-always", "reset", "flip" };
 
@@ -37,6 +38,7 @@ struct run {
 struct totals {
 	uint64_t points;   /* where something could happen */
 	uint64_t runs;     /* with something happening */
+	uint64_t promises; /* of what has to hold afterwards */
 	uint64_t sampled;  /* tests that have more points than there were runs */
 	uint64_t absorbed; /* of these the body did not notice */
 };
@@ -68,7 +70,7 @@ static void check_end(void)
 static void on_abort(int signal_number)
 {
 	signal(signal_number, SIG_DFL);
-	if (!sim_env_has_fired())
+	if (!sim_env_has_fired() || sim_env_is_ending())
 		abort();
 	check_end();
 	siglongjmp(out_of_the_body, 1);
@@ -145,6 +147,7 @@ static void restart_log(const char *suite, const char *test, uint64_t at)
 		_exit(2);
 	printf("%s: VIOMMU_TEST=%s VIOMMU_POINT=%" PRIu64 "\n", suite, test, at);
 	fflush(stdout);
+	alarm(RUN_SECONDS); /* a run that hangs ends here, and its name is in the log */
 }
 
 static void give_up(const char *why)
@@ -172,6 +175,7 @@ static void sweep_test(const char *suite, const struct CMUnitTest *test, enum si
 	if (!run(test, mode, 0))
 		give_up("fails although nothing happens");
 	points = sim_env_points();
+	totals->promises += sim_env_promises();
 	limit = affordable_runs();
 	stride = points > limit ? (points + limit - 1) / limit : 1;
 	totals->points += points;
@@ -229,6 +233,10 @@ static int sweep(const char *suite, const struct CMUnitTest *tests, size_t count
 	}
 	if (totals->points == 0) {
 		printf("%s: nothing can happen to it, %s\n", suite, mode_names[mode]);
+		return 1;
+	}
+	if (totals->promises == 0) {
+		printf("%s: nothing is said of what has to hold afterwards, see sim_env_on_end\n", suite);
 		return 1;
 	}
 	printf("%s: %zu tests (%" PRIu64 " of them sampled), %" PRIu64 " points, %" PRIu64 " runs, %" PRIu64

@@ -196,6 +196,9 @@ static void test_trace__any_difference__shows(void **state)
 	assert_int_not_equal(trace, trace_of(SIM_ENV_WAIT, 1, 2, 3, true));
 	sim_env_pause(true);
 	assert_false(sim_env_call(SIM_ENV_WAIT, 1, 2));
+	(void)env_load16(memory);
+	env_store16(memory, 1);
+	env_fence();
 	sim_env_pause(false);
 	assert_int_equal(sim_env_events(), 2);
 }
@@ -205,6 +208,7 @@ static unsigned ends;
 
 static void note_end(void *ctx)
 {
+	assert_true(sim_env_is_ending());
 	order[ends++] = *(unsigned *)ctx;
 }
 
@@ -219,7 +223,9 @@ static void test_end__objects__checked_once_in_reverse_order_undisturbed(void **
 		sim_env_on_end(note_end, &ids[i]);
 	sim_env_on_end(note_end, &ids[0]); /* again: the last one counts */
 	sim_env_on_end(nothing, &ids[0]);
+	assert_int_equal(sim_env_promises(), 5);
 	sim_env_end(note_end, &ids[1]);
+	assert_false(sim_env_is_ending());
 	assert_true(sim_env_call(SIM_ENV_WAIT, 0, 0));
 	sim_env_check_end();
 	assert_false(sim_env_call(SIM_ENV_WAIT, 0, 0));

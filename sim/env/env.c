@@ -31,6 +31,8 @@ struct check {
 static struct {
 	bool is_active; /* false until begin: programs that are no tests */
 	bool is_paused;
+	bool is_ending;
+	uint32_t promises;
 	enum sim_env_mode mode;
 	uint64_t at;
 	uint64_t points;
@@ -107,6 +109,8 @@ void sim_env_begin(enum sim_env_mode mode, uint64_t at)
 {
 	env.is_active = true;
 	env.is_paused = false;
+	env.is_ending = false;
+	env.promises = 0;
 	env.mode = mode;
 	env.at = at;
 	env.points = 0;
@@ -219,7 +223,7 @@ bool sim_env_call(enum sim_env_site site, uint64_t a, uint64_t b)
 void sim_env_operation(void)
 {
 	env.observation++;
-	if (env.mode != SIM_ENV_RESET)
+	if (env.mode != SIM_ENV_RESET || env.is_paused)
 		return;
 	if (env.reset_is_due)
 		reset_now();
@@ -301,15 +305,19 @@ static void count_read(const uint8_t *p, size_t len)
 static void flip(uint8_t *p, size_t len)
 {
 	uint64_t choice = (env.at + 1) * UINT64_C(0x9e3779b97f4a7c15);
-	uint8_t change = (uint8_t)(choice >> 56);
+	uint8_t *byte = &p[(choice >> 16) % len];
+	const uint8_t values[] = { (uint8_t)(choice >> 56), (uint8_t)(*byte + 1), (uint8_t)(*byte - 1), 0, UINT8_MAX };
+	uint8_t value = values[(choice >> 48) % (sizeof(values) / sizeof(values[0]))];
 
-	p[(choice >> 16) % len] ^= change != 0 ? change : 1;
+	*byte = value != *byte ? value : *byte ^ 1;
 }
 
 void sim_env_read(const void *p, size_t len, bool begins_observation)
 {
 	if (begins_observation)
 		env.observation++;
+	if (env.is_paused)
+		return;
 	trace_bytes(SIM_ENV_SITE_COUNT, p, len);
 	step();
 	if (env.mode == SIM_ENV_COUNTING)
@@ -320,6 +328,8 @@ void sim_env_read(const void *p, size_t len, bool begins_observation)
 
 void sim_env_wrote(const void *p, size_t len)
 {
+	if (env.is_paused)
+		return;
 	trace_bytes(SIM_ENV_SITE_COUNT + 1, p, len);
 	step();
 }
@@ -327,6 +337,8 @@ void sim_env_wrote(const void *p, size_t len)
 void sim_env_fence(void)
 {
 	env.observation++;
+	if (env.is_paused)
+		return;
 	trace_event(SIM_ENV_SITE_COUNT + 2, 0, 0);
 	step();
 }
@@ -343,8 +355,10 @@ void sim_env_allow_aliases(void)
 
 /* The end of a test */
 
-static void forget(void (*check)(void *ctx), const void *ctx)
+/* Returns whether it was there. */
+static bool forget(void (*check)(void *ctx), const void *ctx)
 {
+	uint32_t count = env.check_count;
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < env.check_count; i++) {
@@ -352,23 +366,29 @@ static void forget(void (*check)(void *ctx), const void *ctx)
 			env.checks[kept++] = env.checks[i];
 	}
 	env.check_count = kept;
+	return kept < count;
 }
 
 void sim_env_on_end(void (*check)(void *ctx), void *ctx)
 {
-	forget(check, ctx);
+	(void)forget(check, ctx);
 	if (env.check_count == CHECKS)
 		sim_env_die("too many objects");
+	env.promises++;
 	env.checks[env.check_count++] = (struct check){ check, ctx };
 }
 
 void sim_env_end(void (*check)(void *ctx), void *ctx)
 {
 	enum sim_env_mode mode = env.mode;
+	bool was_ending = env.is_ending;
 
+	if (!forget(check, ctx))
+		return;
 	env.mode = SIM_ENV_PLAIN;
-	forget(check, ctx);
+	env.is_ending = true;
 	check(ctx);
+	env.is_ending = was_ending;
 	env.mode = mode;
 	sim_env_no_reset(ctx);
 }
@@ -377,11 +397,23 @@ void sim_env_check_end(void)
 {
 	env.mode = SIM_ENV_PLAIN;
 	env.step = NULL;
+	env.is_ending = true;
 	while (env.check_count > 0) {
 		struct check c = env.checks[--env.check_count];
 
 		c.run(c.ctx);
 	}
+	env.is_ending = false;
+}
+
+bool sim_env_is_ending(void)
+{
+	return env.is_ending;
+}
+
+uint32_t sim_env_promises(void)
+{
+	return env.promises;
 }
 
 /* Memory */

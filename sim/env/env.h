@@ -14,7 +14,7 @@
  *   fail-once    each callback fails at each of its calls, one run for each
  *   fail-always  the same, and every later call fails too
  *   reset        a reset comes at each callback and at each operation of a fixture, one run for each
- *   flip         each byte of shared memory that is read changes right after it was read, one run for each read
+ *   flip         one byte of each field that is read from shared memory changes right after it was read, one run for each
  *
  * An observation is what a side makes of one look at a ring: it begins with an index read with acquire, with the fence
  * before a look at the other side's wish for notifications, or with a call of a queue behind seam B, and lasts until the
@@ -101,7 +101,10 @@ void sim_env_no_reset(const void *ctx); /* what was to be reset is gone */
  */
 void sim_env_on_end(void (*check)(void *ctx), void *ctx);
 
-/* The test itself puts an end to the object: the same check now, undisturbed, and not again. Its reset is gone too. */
+/*
+ * The test itself puts an end to the object: the same check now, undisturbed, and not again. Its reset is gone too.
+ * Nothing happens if it was not registered.
+ */
 void sim_env_end(void (*check)(void *ctx), void *ctx);
 
 /*
@@ -126,8 +129,13 @@ void sim_env_on_step(sim_env_step_fn step, void *ctx);
 /* Bytes that were read again within one observation since begin. 0 where the accessors are not the environment's. */
 uint64_t sim_env_read_again(void);
 
-/* For the runner: the checks of sim_env_on_end, nothing failing any more; then frees what is left. */
+/*
+ * For the runner: the checks of sim_env_on_end, nothing failing any more; whether one of these is running, by sim_env_end
+ * too; how many there have been since begin; and to free what is left.
+ */
 void sim_env_check_end(void);
+bool sim_env_is_ending(void);
+uint32_t sim_env_promises(void);
 void sim_env_free_all(void);
 
 /* For port.c */
