@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
-# viommu_plant(BUG OUT): makes a copy of libviommu/ with fuzz/planted/BUG.patch applied, and sets OUT to its folder. Only
-# files that differ are written, so that going from one bug to the next builds little.
+# viommu_plant(BUG OUT): makes a copy of libviommu/ with fuzz/planted/BUG.patch applied, and sets OUT to its folder.
+# Only files that differ are written, so that going from one bug to the next builds little.
 function(viommu_plant bug out)
   find_program(VIOMMU_PATCH patch REQUIRED)
   set(patch_file ${PROJECT_SOURCE_DIR}/fuzz/planted/${bug}.patch)

@@ -8,10 +8,10 @@
  *   VIOMMU_SWEEP    how much a sweep may spend on one test, in accesses and callbacks (default 2^21)
  *   VIOMMU_SHUFFLE  a number: the tests in an order made from it
  *
- * plain and counting are one run. The others are sweeps: a run of each test for each point where something can happen (of very
- * long tests, for points evenly spread over it; the output says how many).
- * From then on the body's assertions may fail, since it expects a life without trouble; what has to hold is what is
- * registered with sim_env_on_end, that nothing crashes, and that the next undisturbed run passes.
+ * plain and counting are one run. The others are sweeps: a run of each test for each point where something can happen
+ * (of very long tests, for points evenly spread over it; the output says how many). From then on the body's assertions
+ * may fail, since it expects a life without trouble; what has to hold is what is registered with sim_env_on_end, that
+ * nothing crashes, and that the next undisturbed run passes.
  */
 #ifndef VIOMMU_TESTS_SUITE_H
 #define VIOMMU_TESTS_SUITE_H

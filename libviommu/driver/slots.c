@@ -186,7 +186,10 @@ static void complete(struct viommu_driver *drv, struct viommu_driver_slot *slot,
 		viommu_i_slot_release(drv, slot);
 		break;
 	default:
-		/* FREE or FINISHED. The queue gives a token back once; one behind seam B that does not is beyond trust. */
+		/*
+		 * FREE or FINISHED. The queue gives a token back once; one behind seam B that does not is beyond
+		 * trust.
+		 */
 		drv->state = VIOMMU_DRIVER_FAILED;
 		break;
 	}

@@ -14,14 +14,14 @@
  *   fail-once    each callback fails at each of its calls, one run for each
  *   fail-always  the same, and every later call fails too
  *   reset        a reset comes at each callback and at each operation of a fixture, one run for each
- *   flip         one byte of each field that is read from shared memory changes right after it was read, one run for each
+ *   flip         one byte of each field that is read from shared memory changes right afterwards, one run for each
  *
  * An observation is what a side makes of one look at a ring: it begins with an index read with acquire, with the fence
- * before a look at the other side's wish for notifications, or with a call of a queue behind seam B, and lasts until the
- * next of these. Whatever hangs on it (the head, its descriptors, the request, the answer) is read once.
+ * before a look at the other side's wish for notifications, or with a call of a queue behind seam B, and lasts until
+ * the next of these. Whatever hangs on it (the head, its descriptors, the request, the answer) is read once.
  *
- * There is one environment in a process, since the accessors of port.h know no context. One thread. Before sim_env_begin,
- * in programs that are no tests, nothing ever happens and nothing is remembered.
+ * There is one environment in a process, since the accessors of port.h know no context. One thread. Before
+ * sim_env_begin, in programs that are no tests, nothing ever happens and nothing is remembered.
  */
 #ifndef VIOMMU_SIM_ENV_H
 #define VIOMMU_SIM_ENV_H
@@ -108,16 +108,16 @@ void sim_env_on_end(void (*check)(void *ctx), void *ctx);
 void sim_env_end(void (*check)(void *ctx), void *ctx);
 
 /*
- * Memory that is freed at the end of the test at the latest; never NULL. Exactly as long as it says, aligned to 16, with
- * whatever is in it, or zeroed.
+ * Memory that is freed at the end of the test at the latest; never NULL. Exactly as long as it says, aligned to 16,
+ * with whatever is in it, or zeroed.
  */
 void *sim_env_alloc(size_t len);
 void *sim_env_zalloc(size_t len);
 void sim_env_free(void *mem);
 
 /*
- * In this test the driver names the same bytes twice on purpose (a loop of descriptors, say): reading them for each name
- * is no second read of a field.
+ * In this test the driver names the same bytes twice on purpose (a loop of descriptors, say): reading them for each
+ * name is no second read of a field.
  */
 void sim_env_allow_aliases(void);
 
@@ -130,8 +130,8 @@ void sim_env_on_step(sim_env_step_fn step, void *ctx);
 uint64_t sim_env_read_again(void);
 
 /*
- * For the runner: the checks of sim_env_on_end, nothing failing any more; whether one of these is running, by sim_env_end
- * too; how many there have been since begin; and to free what is left.
+ * For the runner: the checks of sim_env_on_end, nothing failing any more; whether one of these is running, by
+ * sim_env_end too; how many there have been since begin; and to free what is left.
  */
 void sim_env_check_end(void);
 bool sim_env_is_ending(void);

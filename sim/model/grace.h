@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * grace.h: the model with access sections: which of them have to end before the answer to a request, and which may delay
- * it. Made from what device.h and access.h promise, and as naive as model.h: each mapping bears the sections that could
- * have used it, each endpoint whether it was on the move with a section open.
+ * grace.h: the model with access sections: which of them have to end before the answer to a request, and which may
+ * delay it. Made from what device.h and access.h promise, and as naive as model.h: each mapping bears the sections that
+ * could have used it, each endpoint whether it was on the move with a section open.
  */
 #ifndef VIOMMU_SIM_MODEL_GRACE_H
 #define VIOMMU_SIM_MODEL_GRACE_H

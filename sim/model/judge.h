@@ -28,7 +28,9 @@ enum sim_verdict sim_judge_translation(const struct sim_model *m, const struct s
 
 bool sim_judge_same_fault(const struct viommu_wire_fault *a, const struct viommu_wire_fault *b);
 
-/* Is the configuration space right? Fields whose feature is not offered carry no meaning, except that bypass is a bit. */
+/*
+ * Is the configuration space right? Fields whose feature is not offered carry no meaning, except that bypass is a bit.
+ */
 bool sim_judge_config(const struct sim_model *m, const uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE]);
 
 #endif /* VIOMMU_SIM_MODEL_JUDGE_H */

@@ -4,8 +4,8 @@
  * as naively as it goes: a list of endpoints and a list of mappings, searched from front to back. It shares nothing
  * with the library, so that a difference between the two is a mistake in one of them.
  *
- * A domain is nothing but the number that some endpoints have in common, and the mappings that bear it. Every request is
- * done at once; when an answer has to wait for access sections is grace.h. Map nodes are no matter here.
+ * A domain is nothing but the number that some endpoints have in common, and the mappings that bear it. Every request
+ * is done at once; when an answer has to wait for access sections is grace.h. Map nodes are no matter here.
  */
 #ifndef VIOMMU_SIM_MODEL_H
 #define VIOMMU_SIM_MODEL_H
