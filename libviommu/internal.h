@@ -16,6 +16,12 @@ static inline uintptr_t viommu_i_align_up(uintptr_t p, uintptr_t align)
 	return (p + align - 1) & ~(align - 1);
 }
 
+/* Does p point behind `count` elements of `size` bytes at base? Wraps: checks ask before they know that base is sane. */
+static inline VIOMMU_WRAPS bool viommu_i_is_behind(const void *p, const void *base, uint32_t count, size_t size)
+{
+	return (uintptr_t)p == (uintptr_t)base + count * size;
+}
+
 /* Is p one of the `count` elements of `size` bytes at base? By search: small processors have no division. */
 static inline bool viommu_i_is_element(const void *p, const void *base, uint32_t count, size_t size)
 {
@@ -63,6 +69,12 @@ static inline bool viommu_i_circle_closes(struct viommu_i_circle *c, const void 
 static inline VIOMMU_WRAPS uint32_t viommu_i_step(uint32_t *counter)
 {
 	return (*counter)++;
+}
+
+/* How far such a counter has run ahead of another one. */
+static inline VIOMMU_WRAPS uint32_t viommu_i_steps(uint32_t from, uint32_t to)
+{
+	return to - from;
 }
 
 #endif /* VIOMMU_INTERNAL_H */

@@ -218,6 +218,8 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	X(AT_ONCE, pool_is_not_valid, DRV.pool.fresh = 0)							\
 	X(AT_ONCE, free_slots_behind_the_end, DRV.free_slots = DRV.slots + QUEUE_SIZE)				\
 	X(AT_ONCE, probe_slot_behind_the_end, DRV.probe_slot = DRV.slots + QUEUE_SIZE)				\
+	X(AT_ONCE, free_slot_that_is_none, DRV.free_slots = misaligned(DRV.free_slots))				\
+	X(AT_ONCE, probe_slot_that_is_none, DRV.probe_slot = misaligned(DRV.probe_slot))			\
 	X(AT_ONCE, unknown_state, DRV.state = VIOMMU_DRIVER_FAILED + 1)						\
 	X(AT_ONCE, runs_without_queues, DRV.queues = NULL)							\
 	X(AT_ONCE, runs_without_slots, DRV.slot_limit = 0)							\
@@ -238,13 +240,13 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	X(IN_DETAIL, slot_memory_elsewhere, DRV.slot_memory.addr++)						\
 	X(IN_DETAIL, event_memory_elsewhere, DRV.event_memory.addr++)						\
 	X(IN_DETAIL, probe_memory_elsewhere, DRV.probe_memory.addr++)						\
-	X(IN_DETAIL, probe_slot_that_is_none, DRV.probe_slot = misaligned(DRV.probe_slot))			\
+	X(IN_DETAIL, probe_slot_above_the_limit, DRV.probe_slot = &DRV.slots[--DRV.slot_limit])		\
 	X(IN_DETAIL, probe_slot_with_something_else, DRV.probe_slot->type = VIOMMU_T_ATTACH)			\
 	X(IN_DETAIL, probe_slot_that_is_free, DRV.probe_slot = DRV.free_slots)					\
 	X(IN_DETAIL, probe_in_two_slots, abandoned()->type = VIOMMU_T_PROBE)					\
 	X(IN_DETAIL, slot_in_an_unknown_state, abandoned()->state = SLOT_ABANDONED + 1)				\
 	X(IN_DETAIL, ticket_of_the_future, abandoned()->ticket = DRV.next_ticket + 1)				\
-	X(IN_DETAIL, free_slot_that_is_none, DRV.free_slots = misaligned(DRV.free_slots))			\
+	X(IN_DETAIL, next_free_slot_that_is_none, DRV.free_slots->next = misaligned(DRV.free_slots))		\
 	X(IN_DETAIL, free_slot_that_is_in_use, DRV.free_slots = OLDEST)						\
 	X(IN_DETAIL, free_slots_too_few, DRV.free_slots = DRV.free_slots->next)					\
 	X(IN_DETAIL, free_slots_too_many, extend_free_slots(OLDEST))						\

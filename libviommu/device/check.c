@@ -49,7 +49,7 @@ bool viommu_access_is_valid(const struct viommu_access *access)
 	/* Clean up to where the sections of today began: then there are no others. */
 	if (access->drained == access->flipped && access->open[access->current ^ 1] != 0)
 		return false;
-	return access->fault_head - access->fault_tail <= VIOMMU_ACCESS_FAULTS;
+	return viommu_i_steps(access->fault_tail, access->fault_head) <= VIOMMU_ACCESS_FAULTS;
 }
 
 bool viommu_access_check(const struct viommu_access *access)
@@ -100,23 +100,17 @@ bool viommu_endpoint_check(const struct viommu_endpoint *endpoint)
 
 /* The device */
 
-/* Does p point behind `count` elements of `size` bytes at base? */
-static bool is_behind(const void *p, const void *base, uint32_t count, size_t size)
-{
-	return (uintptr_t)p == (uintptr_t)base + count * size;
-}
-
 static bool layout_is_valid(const struct viommu_device *dev)
 {
 	const struct viommu_id_table *d = &dev->domain_ids;
 	const struct viommu_id_table *e = &dev->endpoint_ids;
 
-	if (!is_behind(dev->endpoints, dev->domains, dev->max_domains, sizeof *dev->domains) ||
-	    !is_behind(d->ids, dev->endpoints, dev->max_endpoints, sizeof *dev->endpoints))
+	if (!viommu_i_is_behind(dev->endpoints, dev->domains, dev->max_domains, sizeof *dev->domains) ||
+	    !viommu_i_is_behind(d->ids, dev->endpoints, dev->max_endpoints, sizeof *dev->endpoints))
 		return false;
-	return is_behind(d->slots, d->ids, dev->max_domains, sizeof *d->ids) &&
-	       is_behind(e->ids, d->slots, dev->max_domains, sizeof *d->slots) &&
-	       is_behind(e->slots, e->ids, dev->max_endpoints, sizeof *e->ids);
+	return viommu_i_is_behind(d->slots, d->ids, dev->max_domains, sizeof *d->ids) &&
+	       viommu_i_is_behind(e->ids, d->slots, dev->max_domains, sizeof *d->slots) &&
+	       viommu_i_is_behind(e->slots, e->ids, dev->max_endpoints, sizeof *e->ids);
 }
 
 static bool features_are_valid(const struct viommu_device *dev)
@@ -301,7 +295,7 @@ bool viommu_pump_is_valid(const struct viommu_pump *pump)
 	if (pump->device == NULL || !viommu_device_is_valid(pump->device))
 		return false;
 	return pump->slot_count == pump->device->max_pending && pump->segment_count != 0 &&
-	       is_behind(pump->segments, pump->slots, pump->slot_count, sizeof *pump->slots);
+	       viommu_i_is_behind(pump->segments, pump->slots, pump->slot_count, sizeof *pump->slots);
 }
 
 /* Chains that were taken from the queue and not answered. */

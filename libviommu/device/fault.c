@@ -10,14 +10,13 @@ void viommu_i_work_pending(struct viommu_device *dev)
 		dev->ops->work_pending(dev->ops_ctx);
 }
 
-/* Wraps: head and tail run freely. */
-VIOMMU_WRAPS void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t kind, viommu_iova iova)
+void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t kind, viommu_iova iova)
 {
 	struct viommu_wire_fault *fault = &access->faults[access->fault_head % VIOMMU_ACCESS_FAULTS];
 	struct viommu_device *dev = access->dev;
 
 	viommu_count(&dev->stats.faults);
-	if (access->fault_head - access->fault_tail == VIOMMU_ACCESS_FAULTS) {
+	if (viommu_i_steps(access->fault_tail, access->fault_head) == VIOMMU_ACCESS_FAULTS) {
 		viommu_count(&dev->stats.faults_lost);
 		return;
 	}

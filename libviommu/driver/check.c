@@ -113,15 +113,17 @@ static bool check_members(const struct viommu_driver_domain *domain)
 /* Nothing is UNCERTAIN in a domain that the device does not have. */
 static bool is_certain(const struct viommu_driver_domain *domain)
 {
-	struct viommu_mapping m = { .last = UINT64_MAX };
+	struct viommu_mapping m;
+	uint64_t from = 0;
 
 	if (domain->endpoints != NULL || domain->claims != 0)
 		return true;
-	while (viommu_map_next(&domain->map, m.last + 1, &m)) {
+	while (viommu_map_next(&domain->map, from, &m)) {
 		if ((m.flags & MAPPING_UNCERTAIN) != 0)
 			return false;
 		if (m.last == UINT64_MAX)
 			break;
+		from = m.last + 1;
 	}
 	return true;
 }
@@ -150,25 +152,19 @@ static bool sizes_are_valid(const struct viommu_driver *drv)
 	       viommu_virtq_size_is_valid(drv->event_count) && drv->slot_limit <= drv->queue_size;
 }
 
-/* Does p point behind `count` elements of `size` bytes at base? */
-static bool is_behind(const void *p, const void *base, uint32_t count, size_t size)
-{
-	return (uintptr_t)p == (uintptr_t)base + count * size;
-}
-
 static bool layout_is_valid(const struct viommu_driver *drv)
 {
 	struct viommu_virtq_shadow *const *shadows = drv->shadows;
 
-	return is_behind(shadows[VIOMMU_QUEUE_REQUEST], drv->slots, drv->queue_size, sizeof *drv->slots) &&
-	       is_behind(shadows[VIOMMU_QUEUE_EVENT], shadows[VIOMMU_QUEUE_REQUEST], drv->queue_size,
-			 sizeof *shadows[0]) &&
-	       is_behind(drv->probe_copy, shadows[VIOMMU_QUEUE_EVENT], drv->event_count, sizeof *shadows[0]);
+	return viommu_i_is_behind(shadows[VIOMMU_QUEUE_REQUEST], drv->slots, drv->queue_size, sizeof *drv->slots) &&
+	       viommu_i_is_behind(shadows[VIOMMU_QUEUE_EVENT], shadows[VIOMMU_QUEUE_REQUEST], drv->queue_size,
+				  sizeof *shadows[0]) &&
+	       viommu_i_is_behind(drv->probe_copy, shadows[VIOMMU_QUEUE_EVENT], drv->event_count, sizeof *shadows[0]);
 }
 
 static bool is_slot_or_null(const struct viommu_driver *drv, const struct viommu_driver_slot *slot)
 {
-	return slot == NULL || (uintptr_t)slot - (uintptr_t)drv->slots < drv->queue_size * sizeof *slot;
+	return slot == NULL || viommu_i_is_element(slot, drv->slots, drv->queue_size, sizeof *slot);
 }
 
 static bool limits_are_valid(const struct viommu_driver *drv)
@@ -209,7 +205,8 @@ bool viommu_driver_is_valid(const struct viommu_driver *drv)
 	       (queue_is_valid(&drv->virtqs[VIOMMU_QUEUE_REQUEST]) && queue_is_valid(&drv->virtqs[VIOMMU_QUEUE_EVENT]));
 }
 
-static bool follows(const struct viommu_shared_memory *b, const struct viommu_shared_memory *a)
+/* Wraps: behind the last of them the address can be 2^64. */
+static VIOMMU_WRAPS bool follows(const struct viommu_shared_memory *b, const struct viommu_shared_memory *a)
 {
 	return (uintptr_t)b->base == (uintptr_t)a->base + a->len && b->addr == a->addr + a->len;
 }
@@ -260,7 +257,10 @@ static bool waits_for_queue(const struct viommu_driver *drv, const struct viommu
 	       slot->state != SLOT_FINISHED;
 }
 
-/* Each chain in the request queue is for a slot that waits for it; those in the event queue are for buffers. */
+/*
+ * Each chain in the request queue is for a slot that waits for it. All of the event queue is in flight, each chain with
+ * the number of its buffer, from 1 on.
+ */
 static bool check_tokens(const struct viommu_driver *drv)
 {
 	for (uint32_t i = 0; i < drv->virtqs[VIOMMU_QUEUE_REQUEST].size; i++) {
@@ -270,7 +270,7 @@ static bool check_tokens(const struct viommu_driver *drv)
 			return false;
 	}
 	for (uint32_t i = 0; i < drv->virtqs[VIOMMU_QUEUE_EVENT].size; i++) {
-		if ((uintptr_t)drv->shadows[VIOMMU_QUEUE_EVENT][i].token - 1 >= drv->event_count)
+		if ((uintptr_t)drv->shadows[VIOMMU_QUEUE_EVENT][i].token > drv->event_count)
 			return false;
 	}
 	return true;

@@ -8,7 +8,7 @@
 
 bool viommu_map_pool_is_valid(const struct viommu_map_pool *pool)
 {
-	if (pool->slab_count > VIOMMU_MAP_SLABS_MAX || pool->fresh - 1 > pool->total)
+	if (pool->slab_count > VIOMMU_MAP_SLABS_MAX || pool->fresh > (uint64_t)pool->total + 1)
 		return false;
 	if (pool->free_list >= pool->fresh || pool->reclaim >= pool->fresh || pool->free_count >= pool->fresh)
 		return false;
@@ -26,7 +26,7 @@ bool viommu_map_is_valid(const struct viommu_map *map)
 
 static bool slabs_are_valid(const struct viommu_map_pool *pool)
 {
-	uint32_t next = NO_NODE + 1;
+	uint64_t next = NO_NODE + 1; /* a sum, which does not wrap */
 
 	for (uint32_t i = 0; i < pool->slab_count; i++) {
 		if (pool->slabs[i].nodes == NULL || pool->slabs[i].first != next)
@@ -39,7 +39,7 @@ static bool slabs_are_valid(const struct viommu_map_pool *pool)
 /* The node, if it has ever been used. The slabs are valid. */
 static const struct viommu_map_node *node_at(const struct viommu_map_pool *pool, uint32_t index)
 {
-	return index - 1 < pool->fresh - 1 ? viommu_i_map_node(pool, index) : NULL;
+	return index != NO_NODE && index < pool->fresh ? viommu_i_map_node(pool, index) : NULL;
 }
 
 /* A walk down from one node, entry by entry, in the order of addresses. Levels fall on the way, so it has an end. */

@@ -31,8 +31,8 @@ bool viommu_virtq_device_check(const struct viommu_virtq_device *q)
 	return viommu_virtq_device_is_valid(q); /* it has no memory of its own besides */
 }
 
-/* All where init put them. */
-static bool layout_is_valid(const struct viommu_virtq_driver *q)
+/* All where init put them. Wraps: of the first of them only that can be said. */
+static VIOMMU_WRAPS bool layout_is_valid(const struct viommu_virtq_driver *q)
 {
 	uintptr_t desc = (uintptr_t)q->desc;
 	uintptr_t tables = desc + VIOMMU_VIRTQ_DESC_SIZE(q->size);
@@ -61,7 +61,7 @@ bool viommu_virtq_driver_is_valid(const struct viommu_virtq_driver *q)
 /* What the shadow amounts to. */
 struct tally {
 	uint32_t descriptors;
-	uint32_t indices; /* of them all, less those that there are: 0 if each is there once */
+	uint32_t indices; /* their sum */
 	uint32_t heads;
 	uint32_t visible;
 };
@@ -94,7 +94,7 @@ static bool add_head(const struct viommu_virtq_driver *q, uint32_t head, struct 
 /* What was added and not published yet is in the available ring, and says so. */
 static bool unpublished_are_valid(const struct viommu_virtq_driver *q)
 {
-	for (uint16_t i = q->published; i != q->added; i++) {
+	for (uint16_t i = q->published; i != q->added; i = (uint16_t)(i + 1)) {
 		uint32_t head = q->shadow[i & (q->size - 1)].posted;
 
 		if (head >= q->size || q->shadow[head].token == NULL || q->shadow[head].visible)
@@ -106,6 +106,7 @@ static bool unpublished_are_valid(const struct viommu_virtq_driver *q)
 bool viommu_virtq_driver_check(const struct viommu_virtq_driver *q)
 {
 	struct tally t = { 0 };
+	uint32_t numbers = 0; /* the sum of the indices, if each is there once */
 
 	if (!viommu_virtq_driver_is_valid(q))
 		return false;
@@ -114,11 +115,11 @@ bool viommu_virtq_driver_check(const struct viommu_virtq_driver *q)
 	if (!add_chain(q, q->free_head, q->free_count, &t))
 		return false;
 	for (uint32_t i = 0; i < q->size; i++) {
-		t.indices -= i;
+		numbers += i;
 		if (q->shadow[i].token != NULL && !add_head(q, i, &t))
 			return false;
 	}
-	if (t.descriptors != q->size || t.indices != 0)
+	if (t.descriptors != q->size || t.indices != numbers)
 		return false;
 	return t.heads == (uint16_t)(q->added - q->seen) && t.visible == (uint16_t)(q->published - q->seen) &&
 	       unpublished_are_valid(q);
