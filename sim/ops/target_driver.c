@@ -30,6 +30,7 @@
 #define WAITS_MAX 1000u
 #define LOCKS_MAX 4000u
 #define ACCESSES_MAX 400u
+#define CHECK_EVERY 16u /* operations */
 #define PRIVATE_MAX (NODES * VIOMMU_MAP_NODE_SIZE + 4096u)
 #define SHARED_MAX 4096u
 
@@ -66,6 +67,7 @@ struct world {
 	uint32_t idle; /* attempts at which the device did nothing out of the ordinary */
 	bool starting;
 	bool running; /* the driver, not a hook */
+	uint32_t operations;
 	int depth;
 	/* What is the device's to write, as it was when the driver began to run. */
 	uint8_t used_before[VIOMMU_QUEUE_COUNT][6 + 8 * QUEUE_SIZE];
@@ -1120,6 +1122,14 @@ static void check_canaries(void)
 		CHECK(w.shared.bytes[i] == CANARY);
 }
 
+/* Between calls, when nobody holds the lock. */
+static void check_driver(void)
+{
+	CHECK(viommu_driver_check(&w.drv));
+	for (uint32_t i = 0; i < MODEL_ENDPOINTS; i++)
+		CHECK(viommu_driver_endpoint_check(&w.endpoints[i]));
+}
+
 static void run(void *world, const struct sim_ops_op *op)
 {
 	(void)world;
@@ -1131,6 +1141,8 @@ static void run(void *world, const struct sim_ops_op *op)
 		put_off(&w.at_config, op);
 	else
 		run_device(op);
+	if (++w.operations % CHECK_EVERY == 0)
+		check_driver();
 }
 
 static void *begin(void)
@@ -1155,6 +1167,7 @@ static void *begin(void)
 	w.starting = false;
 	w.fault_count = 0;
 	w.faults_known = false;
+	w.operations = 0;
 	shared.len = w.shared_len;
 	CHECK(viommu_driver_init(&w.drv, &config, w.private_memory, len + NODES * VIOMMU_MAP_NODE_SIZE, &shared) ==
 	      VIOMMU_OK);
@@ -1187,6 +1200,7 @@ static void end(void *world)
 	static const uint8_t report[VIOMMU_WIRE_FAULT_SIZE] = { 2, [4] = 1, [5] = 1, [8] = 8, [17] = 0x10 };
 
 	(void)world;
+	check_driver();
 	w.at_wait.count = 0;
 	w.at_config.count = 0;
 	scripted_calm(&w.device);
@@ -1213,6 +1227,7 @@ static void end(void *world)
 	CHECK(detach(1) == VIOMMU_OK && domain_deinit(0) == VIOMMU_OK);
 	CHECK(w.device.domain_of[1] == SCRIPTED_NOWHERE);
 	check_balance();
+	check_driver();
 	check_canaries();
 }
 

@@ -45,6 +45,7 @@
 #define SECTIONS 4u
 #define CANARY_LEN 64u
 #define CANARY 0x66u
+#define CHECK_EVERY 16u /* operations */
 
 struct mapping {
 	uint32_t domain, flags;
@@ -96,6 +97,7 @@ struct world {
 	uint8_t drv_memory[NODES * VIOMMU_MAP_NODE_SIZE + 8192];
 	int depth;
 	uint32_t locks, idle, faults;
+	uint32_t operations;
 	/* the wire */
 	struct meddle meddles[MEDDLES];
 	uint32_t meddle_count;
@@ -969,6 +971,14 @@ static void run_other(const struct sim_ops_op *op)
 	}
 }
 
+/* Between calls, when nobody holds the lock. The pump's check is the device's, too. */
+static void check_both(void)
+{
+	CHECK(viommu_pump_check(&w.pump) && viommu_driver_check(&w.drv));
+	for (uint32_t e = 0; e < ENDPOINTS; e++)
+		CHECK(viommu_driver_endpoint_check(&w.endpoints[e]) && viommu_access_check(&w.accesses[e]));
+}
+
 static void run(void *world, const struct sim_ops_op *op)
 {
 	const uint64_t *a = op->arg;
@@ -1014,6 +1024,8 @@ static void run(void *world, const struct sim_ops_op *op)
 	}
 	CHECK(w.depth == 0);
 	check_maps();
+	if (++w.operations % CHECK_EVERY == 0)
+		check_both();
 }
 
 /* Making */
@@ -1081,6 +1093,7 @@ static void *begin(void)
 	w.awake = false;
 	w.depth = 0;
 	w.locks = 0;
+	w.operations = 0;
 	w.meddle_count = 0;
 	w.meddled = false;
 	w.delayed = false;
@@ -1139,6 +1152,7 @@ static void end(void *world)
 	uint32_t slots = 0;
 
 	(void)world;
+	check_both();
 	w.meddle_count = 0;
 	for (uint32_t i = 0; i < SECTIONS; i++)
 		section_close(i);
@@ -1169,6 +1183,7 @@ static void end(void *world)
 	check_nodes(&w.drv.pool);
 	(void)viommu_device_process(&w.dev, UINT32_MAX);
 	check_nodes(&w.dev.pool);
+	check_both();
 	for (uint32_t i = 0; i < CANARY_LEN; i++)
 		CHECK(w.shared.canary0[i] == CANARY && w.shared.bytes[w.shared_len + i] == CANARY &&
 		      w.shared.canary1[i] == CANARY);

@@ -447,6 +447,7 @@ static void run_driver(const struct sim_ops_op *op)
 	check_untouched();
 	CHECK(viommu_virtq_driver_in_flight(&w.q) == w.in_flight);
 	CHECK(viommu_virtq_driver_unpublished(&w.q) == (uint16_t)(w.added - w.published));
+	CHECK(viommu_virtq_driver_check(&w.q));
 }
 
 static void run(void *world, const struct sim_ops_op *op)
