@@ -113,7 +113,7 @@ static bool next_head(struct scripted *s, uint32_t queue, uint16_t *head)
 		return false;
 	}
 	*head = (uint16_t)scripted_load(s, l->avail + 4 + 2 * (s->taken[queue] % l->size), 2);
-	s->taken[queue]++;
+	s->taken[queue] = (uint16_t)(s->taken[queue] + 1);
 	return true;
 }
 
