@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ops.h"
@@ -160,12 +159,14 @@ static int do_all(struct run *run, char **paths, int count)
 {
 	signal(SIGABRT, on_abort);
 	for (int i = 0; i < count; i++) {
-		struct stat st;
+		DIR *folder = opendir(paths[i]);
 
-		if (stat(paths[i], &st) == 0 && S_ISDIR(st.st_mode))
+		if (folder != NULL) {
+			closedir(folder);
 			do_folder(run, paths[i]);
-		else
+		} else {
 			count_file(run, paths[i]);
+		}
 	}
 	if (run->files == 0)
 		return trouble("no file found", NULL);
