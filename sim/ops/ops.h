@@ -70,6 +70,10 @@ struct sim_ops_arg {
 	const void *list; /* CHOICE: of const char *, PICK: of uint32_t */
 };
 
+/* For tables: an argument; and the arguments of a verb that has none. */
+#define SIM_OPS_ARG(name, kind, limit, list) { name, kind, limit, list }
+#define SIM_OPS_NO_ARGS SIM_OPS_ARG(NULL, SIM_OPS_NONE, 0, NULL)
+
 struct sim_ops_verb {
 	const char *name;
 	struct sim_ops_arg args[SIM_OPS_ARGS];

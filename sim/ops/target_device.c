@@ -698,40 +698,18 @@ static const uint32_t mostly_zero[] = { 0, 0, 0, 0, 0, 0, 0, 1, 0x1000000 };
 static const char *const kinds[] = { "read", "write", "both" };
 static const char *const resets[] = { "driver", "system" };
 
-#define DOMAIN                                                                                                         \
-	{                                                                                                              \
-		"domain", SIM_OPS_PICK, 9, domains                                                                     \
-	}
-#define ENDPOINT                                                                                                       \
-	{                                                                                                              \
-		"endpoint", SIM_OPS_PICK, 5, ids                                                                       \
-	}
-#define FIRST                                                                                                          \
-	{                                                                                                              \
-		"first", SIM_OPS_ADDRESS, 0, NULL                                                                      \
-	}
-#define LAST                                                                                                           \
-	{                                                                                                              \
-		"last", SIM_OPS_ADDRESS, 0, NULL                                                                       \
-	}
-#define LENGTH                                                                                                         \
-	{                                                                                                              \
-		"length", SIM_OPS_U64, 0, NULL                                                                         \
-	}
-#define KIND                                                                                                           \
-	{                                                                                                              \
-		"kind", SIM_OPS_CHOICE, 3, kinds                                                                       \
-	}
-#define SECTION                                                                                                        \
-	{                                                                                                              \
-		"section", SIM_OPS_U8, SECTIONS, NULL                                                                  \
-	}
+#define DOMAIN SIM_OPS_ARG("domain", SIM_OPS_PICK, 9, domains)
+#define ENDPOINT SIM_OPS_ARG("endpoint", SIM_OPS_PICK, 5, ids)
+#define FIRST SIM_OPS_ARG("first", SIM_OPS_ADDRESS, 0, NULL)
+#define LAST SIM_OPS_ARG("last", SIM_OPS_ADDRESS, 0, NULL)
+#define LENGTH SIM_OPS_ARG("length", SIM_OPS_U64, 0, NULL)
+#define KIND SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 3, kinds)
+#define SECTION SIM_OPS_ARG("section", SIM_OPS_U8, SECTIONS, NULL)
 /* How the readable part is cut, how the writable one, and how many bytes it has, plus one. */
-#define SHAPE                                                                                                          \
-	{ "cut", SIM_OPS_U8, 0, NULL }, { "cut_reply", SIM_OPS_U8, 0, NULL },                                          \
-	{                                                                                                              \
-		"room", SIM_OPS_U16, ROOM, NULL                                                                        \
-	}
+#define CUT SIM_OPS_ARG("cut", SIM_OPS_U8, 0, NULL)
+#define CUT_REPLY SIM_OPS_ARG("cut_reply", SIM_OPS_U8, 0, NULL)
+#define SIZE_OF_REPLY SIM_OPS_ARG("room", SIM_OPS_U16, ROOM, NULL)
+#define SHAPE CUT, CUT_REPLY, SIZE_OF_REPLY
 
 static const struct sim_ops_verb verbs[] = {
 	[SIM_OPS_DEVICE_ATTACH] = { "attach",
@@ -757,10 +735,10 @@ static const struct sim_ops_verb verbs[] = {
 	[SIM_OPS_DEVICE_RAW] = { "raw", { { "bytes", SIM_OPS_BYTES, BYTES_MAX, NULL }, SHAPE }, 1 },
 	[SIM_OPS_DEVICE_TRANSLATE] = { "translate", { ENDPOINT, { "at", SIM_OPS_ADDRESS, 0, NULL }, LENGTH, KIND }, 6 },
 	[SIM_OPS_DEVICE_LOOK] = { "look", { { "at", SIM_OPS_ADDRESS, 0, NULL }, LENGTH, KIND }, 3 },
-	[SIM_OPS_DEVICE_SWEEP] = { "sweep", { { NULL, SIM_OPS_NONE, 0, NULL } }, 1 },
+	[SIM_OPS_DEVICE_SWEEP] = { "sweep", { SIM_OPS_NO_ARGS }, 1 },
 	[SIM_OPS_DEVICE_BEGIN] = { "begin", { SECTION }, 5 },
 	[SIM_OPS_DEVICE_END] = { "end", { SECTION }, 5 },
-	[SIM_OPS_DEVICE_DONE] = { "done", { { NULL, SIM_OPS_NONE, 0, NULL } }, 4 },
+	[SIM_OPS_DEVICE_DONE] = { "done", { SIM_OPS_NO_ARGS }, 4 },
 	[SIM_OPS_DEVICE_FAULTS] = { "faults", { { "count", SIM_OPS_U8, 0, NULL } }, 2 },
 	[SIM_OPS_DEVICE_STORE] = { "store",
 				   { { "offset", SIM_OPS_PICK, 10, offsets }, { "value", SIM_OPS_U8, 0, NULL } },

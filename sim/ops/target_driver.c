@@ -922,26 +922,13 @@ static const char *const words_field[] = { "page_size_mask", "first",      "last
 static const char *const words_mood[] = { "refuse_features", "accept_features", "refuse_queue",  "accept_queue",
 					  "settle",          "reset",           "request_queue", "event_queue" };
 
-#define WHEN                                                                                                           \
-	{                                                                                                              \
-		"when", SIM_OPS_CHOICE, 3, words_when                                                                  \
-	}
-#define DOMAIN                                                                                                         \
-	{                                                                                                              \
-		"domain", SIM_OPS_U8, MODEL_DOMAINS, NULL                                                              \
-	}
-#define ENDPOINT                                                                                                       \
-	{                                                                                                              \
-		"endpoint", SIM_OPS_U8, MODEL_ENDPOINTS, NULL                                                          \
-	}
-#define NO_ARGS                                                                                                        \
-	{                                                                                                              \
-		NULL, SIM_OPS_NONE, 0, NULL                                                                            \
-	}
+#define WHEN SIM_OPS_ARG("when", SIM_OPS_CHOICE, 3, words_when)
+#define DOMAIN SIM_OPS_ARG("domain", SIM_OPS_U8, MODEL_DOMAINS, NULL)
+#define ENDPOINT SIM_OPS_ARG("endpoint", SIM_OPS_U8, MODEL_ENDPOINTS, NULL)
 
 static const struct sim_ops_verb verbs[] = {
-	[START] = { "start", { NO_ARGS }, 2 },
-	[STOP] = { "stop", { NO_ARGS }, 1 },
+	[START] = { "start", { SIM_OPS_NO_ARGS }, 2 },
+	[STOP] = { "stop", { SIM_OPS_NO_ARGS }, 1 },
 	[DOMAIN_INIT] = { "domain",
 			  { DOMAIN,
 			    { "id", SIM_OPS_U64, 0, NULL },

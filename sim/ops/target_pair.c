@@ -866,46 +866,18 @@ enum {
 static const char *const words_no_yes[] = { "no", "yes" };
 static const char *const words_kind[] = { "read", "write", "both" };
 
-#define DOMAIN                                                                                                         \
-	{                                                                                                              \
-		"domain", SIM_OPS_U8, DOMAINS, NULL                                                                    \
-	}
-#define ENDPOINT                                                                                                       \
-	{                                                                                                              \
-		"endpoint", SIM_OPS_U8, ENDPOINTS, NULL                                                                \
-	}
-#define KIND                                                                                                           \
-	{                                                                                                              \
-		"kind", SIM_OPS_CHOICE, 3, words_kind                                                                  \
-	}
-#define WHICH                                                                                                          \
-	{                                                                                                              \
-		"which", SIM_OPS_U8, 0, NULL                                                                           \
-	}
-#define OFFSET                                                                                                         \
-	{                                                                                                              \
-		"offset", SIM_OPS_U16, 0, NULL                                                                         \
-	}
-#define SECTION                                                                                                        \
-	{                                                                                                              \
-		"section", SIM_OPS_U8, SECTIONS, NULL                                                                  \
-	}
-#define DELAY                                                                                                          \
-	{                                                                                                              \
-		"delay", SIM_OPS_U8, 0, NULL                                                                           \
-	}
-#define PLACE                                                                                                          \
-	{                                                                                                              \
-		"at", SIM_OPS_U16, SHARED_MAX, NULL                                                                    \
-	}
-#define NO_ARGS                                                                                                        \
-	{                                                                                                              \
-		NULL, SIM_OPS_NONE, 0, NULL                                                                            \
-	}
+#define DOMAIN SIM_OPS_ARG("domain", SIM_OPS_U8, DOMAINS, NULL)
+#define ENDPOINT SIM_OPS_ARG("endpoint", SIM_OPS_U8, ENDPOINTS, NULL)
+#define KIND SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 3, words_kind)
+#define WHICH SIM_OPS_ARG("which", SIM_OPS_U8, 0, NULL)
+#define OFFSET SIM_OPS_ARG("offset", SIM_OPS_U16, 0, NULL)
+#define SECTION SIM_OPS_ARG("section", SIM_OPS_U8, SECTIONS, NULL)
+#define DELAY SIM_OPS_ARG("delay", SIM_OPS_U8, 0, NULL)
+#define PLACE SIM_OPS_ARG("at", SIM_OPS_U16, SHARED_MAX, NULL)
 
 static const struct sim_ops_verb verbs[] = {
-	[START] = { "start", { NO_ARGS }, 2 },
-	[STOP] = { "stop", { NO_ARGS }, 1 },
+	[START] = { "start", { SIM_OPS_NO_ARGS }, 2 },
+	[STOP] = { "stop", { SIM_OPS_NO_ARGS }, 1 },
 	[DOMAIN_INIT] = { "domain", { DOMAIN, { "bypass", SIM_OPS_CHOICE, 2, words_no_yes } }, 2 },
 	[DOMAIN_DEINIT] = { "domain_deinit", { DOMAIN }, 1 },
 	[ENDPOINT_INIT] = { "endpoint", { ENDPOINT }, 2 },

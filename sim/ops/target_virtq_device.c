@@ -446,14 +446,8 @@ enum {
 
 static const char *const feature_words[] = { "none", "indirect", "event", "both" };
 
-#define OFFSET(n)                                                                                                      \
-	{                                                                                                              \
-		(n), SIM_OPS_U16, REACH, NULL                                                                          \
-	}
-#define FEATURES                                                                                                       \
-	{                                                                                                              \
-		"features", SIM_OPS_CHOICE, 4, feature_words                                                           \
-	}
+#define OFFSET(name) SIM_OPS_ARG(name, SIM_OPS_U16, REACH, NULL)
+#define FEATURES SIM_OPS_ARG("features", SIM_OPS_CHOICE, 4, feature_words)
 
 static const struct sim_ops_verb verbs[] = {
 	[ENABLE] = { "enable",
@@ -466,12 +460,12 @@ static const struct sim_ops_verb verbs[] = {
 			  { "used", SIM_OPS_ADDRESS, 0, NULL },
 			  FEATURES },
 			1 },
-	[RESET] = { "reset", { { NULL, SIM_OPS_NONE, 0, NULL } }, 1 },
+	[RESET] = { "reset", { SIM_OPS_NO_ARGS }, 1 },
 	/* capacity 0: as much as there is */
 	[POP] = { "pop", { { "capacity", SIM_OPS_U8, CAPACITY, NULL } }, 4 },
 	[PUSH] = { "push", { { "which", SIM_OPS_U16, 0, NULL }, { "written", SIM_OPS_U32, 0, NULL } }, 3 },
-	[PUBLISH] = { "publish", { { NULL, SIM_OPS_NONE, 0, NULL } }, 2 },
-	[ARM] = { "arm", { { NULL, SIM_OPS_NONE, 0, NULL } }, 2 },
+	[PUBLISH] = { "publish", { SIM_OPS_NO_ARGS }, 2 },
+	[ARM] = { "arm", { SIM_OPS_NO_ARGS }, 2 },
 	[CHOP] = { "chop", { { "len", SIM_OPS_U16, REGION_LEN, NULL } }, 1 },
 	/* table: of descriptors, by its offset; 0: the queue's own */
 	[DESC] = { "desc",
