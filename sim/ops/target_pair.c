@@ -103,6 +103,7 @@ struct world {
 	uint32_t meddle_count;
 	bool delayed; /* since the last start a section was open: something may have timed out */
 	bool meddled; /* since the last start: the wire is not as it should be */
+	bool misled[ENDPOINTS]; /* probed over such a wire: also after a restart its reserved regions may not be known */
 	/* by the requests that the device accepted */
 	struct mapping mappings[MAPPINGS];
 	uint32_t mapping_count;
@@ -496,12 +497,24 @@ static void hook_fault(void *ctx, const struct viommu_wire_fault *fault)
 	w.faults++;
 }
 
+static bool is_misled(void)
+{
+	for (uint32_t e = 0; e < ENDPOINTS; e++) {
+		if (w.misled[e])
+			return true;
+	}
+	return false;
+}
+
 static void hook_failed(void *ctx, struct viommu_driver_domain *domain, const struct viommu_driver_failure *failure)
 {
 	(void)ctx;
 	CHECK(w.depth == 1 && domain >= w.domains && domain < w.domains + DOMAINS);
-	/* Two honest sides run out of memory at most. */
-	CHECK(w.meddled || w.delayed || (failure->result == VIOMMU_E_REJECTED && failure->status == VIOMMU_S_NOMEM));
+	if (w.meddled || w.delayed)
+		return;
+	/* Two honest sides run out of memory at most; one that was lied to maps over what is reserved. */
+	CHECK(failure->result == VIOMMU_E_REJECTED);
+	CHECK(failure->status == VIOMMU_S_NOMEM || (failure->status == VIOMMU_S_INVAL && is_misled()));
 }
 
 static const struct viommu_driver_ops driver_ops = {
@@ -650,6 +663,8 @@ static enum viommu_result endpoint_init(uint32_t e)
 	begin_call();
 	r = viommu_driver_endpoint_init(handle, &w.drv, FIRST_ENDPOINT + e, w.regions[e], 2);
 	(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, VIOMMU_E_NOMEM, VIOMMU_E_BUSY);
+	if (r == VIOMMU_OK)
+		w.misled[e] = w.meddled;
 	if (r == VIOMMU_OK && !w.meddled)
 		CHECK(handle->region_count == (e == 1) &&
 		      (e != 1 || handle->regions[0].range.first == msi[0].range.first));
@@ -1071,8 +1086,10 @@ static void *begin(void)
 	w.delayed = false;
 	w.lost = false;
 	w.mapping_count = 0;
-	for (uint32_t e = 0; e < ENDPOINTS; e++)
+	for (uint32_t e = 0; e < ENDPOINTS; e++) {
 		w.domain_of[e] = NOWHERE;
+		w.misled[e] = false;
+	}
 	register_ops = sim_local_register_ops;
 	register_ops.get_status = get_status;
 	register_ops.set_status = set_status;
