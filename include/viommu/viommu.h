@@ -10,6 +10,7 @@
 #include <viommu/memory.h>
 #include <viommu/port.h>
 #include <viommu/pump.h>
+#include <viommu/topology.h>
 #include <viommu/transport/registers.h>
 #include <viommu/types.h>
 #include <viommu/virtq.h>
