@@ -11,6 +11,7 @@
 #include <viommu/port.h>
 #include <viommu/pump.h>
 #include <viommu/topology.h>
+#include <viommu/transport/file.h>
 #include <viommu/transport/registers.h>
 #include <viommu/types.h>
 #include <viommu/virtq.h>

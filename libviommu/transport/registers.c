@@ -71,6 +71,8 @@ static void reset(struct viommu_registers *regs)
 		viommu_virtq_device_reset(&regs->queues[i]);
 	regs->features = 0;
 	regs->resetting = true;
+	if (regs->interrupts != NULL && regs->interrupts->reset != NULL)
+		regs->interrupts->reset(regs->interrupt_ctx);
 	regs->device_class->reset(regs->class_ctx);
 	(void)viommu_registers_get_status(regs);
 }
@@ -86,13 +88,18 @@ uint8_t viommu_registers_get_status(struct viommu_registers *regs)
 	return regs->resetting && regs->status == 0 ? VIOMMU_STATUS_NEEDS_RESET : regs->status;
 }
 
+bool viommu_registers_is_resetting(struct viommu_registers *regs)
+{
+	(void)viommu_registers_get_status(regs);
+	return regs->resetting;
+}
+
 void viommu_registers_set_status(struct viommu_registers *regs, uint8_t status)
 {
 	uint8_t added;
 
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	(void)viommu_registers_get_status(regs);
-	if (regs->resetting)
+	if (viommu_registers_is_resetting(regs))
 		return; /* also for another 0: nothing can have begun that it would have to end */
 	if (status == 0) {
 		reset(regs);
@@ -154,6 +161,13 @@ enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, 
 		return VIOMMU_E_PEER;
 	negotiated.features = regs->features;
 	return viommu_virtq_device_enable(q, &negotiated);
+}
+
+bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint32_t queue)
+{
+	return queue < regs->queue_count &&
+	       viommu_virtq_device_state(&regs->queues[viommu_port_mask_index(queue, regs->queue_count)]) !=
+		       VIOMMU_VIRTQ_OFF;
 }
 
 bool viommu_registers_is_live(const struct viommu_registers *regs)

@@ -62,6 +62,7 @@ struct viommu_interrupt_ops {
 	uint32_t size; /* sizeof(struct viommu_interrupt_ops) */
 	void (*used)(void *ctx, uint32_t queue); /* used buffer notification. Must not call back */
 	void (*config)(void *ctx);               /* configuration change notification. Must not call back */
+	void (*reset)(void *ctx); /* a reset begins: what is pending is gone. Must not call back. NULL: not of interest */
 };
 
 /* Private members. */
@@ -112,6 +113,12 @@ uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, ui
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
 								  const struct viommu_virtq_layout *layout);
+
+/* Is it? Not if there is no such queue. */
+bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint32_t queue);
+
+/* Between the begin of a reset and its end, which this notices. The driver's stores have no effect then. */
+bool viommu_registers_is_resetting(struct viommu_registers *regs);
 
 /* DRIVER_OK, and neither a reset nor NEEDS_RESET in the way: queues may be served. */
 bool viommu_registers_is_live(const struct viommu_registers *regs);
