@@ -118,27 +118,29 @@ static uint16_t vector(const struct viommu_register_file *file, uint32_t value)
 	return (uint16_t)(value < file->vector_count ? value : VIOMMU_REGISTER_NO_VECTOR);
 }
 
-/* A part of a queue that is not enabled. */
-static void set_up_queue(struct viommu_register_file *file, struct viommu_register_queue *q, enum viommu_register which,
-			 uint32_t value)
+/* What came of it is there to be read. */
+static void enable_queue(struct viommu_register_file *file, const struct viommu_register_queue *q, uint32_t value)
+{
+	if (value == 1)
+		(void)!viommu_registers_queue_enable(file->registers, file->queue_select, &q->layout);
+	else if (value == 0)
+		(void)!viommu_registers_queue_disable(file->registers, file->queue_select);
+}
+
+/* Size or place of a queue. While it is enabled they stay what they are. */
+static void lay_out_queue(struct viommu_register_file *file, struct viommu_register_queue *q,
+			  enum viommu_register which, uint32_t value)
 {
 	uint64_t *address;
 
-	switch (which) {
-	case VIOMMU_REGISTER_QUEUE_SIZE_MAX:
-		break;
-	case VIOMMU_REGISTER_QUEUE_SIZE:
+	if (viommu_registers_queue_is_enabled(file->registers, file->queue_select))
+		return;
+	if (which == VIOMMU_REGISTER_QUEUE_SIZE) {
 		q->layout.size = value;
-		break;
-	case VIOMMU_REGISTER_QUEUE_ENABLE:
-		/* What came of it is there to be read. */
-		if (value == 1)
-			(void)!viommu_registers_queue_enable(file->registers, file->queue_select, &q->layout);
-		break;
-	default:
-		address = queue_address(q, which);
-		*address = with_half(*address, is_high(which), value);
+		return;
 	}
+	address = queue_address(q, which);
+	*address = with_half(*address, is_high(which), value);
 }
 
 static void write_queue(struct viommu_register_file *file, enum viommu_register which, uint32_t value)
@@ -147,10 +149,18 @@ static void write_queue(struct viommu_register_file *file, enum viommu_register 
 
 	if (q == NULL)
 		return;
-	if (which == VIOMMU_REGISTER_QUEUE_VECTOR)
+	switch (which) {
+	case VIOMMU_REGISTER_QUEUE_SIZE_MAX:
+		break;
+	case VIOMMU_REGISTER_QUEUE_VECTOR:
 		q->vector = vector(file, value);
-	else if (!viommu_registers_queue_is_enabled(file->registers, file->queue_select))
-		set_up_queue(file, q, which, value);
+		break;
+	case VIOMMU_REGISTER_QUEUE_ENABLE:
+		enable_queue(file, q, value);
+		break;
+	default:
+		lay_out_queue(file, q, which, value);
+	}
 }
 
 void viommu_register_file_write(struct viommu_register_file *file, enum viommu_register which, uint32_t value)
@@ -176,7 +186,9 @@ void viommu_register_file_write(struct viommu_register_file *file, enum viommu_r
 		viommu_registers_set_features(regs, with_half(regs->features, file->driver_select, value));
 		break;
 	case VIOMMU_REGISTER_STATUS:
-		viommu_registers_set_status(regs, (uint8_t)value);
+		/* Only a 0 is a 0. */
+		if (value == 0 || (uint8_t)value != 0)
+			viommu_registers_set_status(regs, (uint8_t)value);
 		break;
 	case VIOMMU_REGISTER_CONFIG_VECTOR:
 		file->config_vector = vector(file, value);

@@ -163,6 +163,17 @@ enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, 
 	return viommu_virtq_device_enable(q, &negotiated);
 }
 
+enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs, uint32_t queue)
+{
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
+	if (queue >= regs->queue_count)
+		return VIOMMU_E_ARG;
+	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) != 0)
+		return VIOMMU_E_STATE;
+	viommu_virtq_device_reset(&regs->queues[viommu_port_mask_index(queue, regs->queue_count)]);
+	return VIOMMU_OK;
+}
+
 bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint32_t queue)
 {
 	return queue < regs->queue_count &&

@@ -10,7 +10,7 @@
  *
  * What a driver may do wrong, and what comes of it: a selector beyond the features or the queues reads 0 and stores
  * nothing; the setup of a queue that is enabled is not changed; a queue whose parts make no queue does not become
- * enabled (QUEUE_ENABLE reads 0); a vector that is not there reads back as VIOMMU_REGISTER_NO_VECTOR. From the begin of a
+ * enabled, and one that is in use stays so (QUEUE_ENABLE reads 0, or 1); a vector that is not there reads back as VIOMMU_REGISTER_NO_VECTOR. From the begin of a
  * reset to its end nothing is stored.
  *
  * A transport is told of resets and notifications by the registers: it is their viommu_interrupt_ops, and calls
@@ -31,6 +31,9 @@ extern "C" {
 /* No interrupt vector. ("MSI-X Vector Configuration") */
 #define VIOMMU_REGISTER_NO_VECTOR 0xffffu
 
+/* In place of a queue, where an embedder is told that the device has to look: a status or configuration was stored. */
+#define VIOMMU_REGISTER_NO_QUEUE UINT32_MAX
+
 /* The registers that every transport has, under whatever name. Those of a queue are the selected one's. */
 enum viommu_register {
 	VIOMMU_REGISTER_NONE, /* reads 0, stores nothing */
@@ -46,7 +49,7 @@ enum viommu_register {
 	VIOMMU_REGISTER_QUEUE_SIZE_MAX, /* 0: no such queue */
 	VIOMMU_REGISTER_QUEUE_SIZE,     /* the same, until the driver stores less */
 	VIOMMU_REGISTER_QUEUE_VECTOR,
-	VIOMMU_REGISTER_QUEUE_ENABLE, /* storing 1 enables; nothing else does anything */
+	VIOMMU_REGISTER_QUEUE_ENABLE, /* storing 1 enables; 0 disables, before DRIVER_OK; nothing else does anything */
 	VIOMMU_REGISTER_QUEUE_DESC_LOW,
 	VIOMMU_REGISTER_QUEUE_DESC_HIGH,
 	VIOMMU_REGISTER_QUEUE_AVAIL_LOW,

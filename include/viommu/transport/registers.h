@@ -114,7 +114,13 @@ uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, ui
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
 								  const struct viommu_virtq_layout *layout);
 
-/* Is it? Not if there is no such queue. */
+/*
+ * The driver takes that back: the queue is off and may be set up anew. VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: after
+ * DRIVER_OK, where buffers may be in use; then only a reset stops it.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs, uint32_t queue);
+
+/* Is it enabled? Not if there is no such queue. */
 bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint32_t queue);
 
 /* Between the begin of a reset and its end, which this notices. The driver's stores have no effect then. */
