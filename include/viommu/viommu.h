@@ -12,6 +12,7 @@
 #include <viommu/pump.h>
 #include <viommu/topology.h>
 #include <viommu/transport/file.h>
+#include <viommu/transport/mmio.h>
 #include <viommu/transport/registers.h>
 #include <viommu/types.h>
 #include <viommu/virtq.h>
