@@ -211,7 +211,7 @@ struct column {
 	struct viommu_resv_region regions[1];
 	struct viommu_memory_region ram;
 	struct viommu_memory_table table;
-	struct sim_local local;
+	struct sim_transport transport;
 };
 
 static struct column column;
@@ -245,8 +245,9 @@ static bool start_column(struct column *c, uint32_t n)
 	driver_config.ops_ctx = c;
 	pump_config.device = &c->dev;
 	pump_config.memory = (struct viommu_memory){ .ops = &viommu_memory_table_ops, .ctx = &c->table };
-	pump_config.interrupts = &sim_local_interrupt_ops;
-	pump_config.interrupt_ctx = &c->local;
+	sim_transport_init(&c->transport, &sim_transport_local);
+	pump_config.interrupts = c->transport.interrupt_ops;
+	pump_config.interrupt_ctx = c->transport.interrupt_ctx;
 	if (viommu_device_mem_size(&device_config, &device_len) != VIOMMU_OK ||
 	    viommu_driver_mem_size(&driver_config, &driver_len, &shared.len) != VIOMMU_OK)
 		return false;
@@ -265,9 +266,10 @@ static bool start_column(struct column *c, uint32_t n)
 	    viommu_pump_mem_size(&pump_config, &pump_len) != VIOMMU_OK || (pump_mem = malloc(pump_len)) == NULL ||
 	    viommu_pump_init(&c->pump, &pump_config, pump_mem, pump_len) != VIOMMU_OK)
 		return false;
-	c->local.registers = viommu_pump_registers(&c->pump);
-	return viommu_driver_init(&c->drv, &driver_config, driver_mem, driver_len, &shared) == VIOMMU_OK &&
-	       viommu_driver_start(&c->drv, &sim_local_register_ops, &c->local) == VIOMMU_OK &&
+	return sim_transport_connect(&c->transport, viommu_pump_registers(&c->pump)) == VIOMMU_OK &&
+	       sim_transport_find_device(&c->transport) == VIOMMU_OK &&
+	       viommu_driver_init(&c->drv, &driver_config, driver_mem, driver_len, &shared) == VIOMMU_OK &&
+	       viommu_driver_start(&c->drv, c->transport.register_ops, c->transport.register_ctx) == VIOMMU_OK &&
 	       viommu_driver_endpoint_init(&c->endpoint, &c->drv, BENCH_ENDPOINT, c->regions, 1) == VIOMMU_OK &&
 	       viommu_driver_domain_init(&c->domain, &c->drv, VIOMMU_DOMAIN_ANY, false) == VIOMMU_OK;
 }

@@ -181,8 +181,9 @@ static bool start_pump(struct bench_service *s, const struct viommu_virtq_layout
 
 	config.device = &s->dev;
 	config.memory = r->memory;
-	config.interrupts = &sim_local_interrupt_ops;
-	config.interrupt_ctx = &r->local;
+	sim_transport_init(&r->transport, &sim_transport_local);
+	config.interrupts = r->transport.interrupt_ops;
+	config.interrupt_ctx = r->transport.interrupt_ctx;
 	if (viommu_pump_mem_size(&config, &len) != VIOMMU_OK)
 		return false;
 	r->pump_mem = malloc(len);

@@ -10,7 +10,7 @@
 
 #include "structures/structure.h"
 
-#include "sim/local.h"
+#include "sim/transport.h"
 
 #include <viommu/access.h>
 #include <viommu/pump.h>
@@ -30,7 +30,7 @@ struct bench_ring {
 	struct viommu_memory_table table;
 	struct viommu_memory memory;
 	struct viommu_pump pump;
-	struct sim_local local;
+	struct sim_transport transport;
 	void *pump_mem;
 };
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "local.h"
+/*
+ * local.c: the shortest transport there is: the driver's register operations are calls of the device's registers, in the
+ * same process.
+ */
+#include "transport.h"
 
 #include <string.h>
 
@@ -7,99 +11,97 @@
 
 static uint8_t get_status(void *ctx)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_REGISTER_GET, 0, 0))
 		return UINT8_MAX;
-	return viommu_registers_get_status(local->registers);
+	return viommu_registers_get_status(t->registers);
 }
 
 static void set_status(void *ctx, uint8_t status)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_REGISTER_SET, 0, status))
 		return;
-	local->touched = true;
-	viommu_registers_set_status(local->registers, status);
+	t->touched = true;
+	viommu_registers_set_status(t->registers, status);
 }
 
 static uint64_t get_features(void *ctx)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_REGISTER_GET, 1, 0))
 		return UINT64_MAX;
-	return viommu_registers_get_features(local->registers);
+	return viommu_registers_get_features(t->registers);
 }
 
 static void set_features(void *ctx, uint64_t features)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (!sim_env_call(SIM_ENV_REGISTER_SET, 1, features))
-		viommu_registers_set_features(local->registers, features);
+		viommu_registers_set_features(t->registers, features);
 }
 
 static uint32_t config_generation(void *ctx)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_REGISTER_GET, 2, 0))
 		return UINT32_MAX;
-	return viommu_registers_config_generation(local->registers);
+	return viommu_registers_config_generation(t->registers);
 }
 
 static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_REGISTER_GET, 3, offset))
 		memset(dst, 0xff, len);
 	else
-		viommu_registers_config_read(local->registers, offset, dst, len);
+		viommu_registers_config_read(t->registers, offset, dst, len);
 }
 
 static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_REGISTER_SET, 3, offset))
 		return;
-	local->touched = true;
-	viommu_registers_config_write(local->registers, offset, src, len);
+	t->touched = true;
+	viommu_registers_config_write(t->registers, offset, src, len);
 }
 
 static uint32_t queue_size_max(void *ctx, uint32_t queue)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_REGISTER_GET, 4, queue))
 		return UINT32_MAX;
-	return viommu_registers_queue_size_max(local->registers, queue);
+	return viommu_registers_queue_size_max(t->registers, queue);
 }
 
 static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_QUEUE_ENABLE, queue, layout->size))
 		return VIOMMU_E_PEER;
-	return viommu_registers_queue_enable(local->registers, queue, layout);
+	return viommu_registers_queue_enable(t->registers, queue, layout);
 }
 
 static void notify(void *ctx, uint32_t queue)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	if (sim_env_call(SIM_ENV_NOTIFY, queue, 0))
 		return;
-	local->touched = true;
-	if (queue < VIOMMU_QUEUE_COUNT)
-		viommu_count(&local->kicks[queue]);
+	sim_transport_kicked(t, queue);
 }
 
-const struct viommu_register_ops sim_local_register_ops = {
+static const struct viommu_register_ops register_ops = {
 	.size = sizeof(struct viommu_register_ops),
 	.get_status = get_status,
 	.set_status = set_status,
@@ -115,23 +117,48 @@ const struct viommu_register_ops sim_local_register_ops = {
 
 static void used_interrupt(void *ctx, uint32_t queue)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	(void)sim_env_call(SIM_ENV_INTERRUPT, queue, 0);
-	if (queue < VIOMMU_QUEUE_COUNT)
-		viommu_count(&local->used[queue]);
+	sim_transport_used(t, queue);
 }
 
 static void config_interrupt(void *ctx)
 {
-	struct sim_local *local = ctx;
+	struct sim_transport *t = ctx;
 
 	(void)sim_env_call(SIM_ENV_INTERRUPT, UINT32_MAX, 0);
-	viommu_count(&local->config);
+	sim_transport_config(t);
 }
 
-const struct viommu_interrupt_ops sim_local_interrupt_ops = {
+static const struct viommu_interrupt_ops interrupt_ops = {
 	.size = sizeof(struct viommu_interrupt_ops),
 	.used = used_interrupt,
 	.config = config_interrupt,
+};
+
+static void init(struct sim_transport *t)
+{
+	t->interrupt_ops = &interrupt_ops;
+	t->interrupt_ctx = t;
+}
+
+static enum viommu_result connect(struct sim_transport *t)
+{
+	(void)t;
+	return VIOMMU_OK;
+}
+
+static enum viommu_result find_device(struct sim_transport *t)
+{
+	t->register_ops = &register_ops;
+	t->register_ctx = t;
+	return VIOMMU_OK;
+}
+
+const struct sim_transport_kind sim_transport_local = {
+	.name = "local",
+	.init = init,
+	.connect = connect,
+	.find_device = find_device,
 };

@@ -168,8 +168,8 @@ static enum viommu_result build_pump(struct sim_machine *machine, const struct s
 	pump.ring_features = config->ring_features;
 	pump.device = &machine->device;
 	pump.memory = sim_ram_memory(&machine->ram);
-	pump.interrupts = &sim_local_interrupt_ops;
-	pump.interrupt_ctx = &machine->local;
+	pump.interrupts = machine->transport.interrupt_ops;
+	pump.interrupt_ctx = machine->transport.interrupt_ctx;
 	r = viommu_pump_mem_size(&pump, &len);
 	if (r != VIOMMU_OK)
 		return r;
@@ -177,8 +177,9 @@ static enum viommu_result build_pump(struct sim_machine *machine, const struct s
 	if (machine->memory[MEMORY_PUMP] == NULL)
 		return VIOMMU_E_NOMEM;
 	r = viommu_pump_init(&machine->pump, &pump, machine->memory[MEMORY_PUMP], len);
-	machine->local.registers = viommu_pump_registers(&machine->pump);
-	return r;
+	if (r == VIOMMU_OK)
+		r = sim_transport_connect(&machine->transport, viommu_pump_registers(&machine->pump));
+	return r == VIOMMU_OK ? sim_transport_find_device(&machine->transport) : r;
 }
 
 static enum viommu_result build_driver(struct sim_machine *machine, const struct sim_machine_config *config)
@@ -234,6 +235,7 @@ enum viommu_result sim_machine_init(struct sim_machine *machine, const struct si
 	memset(machine, 0, sizeof(*machine));
 	machine->random.state = config->seed;
 	machine->wait_attempts = config->wait_attempts;
+	sim_transport_init(&machine->transport, config->transport);
 	r = sim_ram_init(&machine->ram, config->ram_last, config->ram_pieces);
 	if (r == VIOMMU_OK)
 		r = build_device(machine, config);
@@ -262,12 +264,13 @@ void sim_machine_deinit(struct sim_machine *machine)
 
 bool sim_machine_check(const struct sim_machine *machine)
 {
-	return viommu_pump_check(&machine->pump) && viommu_driver_check(&machine->driver);
+	return viommu_pump_check(&machine->pump) && sim_transport_check(&machine->transport) &&
+	       viommu_driver_check(&machine->driver);
 }
 
 enum viommu_result sim_machine_start(struct sim_machine *machine)
 {
-	return viommu_driver_start(&machine->driver, &sim_local_register_ops, &machine->local);
+	return viommu_driver_start(&machine->driver, machine->transport.register_ops, machine->transport.register_ctx);
 }
 
 /* Use */
@@ -292,15 +295,16 @@ struct sim_engine *sim_machine_engine(struct sim_machine *machine, uint32_t endp
 bool sim_machine_step(struct sim_machine *machine, uint32_t budget)
 {
 	sim_env_operation();
-	if (machine->local.touched)
+	if (machine->transport.touched)
 		machine->awake = true;
-	machine->local.touched = false;
+	machine->transport.touched = false;
 	if (!machine->awake || machine->stalled)
 		return false;
 	/* Cleared first: what comes up during the call wakes it again. */
 	machine->awake = false;
 	if (viommu_pump_process(&machine->pump, budget))
 		machine->awake = true;
+	sim_transport_take_interrupts(&machine->transport);
 	return machine->awake;
 }
 
@@ -311,7 +315,7 @@ bool sim_machine_settle(struct sim_machine *machine)
 
 		if (viommu_driver_process(&machine->driver, SETTLE_BUDGET))
 			more = true;
-		if (!more && !machine->local.touched)
+		if (!more && !machine->transport.touched)
 			return true;
 	}
 	return false;

@@ -3,7 +3,7 @@
  * machine.h: the simulated machine: guest memory, a virtio-iommu device with endpoints behind it, and a driver, wired
  * together in one thread. Everything that happens is decided by the calls that are made and by the seed.
  *
- *      driver --- local.h: registers, kicks ---> pump --> device <-- access --- engines, one per endpoint
+ *      driver --- transport.h: registers, kicks ---> pump --> device <-- access --- engines, one per endpoint
  *        |                                         |                               |
  *        +--- shared area: rings, requests --------+------------ ram.h ------------+
  *
@@ -26,9 +26,9 @@
 #include <viommu/viommu.h>
 
 #include "engine.h"
-#include "local.h"
 #include "ram.h"
 #include "random.h"
+#include "transport.h"
 
 /* Fault reports and failed requests that the machine keeps until they are taken. */
 #define SIM_MACHINE_FAULTS 1024u
@@ -62,6 +62,7 @@ struct sim_machine_config {
 	uint32_t event_count;
 
 	/* The machine. */
+	const struct sim_transport_kind *transport; /* NULL: see sim_transport_default */
 	uint64_t seed;
 	viommu_gpa shared_base; /* of the driver's shared area, a multiple of 16 */
 	viommu_gpa ram_last;    /* there is no memory above it */
@@ -90,7 +91,7 @@ struct sim_machine_failure {
 /* The parts may be used directly, with the calls of their own headers. */
 struct sim_machine {
 	struct sim_ram ram;
-	struct sim_local local;
+	struct sim_transport transport;
 	struct viommu_device device;
 	struct viommu_pump pump;
 	struct viommu_driver driver;
@@ -122,7 +123,7 @@ VIOMMU_NODISCARD enum viommu_result sim_machine_init(struct sim_machine *machine
 /* Gives everything back, whatever state it is in. A struct of zeroes is all right too. */
 void sim_machine_deinit(struct sim_machine *machine);
 
-/* What is always true of the library's three objects in it: viommu_pump_check, with the device, viommu_driver_check. */
+/* What is always true of the library's objects in it: pump, with the device; transport; driver. */
 bool sim_machine_check(const struct sim_machine *machine);
 
 /* The driver brings the device up. Errors as viommu_driver_start. */

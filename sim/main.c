@@ -24,7 +24,7 @@ static const char help[] =
 	"a simulated machine, one machine per file, moves bytes through what each request made,\n"
 	"and compares everything with an independent model.\n"
 	"\n"
-	"  --transport NAME   how the driver reaches the device: local (default)\n"
+	"  --transport NAME   how the driver reaches the device: local (default) or mmio\n"
 	"  --json             one JSON object on standard output in place of the table\n"
 	"  --batch N          post up to N MAPs, or UNMAPs, before one sync (default 1: each alone)\n"
 	"  --seed N           of everything that is left to chance (default 1)\n"
@@ -89,6 +89,15 @@ static const struct option options[] = {
 	{ 0 },
 };
 
+static int unknown_transport(const char *name)
+{
+	fprintf(stderr, "viommu-sim: unknown transport '%s'; there are:", name);
+	for (size_t i = 0; sim_transports[i] != NULL; i++)
+		fprintf(stderr, " %s", sim_transports[i]->name);
+	fputc('\n', stderr);
+	return EXIT_TROUBLE;
+}
+
 /* Takes one option. Returns -1 to go on, or the exit status. */
 static int take_option(struct arguments *args, int code)
 {
@@ -96,10 +105,8 @@ static int take_option(struct arguments *args, int code)
 
 	switch (code) {
 	case OPTION_TRANSPORT:
-		if (strcmp(optarg, "local") == 0)
-			return -1;
-		fprintf(stderr, "viommu-sim: unknown transport '%s'; there is: local\n", optarg);
-		return EXIT_TROUBLE;
+		args->replay.transport = sim_transport_by_name(optarg);
+		return args->replay.transport != NULL ? -1 : unknown_transport(optarg);
 	case OPTION_JSON:
 		args->json = true;
 		return -1;

@@ -521,6 +521,7 @@ static bool build(struct replay *r, const struct sim_trace *trace, struct sim_er
 			r->endpoints[i].id = r->ids[i];
 		machine.endpoints = r->ids;
 		machine.endpoint_count = r->count;
+		machine.transport = r->options->transport;
 		machine.seed = r->options->seed;
 		machine.queue_size = r->options->queue_size;
 		machine.map_nodes = map_nodes(trace);
@@ -580,7 +581,7 @@ static void collect_result(struct replay *r)
 
 	for (unsigned i = 0; i < VIOMMU_S_COUNT; i++)
 		r->result->statuses[i] = stats->statuses[i];
-	r->result->kicks = r->machine->local.kicks[VIOMMU_QUEUE_REQUEST];
+	r->result->kicks = r->machine->transport.kicks[VIOMMU_QUEUE_REQUEST];
 }
 
 bool sim_replay_run(const struct sim_trace *trace, const struct sim_replay_options *options,

@@ -31,9 +31,10 @@
 struct sim_replay_options {
 	uint64_t seed;
 	uint32_t batch; /* MAPs, or UNMAPs, of one domain that are posted before one sync; 1 to SIM_REPLAY_BATCH_MAX */
-	uint32_t queue_size; /* as struct sim_machine_config */
-	FILE *log;           /* where disagreements go; NULL: they are only counted */
-	FILE *progress;      /* where a line is kept up to date; NULL: nowhere */
+	uint32_t queue_size;                        /* as struct sim_machine_config */
+	const struct sim_transport_kind *transport; /* NULL: see sim_transport_default */
+	FILE *log;                                  /* where disagreements go; NULL: they are only counted */
+	FILE *progress;                             /* where a line is kept up to date; NULL: nowhere */
 	/* Called when a line is done and not yet proved, so that a test can make something go wrong. May be NULL. */
 	void (*disturb)(void *ctx, struct sim_machine *machine, struct sim_oracle *oracle,
 			const struct sim_trace_line *line);

@@ -33,6 +33,10 @@ static struct viommu_registers *registers_of(struct driver_fixture *f)
 	return viommu_pump_registers(&f->real->pump);
 }
 
+/* What the driver does to the real device goes through a transport, which has its own calls of the environment. */
+#define REAL(f, function, ...)                                                                                         \
+	(f)->real->transport.register_ops->function((f)->real->transport.register_ctx, ##__VA_ARGS__)
+
 static uint8_t status_now(struct driver_fixture *f)
 {
 	return f->real != NULL ? viommu_registers_get_status(registers_of(f)) : f->script.status;
@@ -43,9 +47,9 @@ static uint8_t reg_get_status(void *ctx)
 	struct driver_fixture *f = ctx;
 	uint8_t status;
 
-	if (sim_env_call(SIM_ENV_REGISTER_GET, GET_STATUS, 0))
+	if (f->real == NULL && sim_env_call(SIM_ENV_REGISTER_GET, GET_STATUS, 0))
 		return UINT8_MAX;
-	status = status_now(f);
+	status = f->real != NULL ? REAL(f, get_status) : f->script.status;
 	if (f->real == NULL && f->script.resetting > 0) {
 		if (f->script.resetting != UINT32_MAX)
 			f->script.resetting--;
@@ -89,13 +93,13 @@ static void reg_set_status(void *ctx, uint8_t status)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, SET_STATUS, status, 0);
-	if (sim_env_call(SIM_ENV_REGISTER_SET, SET_STATUS, status))
+	if (f->real == NULL && sim_env_call(SIM_ENV_REGISTER_SET, SET_STATUS, status))
 		return;
 	/* GEN-DRV-STATUS-02: bits are only added. */
 	if (status != 0)
 		RULE(assert_int_equal(status_now(f) & ~status, 0));
 	if (f->real != NULL)
-		viommu_registers_set_status(registers_of(f), status);
+		REAL(f, set_status, status);
 	else
 		script_set_status(f, status);
 }
@@ -105,9 +109,9 @@ static uint64_t reg_get_features(void *ctx)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, GET_FEATURES, 0, 0);
-	if (sim_env_call(SIM_ENV_REGISTER_GET, GET_FEATURES, 0))
-		return UINT64_MAX;
-	return f->real != NULL ? viommu_registers_get_features(registers_of(f)) : f->script.offered;
+	if (f->real != NULL)
+		return REAL(f, get_features);
+	return sim_env_call(SIM_ENV_REGISTER_GET, GET_FEATURES, 0) ? UINT64_MAX : f->script.offered;
 }
 
 static void reg_set_features(void *ctx, uint64_t features)
@@ -115,12 +119,12 @@ static void reg_set_features(void *ctx, uint64_t features)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, SET_FEATURES, features, 0);
-	if (sim_env_call(SIM_ENV_REGISTER_SET, SET_FEATURES, features))
+	if (f->real == NULL && sim_env_call(SIM_ENV_REGISTER_SET, SET_FEATURES, features))
 		return;
 	/* GEN-DRV-INIT-04, INF-22: not after FEATURES_OK. */
 	RULE(assert_int_equal(status_now(f) & VIOMMU_STATUS_FEATURES_OK, 0));
 	if (f->real != NULL) {
-		viommu_registers_set_features(registers_of(f), features);
+		REAL(f, set_features, features);
 		return;
 	}
 	/* GEN-DRV-FEAT-01 */
@@ -133,10 +137,10 @@ static uint32_t reg_generation(void *ctx)
 	struct driver_fixture *f = ctx;
 
 	log_step(f, GENERATION, 0, 0);
+	if (f->real != NULL)
+		return REAL(f, config_generation);
 	if (sim_env_call(SIM_ENV_REGISTER_GET, GENERATION, 0))
 		return UINT32_MAX;
-	if (f->real != NULL)
-		return viommu_registers_config_generation(registers_of(f));
 	if (f->script.never_settles || f->script.settles_after > 0) {
 		if (f->script.settles_after > 0)
 			f->script.settles_after--;
@@ -151,12 +155,12 @@ static void reg_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
 
 	log_step(f, CONFIG_READ, offset, len);
-	if (sim_env_call(SIM_ENV_REGISTER_GET, CONFIG_READ, offset)) {
-		memset(dst, 0xff, len);
+	if (f->real != NULL) {
+		REAL(f, config_read, offset, dst, len);
 		return;
 	}
-	if (f->real != NULL) {
-		viommu_registers_config_read(registers_of(f), offset, dst, len);
+	if (sim_env_call(SIM_ENV_REGISTER_GET, CONFIG_READ, offset)) {
+		memset(dst, 0xff, len);
 		return;
 	}
 	/* GEN-DRV-CONFIG-05: what the features do not need is not touched. */
@@ -183,9 +187,9 @@ static uint32_t reg_queue_size_max(void *ctx, uint32_t queue)
 
 	log_step(f, QUEUE_SIZE_MAX, queue, 0);
 	assert_true(queue < VIOMMU_QUEUE_COUNT);
-	if (sim_env_call(SIM_ENV_REGISTER_GET, QUEUE_SIZE_MAX, queue))
-		return UINT32_MAX;
-	return f->real != NULL ? viommu_registers_queue_size_max(registers_of(f), queue) : f->script.queue_max[queue];
+	if (f->real != NULL)
+		return REAL(f, queue_size_max, queue);
+	return sim_env_call(SIM_ENV_REGISTER_GET, QUEUE_SIZE_MAX, queue) ? UINT32_MAX : f->script.queue_max[queue];
 }
 
 static enum viommu_result reg_queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
@@ -197,16 +201,28 @@ static enum viommu_result reg_queue_enable(void *ctx, uint32_t queue, const stru
 	log_step(f, QUEUE_ENABLE, queue, layout->size);
 	assert_true(queue < VIOMMU_QUEUE_COUNT);
 	RULE(assert_true((status & VIOMMU_STATUS_FEATURES_OK) != 0 && (status & VIOMMU_STATUS_DRIVER_OK) == 0));
-	if (sim_env_call(SIM_ENV_QUEUE_ENABLE, queue, layout->size))
-		return VIOMMU_E_PEER;
 	f->script.layouts[queue] = *layout;
 	if (f->real != NULL)
-		return viommu_registers_queue_enable(registers_of(f), queue, layout);
+		return REAL(f, queue_enable, queue, layout);
+	if (sim_env_call(SIM_ENV_QUEUE_ENABLE, queue, layout->size))
+		return VIOMMU_E_PEER;
 	if (f->script.refuses_queue)
 		return VIOMMU_E_PEER;
 	RULE(assert_true(layout->size <= f->script.queue_max[queue]));
 	own.features = f->script.accepted;
 	return viommu_virtq_device_enable(&f->script.queues[queue], &own);
+}
+
+/* Does the device hear of it? */
+static bool kick(struct driver_fixture *f, uint32_t queue)
+{
+	uint32_t before;
+
+	if (f->real == NULL)
+		return !sim_env_call(SIM_ENV_NOTIFY, queue, 0);
+	before = f->real->transport.kicks[queue];
+	REAL(f, notify, queue);
+	return f->real->transport.kicks[queue] != before;
 }
 
 static void reg_notify(void *ctx, uint32_t queue)
@@ -216,7 +232,7 @@ static void reg_notify(void *ctx, uint32_t queue)
 	log_step(f, NOTIFY, queue, 0);
 	assert_true(queue < VIOMMU_QUEUE_COUNT);
 	assert_int_equal(f->depth, 0);
-	if (sim_env_call(SIM_ENV_NOTIFY, queue, 0))
+	if (!kick(f, queue))
 		return;
 	/* GEN-DRV-INIT-07 */
 	RULE(assert_int_not_equal(status_now(f) & VIOMMU_STATUS_DRIVER_OK, 0));
@@ -743,9 +759,14 @@ static void real_up(struct driver_fixture *f, const struct driver_options *o)
 	pump.device = &r->dev;
 	pump.memory = (struct viommu_memory){ &real_memory_ops, &f->table };
 	pump.queue_size_max = o->queue_max;
+	sim_transport_init(&r->transport, NULL);
+	pump.interrupts = r->transport.interrupt_ops;
+	pump.interrupt_ctx = r->transport.interrupt_ctx;
 	assert_int_equal(viommu_pump_mem_size(&pump, &bytes), VIOMMU_OK);
 	r->pump_mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_pump_init(&r->pump, &pump, r->pump_mem, bytes), VIOMMU_OK);
+	assert_int_equal(sim_transport_connect(&r->transport, viommu_pump_registers(&r->pump)), VIOMMU_OK);
+	assert_int_equal(sim_transport_find_device(&r->transport), VIOMMU_OK);
 }
 
 void device_run(struct driver_fixture *f)
@@ -757,6 +778,7 @@ void device_run(struct driver_fixture *f)
 	}
 	while (viommu_pump_process(&f->real->pump, 64))
 		;
+	sim_transport_take_interrupts(&f->real->transport);
 }
 
 /* Driver's hooks */
@@ -927,7 +949,7 @@ static void end_of_test(void *ctx)
 	assert_int_equal(f->depth, 0);
 	assert_true(viommu_driver_check(&f->drv));
 	if (f->real != NULL)
-		assert_true(viommu_pump_check(&f->real->pump));
+		assert_true(viommu_pump_check(&f->real->pump) && sim_transport_check(&f->real->transport));
 	if (f->has_own_hooks)
 		return;
 	become_honest(f);

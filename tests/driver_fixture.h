@@ -3,7 +3,7 @@
  * driver_fixture.h: what the tests of the driver side share: a driver with private and shared memory, and behind its
  * registers one of two devices.
  *
- *   real      the library's own device and pump.
+ *   real      the library's own device and pump, over the transport that VIOMMU_TRANSPORT names.
  *   scripted  the test's: it offers what the test says, keeps a naive model of domains and mappings written from the
  *             specification alone, answers by that model, and lets the test decide otherwise for each request: another
  *             status, another used length, silence, another order.
@@ -27,6 +27,8 @@
 #include <viommu/access.h>
 #include <viommu/driver.h>
 #include <viommu/pump.h>
+
+#include "sim/transport.h"
 
 #define PAGE UINT64_C(0x1000)
 #define RW (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
@@ -154,6 +156,7 @@ struct script {
 struct real_device {
 	struct viommu_device dev;
 	struct viommu_pump pump;
+	struct sim_transport transport;
 	struct viommu_endpoint *endpoints[REAL_ENDPOINTS];
 	struct viommu_access accesses[REAL_ENDPOINTS];
 	void *dev_mem;

@@ -17,26 +17,6 @@ static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 
 static const struct viommu_memory_ops memory_ops = { .size = sizeof(memory_ops), .resolve = resolve };
 
-static void on_used(void *ctx, uint32_t queue)
-{
-	struct world *w = ctx;
-
-	(void)sim_env_call(SIM_ENV_INTERRUPT, queue, 0);
-	w->used_interrupts[queue]++;
-}
-
-static void on_config(void *ctx)
-{
-	struct world *w = ctx;
-
-	(void)sim_env_call(SIM_ENV_INTERRUPT, UINT32_MAX, 0);
-	w->config_interrupts++;
-}
-
-static const struct viommu_interrupt_ops interrupts = { .size = sizeof(struct viommu_interrupt_ops),
-							.used = on_used,
-							.config = on_config };
-
 struct viommu_pump_config pump_config(struct world *w)
 {
 	struct viommu_pump_config config = VIOMMU_PUMP_CONFIG_INIT;
@@ -45,8 +25,8 @@ struct viommu_pump_config pump_config(struct world *w)
 	config.device = &w->f.dev;
 	config.memory.ops = &memory_ops;
 	config.memory.ctx = &ram_table;
-	config.interrupts = &interrupts;
-	config.interrupt_ctx = w;
+	config.interrupts = w->transport.interrupt_ops;
+	config.interrupt_ctx = w->transport.interrupt_ctx;
 	return config;
 }
 
@@ -54,13 +34,14 @@ struct viommu_pump_config pump_config(struct world *w)
 
 void negotiate(struct world *w, uint64_t ring_features)
 {
-	struct viommu_registers *regs = viommu_pump_registers(&w->pump);
+	const struct viommu_register_ops *regs = w->transport.register_ops;
+	void *ctx = w->transport.register_ctx;
 
-	viommu_registers_set_status(regs, VIOMMU_STATUS_ACKNOWLEDGE);
-	viommu_registers_set_status(regs, VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER);
-	viommu_registers_set_features(regs, VIOMMU_F_VERSION_1 | VIOMMU_DEVICE_FEATURES | ring_features);
-	viommu_registers_set_status(regs, ALIVE & ~VIOMMU_STATUS_DRIVER_OK);
-	assert_true((viommu_registers_get_status(regs) & VIOMMU_STATUS_FEATURES_OK) != 0);
+	regs->set_status(ctx, VIOMMU_STATUS_ACKNOWLEDGE);
+	regs->set_status(ctx, VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER);
+	regs->set_features(ctx, VIOMMU_F_VERSION_1 | VIOMMU_DEVICE_FEATURES | ring_features);
+	regs->set_status(ctx, ALIVE & ~VIOMMU_STATUS_DRIVER_OK);
+	assert_true((regs->get_status(ctx) & VIOMMU_STATUS_FEATURES_OK) != 0);
 }
 
 void enable_queues(struct world *w, uint64_t ring_features)
@@ -73,15 +54,15 @@ void enable_queues(struct world *w, uint64_t ring_features)
 		assert_int_equal(viommu_virtq_driver_init(&w->queues[i], QUEUE_SIZE, ring_features, &shared,
 							  w->shadows[i], &w->layouts[i]),
 				 VIOMMU_OK);
-		assert_int_equal(viommu_registers_queue_enable(viommu_pump_registers(&w->pump), i, &w->layouts[i]),
+		assert_int_equal(w->transport.register_ops->queue_enable(w->transport.register_ctx, i, &w->layouts[i]),
 				 VIOMMU_OK);
 	}
 }
 
 void driver_ok(struct world *w)
 {
-	viommu_registers_set_status(viommu_pump_registers(&w->pump), ALIVE);
-	assert_int_equal(viommu_registers_get_status(viommu_pump_registers(&w->pump)), ALIVE);
+	w->transport.register_ops->set_status(w->transport.register_ctx, ALIVE);
+	assert_int_equal(w->transport.register_ops->get_status(w->transport.register_ctx), ALIVE);
 }
 
 void bring_up(struct world *w, uint64_t ring_features)
@@ -90,8 +71,8 @@ void bring_up(struct world *w, uint64_t ring_features)
 	enable_queues(w, ring_features);
 	driver_ok(w);
 	w->next_slot = 0;
-	memset(w->used_interrupts, 0, sizeof(w->used_interrupts));
-	w->config_interrupts = 0;
+	memset(w->transport.used, 0, sizeof(w->transport.used));
+	w->transport.config = 0;
 }
 
 /* However the test ended: the driver's reset is all it takes, and the next driver can do everything. */
@@ -101,7 +82,7 @@ static void end_of_test(void *ctx)
 	struct world *w = ctx;
 	struct slot *event;
 
-	assert_true(viommu_pump_check(&w->pump));
+	assert_true(viommu_pump_check(&w->pump) && sim_transport_check(&w->transport));
 	device_end_sections(&w->f);
 	viommu_registers_set_status(viommu_pump_registers(&w->pump), 0);
 	process(w);
@@ -130,11 +111,13 @@ static void surprise(void *ctx)
 
 void setup(struct world *w, uint32_t max_pending)
 {
-	struct viommu_pump_config config = pump_config(w);
+	struct viommu_pump_config config;
 	struct device_options options;
 	size_t bytes;
 
 	memset(w, 0, sizeof(*w));
+	sim_transport_init(&w->transport, NULL);
+	config = pump_config(w);
 	memset(ram, 0, sizeof(ram));
 	device_options_init(&options);
 	options.negotiate = 0;
@@ -143,6 +126,8 @@ void setup(struct world *w, uint32_t max_pending)
 	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
 	w->pump_mem = sim_env_alloc(bytes);
 	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
+	assert_int_equal(sim_transport_connect(&w->transport, viommu_pump_registers(&w->pump)), VIOMMU_OK);
+	assert_int_equal(sim_transport_find_device(&w->transport), VIOMMU_OK);
 	sim_env_on_end(end_of_test, w);
 	sim_env_on_reset(surprise, w, false);
 }
@@ -154,13 +139,27 @@ void teardown(struct world *w)
 	device_teardown(&w->f);
 }
 
+bool step(struct world *w, uint32_t budget)
+{
+	bool more = viommu_pump_process(&w->pump, budget);
+
+	sim_transport_take_interrupts(&w->transport);
+	return more;
+}
+
 void process(struct world *w)
 {
 	unsigned calls = 0;
 
 	sim_env_operation();
-	while (viommu_pump_process(&w->pump, 100))
+	while (step(w, 100))
 		assert_true(++calls < 100);
+}
+
+void assert_no_interrupt(const struct world *w, uint32_t queue)
+{
+	if (!w->transport.kind->one_line)
+		assert_int_equal(w->transport.used[queue], 0);
 }
 
 /* The driver's requests */

@@ -16,6 +16,7 @@
 #include <viommu/pump.h>
 
 #include "device_fixture.h"
+#include "sim/transport.h"
 
 #define RAM_BASE UINT64_C(0x100000)
 #define RAM_LEN 0x20000u
@@ -44,7 +45,7 @@ struct world {
 	struct viommu_virtq_shadow shadows[VIOMMU_QUEUE_COUNT][QUEUE_SIZE];
 	struct slot slots[SLOTS];
 	uint32_t next_slot;
-	unsigned used_interrupts[VIOMMU_QUEUE_COUNT], config_interrupts;
+	struct sim_transport transport; /* the one that VIOMMU_TRANSPORT names */
 };
 
 /* The memory that both see, at RAM_BASE of the bus. */
@@ -57,6 +58,12 @@ void teardown(struct world *w);
 
 /* Whatever is to do. The number of calls is bounded: the pump may not say "more" for ever. */
 void process(struct world *w);
+
+/* One call of the pump, and the driver's interrupt routine. */
+bool step(struct world *w, uint32_t budget);
+
+/* No interrupt of this queue. Where all have one line that cannot be seen. */
+void assert_no_interrupt(const struct world *w, uint32_t queue);
 
 /* The driver's life; bring_up is all of it. */
 void negotiate(struct world *w, uint64_t ring_features);

@@ -232,17 +232,17 @@ static void test_machine__every_sync_and_every_fault__interrupt(void **state)
 	uint8_t byte = 0;
 
 	for (uint32_t round = 0; round < 50; round++) {
-		memset(f->machine.local.used, 0, sizeof f->machine.local.used);
+		memset(f->machine.transport.used, 0, sizeof f->machine.transport.used);
 		assert_int_equal(viommu_driver_map(&f->domain, 0, 0xfff, 0, 3), VIOMMU_OK);
 		assert_int_equal(viommu_driver_sync(&f->domain, NULL), VIOMMU_OK);
-		assert_true(f->machine.local.used[VIOMMU_QUEUE_REQUEST] >= 1);
+		assert_true(f->machine.transport.used[VIOMMU_QUEUE_REQUEST] >= 1);
 		assert_int_equal(viommu_driver_unmap(&f->domain, 0, 0xfff), VIOMMU_OK);
 		assert_int_equal(viommu_driver_sync(&f->domain, NULL), VIOMMU_OK);
-		assert_true(f->machine.local.used[VIOMMU_QUEUE_REQUEST] >= 2);
+		assert_true(f->machine.transport.used[VIOMMU_QUEUE_REQUEST] >= 2);
 		assert_int_equal(sim_engine_write(sim_machine_engine(&f->machine, 8), 0x123456, &byte, 1),
 				 VIOMMU_E_FAULT);
 		assert_true(sim_machine_settle(&f->machine));
-		assert_true(f->machine.local.used[VIOMMU_QUEUE_EVENT] >= 1);
+		assert_true(f->machine.transport.used[VIOMMU_QUEUE_EVENT] >= 1);
 	}
 }
 
@@ -270,21 +270,22 @@ static void no_notify(void *ctx, uint32_t queue)
 static void test_machine__kicks_lost__driver_gives_up(void **state)
 {
 	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
-	struct viommu_register_ops mute = sim_local_register_ops;
+	struct viommu_register_ops mute;
 	struct sim_machine *machine = sim_env_zalloc(sizeof(*machine));
 	struct viommu_driver_endpoint endpoint;
 	struct viommu_resv_region region;
 
 	(void)state;
 	assert_non_null(machine);
-	mute.notify = no_notify;
 	config.endpoints = endpoint_ids;
 	config.endpoint_count = SIZE_OF(endpoint_ids);
 	assert_int_equal(sim_machine_init(machine, &config), VIOMMU_OK);
-	assert_int_equal(viommu_driver_start(&machine->driver, &mute, &machine->local), VIOMMU_OK);
+	mute = *machine->transport.register_ops;
+	mute.notify = no_notify;
+	assert_int_equal(viommu_driver_start(&machine->driver, &mute, machine->transport.register_ctx), VIOMMU_OK);
 	assert_true(sim_machine_settle(machine));
 	assert_int_equal(viommu_driver_endpoint_init(&endpoint, &machine->driver, 8, &region, 1), VIOMMU_E_TIMEOUT);
-	machine->local.touched = true;
+	machine->transport.touched = true;
 	assert_true(sim_machine_settle(machine));
 	assert_int_equal(viommu_driver_get_stats(&machine->driver)->late, 1);
 	sim_machine_deinit(machine);

@@ -242,7 +242,7 @@ static void test_requests__before_driver_ok__not_consumed(void **state)
 	assert_false(viommu_pump_process(&w->pump, 100));
 	assert_null(collect(w, VIOMMU_QUEUE_REQUEST));
 	assert_null(collect(w, VIOMMU_QUEUE_EVENT));
-	assert_int_equal(w->used_interrupts[0] + w->used_interrupts[1], 0);
+	assert_int_equal(w->transport.used[0] + w->transport.used[1], 0);
 	driver_ok(w);
 	process(w);
 	assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), s);
@@ -275,7 +275,7 @@ static void test_queues__one_not_enabled__the_other_one_works(void **state)
 		}
 		assert_false(viommu_pump_process(&w->pump, 100));
 		assert_int_equal(viommu_registers_get_status(viommu_pump_registers(&w->pump)), ALIVE);
-		assert_int_equal(w->used_interrupts[missing], 0);
+		assert_no_interrupt(w, missing);
 		teardown(w);
 	}
 }
@@ -371,11 +371,11 @@ static void test_interrupt__batch__one_for_all(void **state)
 		for (i = 0; i < 5; i++)
 			(void)post(w, &attach);
 		publish(w);
-		(void)!viommu_pump_process(&w->pump, 1000);
-		assert_int_equal(w->used_interrupts[VIOMMU_QUEUE_REQUEST], 1);
-		assert_int_equal(w->used_interrupts[VIOMMU_QUEUE_EVENT], 0);
-		assert_false(viommu_pump_process(&w->pump, 1000)); /* nothing new, no interrupt */
-		assert_int_equal(w->used_interrupts[VIOMMU_QUEUE_REQUEST], 1);
+		(void)step(w, 1000);
+		assert_int_equal(w->transport.used[VIOMMU_QUEUE_REQUEST], 1);
+		assert_no_interrupt(w, VIOMMU_QUEUE_EVENT);
+		assert_false(step(w, 1000)); /* nothing new, no interrupt */
+		assert_int_equal(w->transport.used[VIOMMU_QUEUE_REQUEST], 1);
 		teardown(w);
 	}
 }
@@ -396,14 +396,14 @@ static void test_interrupt__event_idx__as_asked(void **state)
 	bring_up(w, VIOMMU_F_EVENT_IDX);
 	for (i = 0; i < 40; i++) {
 		bool armed = i % 2 == 0;
-		unsigned before = w->used_interrupts[0];
+		unsigned before = w->transport.used[0];
 
 		if (armed)
 			assert_false(viommu_virtq_driver_arm(q));
 		(void)post(w, &attach);
 		assert_true(viommu_virtq_driver_publish(q)); /* the device sleeps: a kick is needed */
 		process(w);
-		assert_int_equal(w->used_interrupts[0], before + armed);
+		assert_int_equal(w->transport.used[0], before + armed);
 		assert_non_null(collect(w, 0));
 	}
 	/* A second chain while the first one has not been looked at needs no second kick. */
@@ -444,11 +444,11 @@ static void test_pending__other_domain_goes_on__answers_out_of_order(void **stat
 	assert_int_equal(first->writable[0], device_call_canary(0));
 	viommu_access_end(&w->f.accesses[0], token);
 	assert_false(viommu_virtq_driver_arm(&w->queues[0]));
-	w->used_interrupts[0] = 0;
+	w->transport.used[0] = 0;
 	process(w);
 	assert_ptr_equal(collect(w, 0), first);
 	assert_int_equal(status_of(first), VIOMMU_S_OK);
-	assert_int_equal(w->used_interrupts[0], 1);
+	assert_int_equal(w->transport.used[0], 1);
 	teardown(w);
 }
 
@@ -532,13 +532,13 @@ static void test_broken_ring__either_queue__needs_reset_and_recovery(void **stat
 		raise_faults(w, 1, 1); /* so that there is a reason to look at the event queue */
 		process(w);
 		assert_int_equal(viommu_registers_get_status(regs), ALIVE | VIOMMU_STATUS_NEEDS_RESET);
-		assert_int_equal(w->config_interrupts, 1);
+		assert_int_equal(w->transport.config, 1);
 		/* Nothing is served any more, and the interrupt does not repeat. */
 		(void)post(w, &attach);
 		publish(w);
 		assert_false(viommu_pump_process(&w->pump, 100));
 		assert_null(collect(w, 0));
-		assert_int_equal(w->config_interrupts, 1);
+		assert_int_equal(w->transport.config, 1);
 		/* The driver's own reset is all it takes. */
 		viommu_registers_set_status(regs, 0);
 		assert_int_equal(viommu_registers_get_status(regs), 0);
@@ -579,9 +579,9 @@ static void test_reset__waiting_requests__never_reach_the_next_life(void **state
 		if (life % 3 == 1)
 			process(w);
 		assert_int_equal(viommu_registers_get_status(regs), 0);
-		memset(w->used_interrupts, 0, sizeof(w->used_interrupts));
+		memset(w->transport.used, 0, sizeof(w->transport.used));
 		process(w);
-		assert_int_equal(w->used_interrupts[0] + w->used_interrupts[1] + w->config_interrupts, 0);
+		assert_int_equal(w->transport.used[0] + w->transport.used[1] + w->transport.config, 0);
 		for (i = 0; i < RAM_LEN; i++)
 			assert_int_equal(ram[i], 0xee); /* nothing of the old life is written any more */
 	}

@@ -37,8 +37,8 @@ static void test_events__buffers_there__one_report_each(void **state)
 	assert_report(collect(w, VIOMMU_QUEUE_EVENT), DEVICE_EP2, 0x7000);
 	assert_report(collect(w, VIOMMU_QUEUE_EVENT), DEVICE_EP2, 0x7001);
 	assert_null(collect(w, VIOMMU_QUEUE_EVENT));
-	assert_int_equal(w->used_interrupts[VIOMMU_QUEUE_EVENT], 1);
-	assert_int_equal(w->used_interrupts[VIOMMU_QUEUE_REQUEST], 0);
+	assert_int_equal(w->transport.used[VIOMMU_QUEUE_EVENT], 1);
+	assert_no_interrupt(w, VIOMMU_QUEUE_REQUEST);
 	for (i = 0; i < 40; i++) { /* around the ring */
 		(void)post_event(w, 24);
 		publish(w);

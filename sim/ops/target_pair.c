@@ -16,7 +16,7 @@
 #include <viommu/driver.h>
 #include <viommu/pump.h>
 
-#include "../local.h"
+#include "../transport.h"
 #include "targets.h"
 
 #define CHECK SIM_OPS_CHECK
@@ -82,7 +82,7 @@ struct world {
 	/* the device */
 	struct viommu_device dev;
 	struct viommu_pump pump;
-	struct sim_local local;
+	struct sim_transport transport;
 	struct viommu_endpoint *handles[ENDPOINTS];
 	struct viommu_access accesses[ENDPOINTS];
 	bool awake;
@@ -431,11 +431,12 @@ static bool device_step(void)
 	uint32_t before = requests_seen();
 	bool more;
 
-	if (!w.awake && !w.local.touched)
+	if (!w.awake && !w.transport.touched)
 		return false;
 	w.awake = false;
-	w.local.touched = false;
+	w.transport.touched = false;
 	more = viommu_pump_process(&w.pump, 1);
+	sim_transport_take_interrupts(&w.transport);
 	if (more)
 		w.awake = true;
 	if (requests_seen() != before) {
@@ -531,13 +532,13 @@ static const struct viommu_driver_ops driver_ops = {
 static uint8_t get_status(void *ctx)
 {
 	tick();
-	return sim_local_register_ops.get_status(ctx);
+	return w.transport.register_ops->get_status(ctx);
 }
 
 static void set_status(void *ctx, uint8_t status)
 {
 	tick();
-	sim_local_register_ops.set_status(ctx, status);
+	w.transport.register_ops->set_status(ctx, status);
 	if (status != 0)
 		return;
 	/* Whatever still goes on: nobody translates by the old mappings from here on. */
@@ -554,14 +555,14 @@ static void set_status(void *ctx, uint8_t status)
 static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
 {
 	tick();
-	return sim_local_register_ops.queue_enable(ctx, queue, layout);
+	return w.transport.register_ops->queue_enable(ctx, queue, layout);
 }
 
 static void notify(void *ctx, uint32_t queue)
 {
 	CHECK(w.depth == 0);
 	tick();
-	sim_local_register_ops.notify(ctx, queue);
+	w.transport.register_ops->notify(ctx, queue);
 }
 
 static struct viommu_register_ops register_ops;
@@ -599,7 +600,7 @@ static enum viommu_result start(void)
 		w.meddled = false;
 		w.delayed = has_section();
 	}
-	r = viommu_driver_start(&w.drv, &register_ops, &w.local);
+	r = viommu_driver_start(&w.drv, &register_ops, w.transport.register_ctx);
 	(void)end_call(r, NONE, NONE, NONE, NONE);
 	CHECK((r == VIOMMU_E_STATE) == !stopped);
 	return r;
@@ -961,7 +962,7 @@ static void run_other(const struct sim_ops_op *op)
 /* Between calls, when nobody holds the lock. The pump's check is the device's, too. */
 static void check_both(void)
 {
-	CHECK(viommu_pump_check(&w.pump) && viommu_driver_check(&w.drv));
+	CHECK(viommu_pump_check(&w.pump) && sim_transport_check(&w.transport) && viommu_driver_check(&w.drv));
 	for (uint32_t e = 0; e < ENDPOINTS; e++)
 		CHECK(viommu_driver_endpoint_check(&w.endpoints[e]) && viommu_access_check(&w.accesses[e]));
 }
@@ -1045,12 +1046,13 @@ static void make_device(void)
 	pump.queue_size_max = QUEUE_MAX;
 	pump.device = &w.dev;
 	pump.memory = memory;
-	pump.interrupts = &sim_local_interrupt_ops;
-	pump.interrupt_ctx = &w.local;
+	sim_transport_init(&w.transport, NULL);
+	pump.interrupts = w.transport.interrupt_ops;
+	pump.interrupt_ctx = w.transport.interrupt_ctx;
 	CHECK(viommu_pump_mem_size(&pump, &len) == VIOMMU_OK && len <= sizeof w.pump_memory);
 	CHECK(viommu_pump_init(&w.pump, &pump, w.pump_memory, len) == VIOMMU_OK);
-	memset(&w.local, 0, sizeof w.local);
-	w.local.registers = viommu_pump_registers(&w.pump);
+	CHECK(sim_transport_connect(&w.transport, viommu_pump_registers(&w.pump)) == VIOMMU_OK);
+	CHECK(sim_transport_find_device(&w.transport) == VIOMMU_OK);
 }
 
 static void make_driver(void)
@@ -1090,12 +1092,12 @@ static void *begin(void)
 		w.domain_of[e] = NOWHERE;
 		w.misled[e] = false;
 	}
-	register_ops = sim_local_register_ops;
+	make_device();
+	register_ops = *w.transport.register_ops;
 	register_ops.get_status = get_status;
 	register_ops.set_status = set_status;
 	register_ops.queue_enable = queue_enable;
 	register_ops.notify = notify;
-	make_device();
 	make_driver();
 	return &w;
 }

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * transport.h: what lies between driver and device of the sim: one of several transports, chosen by name.
+ *
+ *      driver --- register_ops ---> [ local | mmio ] ---> registers of the pump
+ *                                   [              ] <--- interrupt_ops
+ *
+ * Nothing happens by itself: kicks and interrupts are recorded. To wire a transport up:
+ *
+ *     sim_transport_init(&t, kind);        then the pump is made, with t.interrupt_ops and t.interrupt_ctx
+ *     sim_transport_connect(&t, viommu_pump_registers(&pump));
+ *     sim_transport_find_device(&t);       then the driver is started, with t.register_ops and t.register_ctx
+ *
+ * A transport is a file with a struct sim_transport_kind, a row in transport.c, and what it keeps in the union below.
+ */
+#ifndef VIOMMU_SIM_TRANSPORT_H
+#define VIOMMU_SIM_TRANSPORT_H
+
+#include <viommu/viommu.h>
+
+struct sim_transport;
+
+struct sim_transport_kind {
+	const char *name;
+	bool one_line;                                          /* used buffer notifications of all queues look alike */
+	void (*init)(struct sim_transport *t);                  /* sets interrupt_ops and interrupt_ctx */
+	enum viommu_result (*connect)(struct sim_transport *t); /* the device's side, now that there are registers */
+	enum viommu_result (*find_device)(struct sim_transport *t); /* the driver's: register_ops and register_ctx */
+	void (*take_interrupts)(struct sim_transport *t);           /* NULL: they are recorded when they happen */
+	bool (*check)(const struct sim_transport *t);               /* the library's checks; NULL: there are none */
+};
+
+/* virtio-mmio: register file and accessors. */
+struct sim_mmio {
+	struct viommu_mmio device;
+	struct viommu_register_queue queues[VIOMMU_QUEUE_COUNT];
+	struct viommu_mmio_driver driver;
+	bool line;
+};
+
+/* Members marked "out" may be read and cleared at any time. */
+struct sim_transport {
+	const struct sim_transport_kind *kind;
+	const struct viommu_interrupt_ops *interrupt_ops; /* out: for the pump, after init */
+	void *interrupt_ctx;
+	const struct viommu_register_ops *register_ops; /* out: for the driver, after find_device */
+	void *register_ctx;
+	bool touched;                       /* out: the driver kicked or stored to a register: the device has to look */
+	uint32_t kicks[VIOMMU_QUEUE_COUNT]; /* out: notifications by the driver */
+	uint32_t used[VIOMMU_QUEUE_COUNT];  /* out: used buffer notifications by the device */
+	uint32_t config;                    /* out: configuration change notifications by the device */
+	/* private */
+	struct viommu_registers *registers;
+	union {
+		struct sim_mmio mmio;
+	};
+};
+
+extern const struct sim_transport_kind sim_transport_local; /* calls of the registers, nothing in between */
+extern const struct sim_transport_kind sim_transport_mmio;
+
+/* All of them, ended by NULL; and the one of this name, or NULL. */
+extern const struct sim_transport_kind *const sim_transports[];
+const struct sim_transport_kind *sim_transport_by_name(const char *name);
+
+/* The one that the environment variable VIOMMU_TRANSPORT names: so the tests run over each. Local if it is not set. */
+const struct sim_transport_kind *sim_transport_default(void);
+
+/* kind NULL: the default. Everything is 0 but the pump's part. Stays where it is. */
+void sim_transport_init(struct sim_transport *t, const struct sim_transport_kind *kind);
+
+/* Errors come from the library; there is none with a pump that was made as above. */
+VIOMMU_NODISCARD enum viommu_result sim_transport_connect(struct sim_transport *t, struct viommu_registers *registers);
+
+/* What the driver finds: errors of the transport's own look at it. */
+VIOMMU_NODISCARD enum viommu_result sim_transport_find_device(struct sim_transport *t);
+
+/* The driver's interrupt routine, if an interrupt is waiting: then `used` and `config` are up to date. */
+void sim_transport_take_interrupts(struct sim_transport *t);
+
+/* What is always true of the transport's objects of the library. */
+bool sim_transport_check(const struct sim_transport *t);
+
+/* For transports: a notification of the driver or of the device. One of a queue that does not exist is not recorded. */
+void sim_transport_kicked(struct sim_transport *t, uint32_t queue);
+void sim_transport_used(struct sim_transport *t, uint32_t queue);
+void sim_transport_config(struct sim_transport *t);
+
+#endif /* VIOMMU_SIM_TRANSPORT_H */
