@@ -38,7 +38,7 @@ struct world {
 	uint8_t config[8];
 	uint32_t config_offset, config_len;
 	/* the interrupts */
-	unsigned used_interrupts[QUEUES], config_interrupts;
+	unsigned used_interrupts[QUEUES], config_interrupts, reset_notices;
 };
 
 static uint8_t ram[RAM] __attribute__((aligned(16)));
@@ -128,9 +128,20 @@ static void fake_config_changed(void *ctx)
 	w->config_interrupts++;
 }
 
+/* Before the class hears of it, and with the queues off. */
+static void fake_reset_begins(void *ctx)
+{
+	struct world *w = ctx;
+
+	assert_int_equal(w->resets, w->reset_notices);
+	assert_int_equal(viommu_virtq_device_state(&w->queues[0]), VIOMMU_VIRTQ_OFF);
+	w->reset_notices++;
+}
+
 static const struct viommu_interrupt_ops fake_interrupts = { .size = sizeof(struct viommu_interrupt_ops),
 							     .used = fake_used,
-							     .config = fake_config_changed };
+							     .config = fake_config_changed,
+							     .reset = fake_reset_begins };
 
 static struct viommu_registers_config default_config(struct world *w)
 {
@@ -789,6 +800,75 @@ static void test_interrupt__hook_missing__the_other_one_works(void **state)
 	assert_int_equal(w.config_interrupts, 1);
 }
 
+static void test_reset__transport__is_told_once(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	go_live(&w);
+	w.settled = false;
+	assert_false(viommu_registers_is_resetting(&w.regs));
+	viommu_registers_set_status(&w.regs, 0);
+	viommu_registers_set_status(&w.regs, 0); /* it is under way */
+	assert_int_equal(w.reset_notices, 1);
+	assert_true(viommu_registers_is_resetting(&w.regs));
+	w.settled = true;
+	assert_false(viommu_registers_is_resetting(&w.regs));
+	assert_int_equal(w.reset_notices, 1);
+}
+
+static void test_reset__transport_that_does_not_care__nothing(void **state)
+{
+	static struct world w;
+	struct viommu_interrupt_ops interrupts = fake_interrupts;
+	struct viommu_registers_config config = default_config(&w);
+
+	(void)state;
+	setup(&w);
+	interrupts.reset = NULL;
+	config.interrupts = &interrupts;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, 0);
+	config.interrupts = NULL;
+	assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, 0);
+	assert_int_equal(w.reset_notices, 0);
+	assert_int_equal(w.resets, 2);
+}
+
+static void test_queue_disable__before_driver_ok__set_up_anew(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, QUEUES), VIOMMU_E_ARG);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK); /* it is off */
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	assert_int_equal(enable(&w, 1), VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 1), VIOMMU_OK);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 1));
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, QUEUES));
+	assert_int_equal(enable(&w, 1), VIOMMU_OK);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 1));
+}
+
+static void test_queue_disable__after_driver_ok__state(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_E_STATE);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -821,6 +901,10 @@ int main(void)
 		cmocka_unit_test(test_config__any_offset__passed_to_the_class),
 		cmocka_unit_test(test_interrupt__queue__forwarded),
 		cmocka_unit_test(test_interrupt__hook_missing__the_other_one_works),
+		cmocka_unit_test(test_reset__transport__is_told_once),
+		cmocka_unit_test(test_reset__transport_that_does_not_care__nothing),
+		cmocka_unit_test(test_queue_disable__before_driver_ok__set_up_anew),
+		cmocka_unit_test(test_queue_disable__after_driver_ok__state),
 	};
 
 	return suite_run(tests);
