@@ -7,6 +7,7 @@
  *   VIOMMU_POINT    only this point of it, with all output: what a failed sweep tells to look at
  *   VIOMMU_SWEEP    how much a sweep may spend on one test, in accesses and callbacks (default 2^21)
  *   VIOMMU_SHUFFLE  a number: the tests in an order made from it
+ *   VIOMMU_TRANSPORT  between driver and device, see sim/transport.h
  *
  * plain and counting are one run. The others are sweeps: a run of each test for each point where something can happen
  * (of very long tests, for points evenly spread over it; the output says how many). From then on the body's assertions

@@ -4,6 +4,7 @@
 const struct sim_ops_target *const sim_ops_targets[] = {
 	&sim_ops_device,
 	&sim_ops_driver,
+	&sim_ops_mmio,
 	&sim_ops_pair,
 	&sim_ops_probe,
 	&sim_ops_topology,
