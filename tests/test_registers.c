@@ -150,7 +150,7 @@ static struct viommu_registers_config default_config(struct world *w)
 		.queue_count = QUEUES,
 		.queue_size_max = QUEUE_SIZE,
 		.queues = w->queues,
-		.ring_features = VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
+		.ring_features = VIOMMU_VIRTQ_FEATURES,
 		.device_class = &fake_class,
 		.class_ctx = w,
 		.interrupts = &fake_interrupts,
@@ -245,7 +245,7 @@ static void test_init__bad_configuration__arg(void **state)
 	}
 	for (bit = 0; bit < 64; bit++) {
 		uint64_t feature = UINT64_C(1) << bit;
-		bool known = (feature & (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)) != 0;
+		bool known = (feature & VIOMMU_VIRTQ_FEATURES) != 0;
 
 		config = default_config(&w);
 		config.ring_features = feature;
@@ -286,8 +286,7 @@ static void test_init__fresh__status_0_and_offer_complete(void **state)
 	(void)state;
 	setup(&w);
 	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
-	assert_true(viommu_registers_get_features(&w.regs) ==
-		    (OFFERED | VERSION_1 | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX));
+	assert_true(viommu_registers_get_features(&w.regs) == (OFFERED | VERSION_1 | VIOMMU_VIRTQ_FEATURES));
 	assert_int_equal(viommu_registers_queue_size_max(&w.regs, 0), QUEUE_SIZE);
 	assert_int_equal(viommu_registers_queue_size_max(&w.regs, 1), QUEUE_SIZE);
 	assert_int_equal(viommu_registers_queue_size_max(&w.regs, 2), 0);
@@ -355,7 +354,7 @@ static void test_features_ok__subset_with_version_1__sticks(void **state)
 		VERSION_1,
 		VERSION_1 | 1,
 		VERSION_1 | OFFERED,
-		VERSION_1 | OFFERED | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
+		VERSION_1 | OFFERED | VIOMMU_VIRTQ_FEATURES,
 	};
 	static struct world w;
 	size_t i;

@@ -250,10 +250,11 @@ static void test_pair__a_million_chains__every_byte_arrives(void **state)
 {
 	static const uint32_t sizes[] = { 1, 2, 8, 64, 256, 32768 >> 4 };
 	static const uint64_t features[] = { 0, VIOMMU_F_INDIRECT_DESC, VIOMMU_F_EVENT_IDX,
-					     VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX };
+					     VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
+					     VIOMMU_F_ORDER_PLATFORM | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX };
 
 	(void)state;
-	for (unsigned f = 0; f < 4; f++)
+	for (unsigned f = 0; f < sizeof(features) / sizeof(features[0]); f++)
 		for (unsigned s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
 			run(sizes[s], features[f], sim_env_rounds(sizes[s] < 8 ? 20000 : 70000, 200));
 }

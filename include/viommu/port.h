@@ -10,9 +10,16 @@
  *     bytes between two reads, or run the other side in the middle of an operation;
  *   - proofs in which they return anything at all, so that one proof covers every content and every concurrent change.
  *
- * Barriers are named by what they order, not by an instruction. They are SMP barriers: right for a peer that is another
- * processor sharing coherent memory (every hypervisor), and the reason why the driver does not accept
- * VIRTIO_F_ORDER_PLATFORM.
+ * Barriers are named by what they order, not by an instruction. The plain ones are SMP barriers: right for a peer that
+ * is another processor sharing coherent memory (every hypervisor). Those called _strong order what a device sees that is
+ * hardware: a queue with VIRTIO_F_ORDER_PLATFORM uses them. They are, for acquire, release and full:
+ *
+ *   x86 with SSE2       lfence, sfence, mfence
+ *   Arm (A, R: v7 on)   dmb oshld (v8) or dmb osh, dmb osh, dmb osh: the outer shareable domain is where devices are
+ *   Arm (M)             dmb sy for all three
+ *   RISC-V              fence ir,iorw; fence iorw,ow; fence iorw,iorw
+ *   others              the compiler's sequentially consistent fence: on POWER that is sync, on MIPS sync, on LoongArch
+ *                       dbar 0, on s390x bcr, on x86 without SSE2 a locked instruction
  *
  * Lock order: the library takes no locks of its own; an embedder's lock hook is never held while another one is taken.
  */
@@ -70,6 +77,9 @@ uint32_t viommu_port_load32(const void *p);
 void viommu_port_copy_in(void *dst, const void *peer, size_t len);
 void viommu_port_copy_out(void *peer, const void *src, size_t len);
 void viommu_port_fence(void);
+uint16_t viommu_port_load16_acquire_strong(const void *p);
+void viommu_port_store16_release_strong(void *p, uint16_t value);
+void viommu_port_fence_strong(void);
 
 #else
 
@@ -167,6 +177,51 @@ static inline void viommu_port_copy_out(void *peer, const void *src, size_t len)
 static inline void viommu_port_fence(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* The same for a peer that is hardware; the table is at the top of this file. */
+#if defined(__x86_64__) || (defined(__i386__) && defined(__SSE2__))
+#define VIOMMU_PORT_STRONG_ACQUIRE() __asm__ volatile("lfence" ::: "memory")
+#define VIOMMU_PORT_STRONG_RELEASE() __asm__ volatile("sfence" ::: "memory")
+#define VIOMMU_PORT_STRONG_FULL() __asm__ volatile("mfence" ::: "memory")
+#elif defined(__aarch64__)
+#define VIOMMU_PORT_STRONG_ACQUIRE() __asm__ volatile("dmb oshld" ::: "memory")
+/* Not oshst: what was read has been read too before the peer may change it. */
+#define VIOMMU_PORT_STRONG_RELEASE() __asm__ volatile("dmb osh" ::: "memory")
+#define VIOMMU_PORT_STRONG_FULL() __asm__ volatile("dmb osh" ::: "memory")
+#elif defined(__arm__) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define VIOMMU_PORT_STRONG_FULL() __asm__ volatile("dmb sy" ::: "memory")
+#elif defined(__arm__) && __ARM_ARCH >= 7
+#define VIOMMU_PORT_STRONG_FULL() __asm__ volatile("dmb osh" ::: "memory")
+#elif defined(__riscv)
+#define VIOMMU_PORT_STRONG_ACQUIRE() __asm__ volatile("fence ir, iorw" ::: "memory")
+#define VIOMMU_PORT_STRONG_RELEASE() __asm__ volatile("fence iorw, ow" ::: "memory")
+#define VIOMMU_PORT_STRONG_FULL() __asm__ volatile("fence iorw, iorw" ::: "memory")
+#else
+#define VIOMMU_PORT_STRONG_FULL() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
+#ifndef VIOMMU_PORT_STRONG_ACQUIRE
+#define VIOMMU_PORT_STRONG_ACQUIRE() VIOMMU_PORT_STRONG_FULL()
+#define VIOMMU_PORT_STRONG_RELEASE() VIOMMU_PORT_STRONG_FULL()
+#endif
+
+static inline uint16_t viommu_port_load16_acquire_strong(const void *p)
+{
+	uint16_t value = VIOMMU_PORT_LOAD(uint16_t, p, __ATOMIC_RELAXED);
+
+	VIOMMU_PORT_STRONG_ACQUIRE();
+	return viommu_port_le16(value);
+}
+
+static inline void viommu_port_store16_release_strong(void *p, uint16_t value)
+{
+	VIOMMU_PORT_STRONG_RELEASE();
+	VIOMMU_PORT_STORE(uint16_t, p, viommu_port_le16(value), __ATOMIC_RELAXED);
+}
+
+static inline void viommu_port_fence_strong(void)
+{
+	VIOMMU_PORT_STRONG_FULL();
 }
 
 #endif /* VIOMMU_PORT_EXTERN */

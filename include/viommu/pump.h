@@ -34,7 +34,7 @@ struct viommu_pump_config {
 	 * 4 KiB of a PROBE reply.
 	 */
 	uint32_t max_segments;
-	uint64_t ring_features;  /* offered; INDIRECT_DESC, EVENT_IDX or 0 */
+	uint64_t ring_features;  /* offered: some of VIOMMU_VIRTQ_FEATURES */
 	struct viommu_device *device; /* initialised, kept by pointer */
 	struct viommu_memory memory;  /* where the rings and the requests are */
 	const struct viommu_interrupt_ops *interrupts; /* kept by pointer; NULL: the driver polls */

@@ -44,6 +44,9 @@ extern "C" {
 
 #define VIOMMU_VIRTQ_SIZE_MAX 32768u
 
+/* What both halves can do if it is negotiated. With ORDER_PLATFORM their barriers are those for hardware (port.h). */
+#define VIOMMU_VIRTQ_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_ORDER_PLATFORM)
+
 /* Bytes and alignment of the three areas for a queue of `size` entries. */
 #define VIOMMU_VIRTQ_DESC_SIZE(size) (16u * (uint32_t)(size))
 #define VIOMMU_VIRTQ_AVAIL_SIZE(size) (6u + 2u * (uint32_t)(size))
@@ -98,6 +101,7 @@ struct viommu_virtq_device {
 	uint16_t published; /* the used index as the driver sees it */
 	bool indirect;
 	bool event_idx;
+	bool order_platform;
 	uint8_t state; /* enum viommu_virtq_state */
 	uint32_t malformed; /* chains refused, saturating */
 };
@@ -108,7 +112,7 @@ struct viommu_virtq_layout {
 	viommu_gpa desc;
 	viommu_gpa avail;
 	viommu_gpa used;
-	uint64_t features; /* VIOMMU_F_INDIRECT_DESC and VIOMMU_F_EVENT_IDX count, the rest is ignored */
+	uint64_t features; /* those of VIOMMU_VIRTQ_FEATURES count, the rest is ignored */
 };
 
 /* Off. `memory` is copied. */
@@ -189,6 +193,7 @@ struct viommu_virtq_driver {
 	uint16_t published; /* the available index as the device sees it */
 	uint16_t seen;      /* free-running: used entries taken */
 	bool event_idx;
+	bool order_platform;
 	bool broken;
 	uint32_t clamped; /* used lengths beyond the buffer, saturating */
 };

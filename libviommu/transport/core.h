@@ -5,7 +5,7 @@
 
 #include <viommu/transport/registers.h>
 
-#define RING_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
+#define RING_FEATURES VIOMMU_VIRTQ_FEATURES
 #define DRIVER_BITS                                                                                                    \
 	(VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER | VIOMMU_STATUS_DRIVER_OK | VIOMMU_STATUS_FEATURES_OK |      \
 	 VIOMMU_STATUS_FAILED)

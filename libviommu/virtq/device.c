@@ -73,6 +73,7 @@ enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q, con
 	q->published = 0;
 	q->indirect = (layout->features & VIOMMU_F_INDIRECT_DESC) != 0;
 	q->event_idx = (layout->features & VIOMMU_F_EVENT_IDX) != 0;
+	q->order_platform = (layout->features & VIOMMU_F_ORDER_PLATFORM) != 0;
 	q->state = VIOMMU_VIRTQ_READY;
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
@@ -192,7 +193,8 @@ static enum viommu_result take_head(struct viommu_virtq_device *q, uint16_t *hea
 	 * pushed but not published are at most `size` together.
 	 */
 	uint16_t taken = (uint16_t)(q->popped - q->published);
-	uint16_t waiting = (uint16_t)(viommu_port_load16_acquire(q->avail + VIOMMU_I_RING_INDEX) - q->popped);
+	uint16_t waiting =
+		(uint16_t)(viommu_i_index_load(q->avail + VIOMMU_I_RING_INDEX, q->order_platform) - q->popped);
 	uint16_t index;
 
 	if (waiting == 0)
@@ -269,8 +271,8 @@ bool viommu_virtq_device_publish(struct viommu_virtq_device *q)
 		return false;
 	q->published = q->pushed;
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
-	viommu_port_store16_release(q->used + VIOMMU_I_RING_INDEX, q->published);
-	viommu_port_fence();
+	viommu_i_index_store(q->used + VIOMMU_I_RING_INDEX, q->published, q->order_platform);
+	viommu_i_full_fence(q->order_platform);
 	if (q->event_idx)
 		return viommu_i_event_passed(viommu_port_load16(q->avail + viommu_i_used_event(q->size)), before,
 					     q->published);
@@ -284,7 +286,7 @@ bool viommu_virtq_device_arm(struct viommu_virtq_device *q)
 		return false;
 	if (q->event_idx) {
 		viommu_port_store16(q->used + viommu_i_avail_event(q->size), q->popped);
-		viommu_port_fence();
+		viommu_i_full_fence(q->order_platform);
 	}
-	return viommu_port_load16_acquire(q->avail + VIOMMU_I_RING_INDEX) != q->popped;
+	return viommu_i_index_load(q->avail + VIOMMU_I_RING_INDEX, q->order_platform) != q->popped;
 }

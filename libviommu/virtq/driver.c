@@ -39,6 +39,7 @@ enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint3
 		.size = size,
 		.free_count = size,
 		.event_idx = (features & VIOMMU_F_EVENT_IDX) != 0,
+		.order_platform = (features & VIOMMU_F_ORDER_PLATFORM) != 0,
 	};
 	for (uint32_t i = 0; i < size; i++)
 		shadow[i] = (struct viommu_virtq_shadow){ .next = (uint16_t)(i + 1) };
@@ -164,8 +165,8 @@ bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q)
 	for (; q->published != q->added; q->published = viommu_i_index_after(q->published))
 		q->shadow[q->shadow[q->published & (q->size - 1)].posted].visible = true;
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
-	viommu_port_store16_release(q->avail + VIOMMU_I_RING_INDEX, q->published);
-	viommu_port_fence();
+	viommu_i_index_store(q->avail + VIOMMU_I_RING_INDEX, q->published, q->order_platform);
+	viommu_i_full_fence(q->order_platform);
 	if (q->event_idx)
 		return viommu_i_event_passed(viommu_port_load16(q->used + viommu_i_avail_event(q->size)), before,
 					     q->published);
@@ -201,7 +202,7 @@ enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void *
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken)
 		return VIOMMU_E_BROKEN;
-	ready = (uint16_t)(viommu_port_load16_acquire(q->used + VIOMMU_I_RING_INDEX) - q->seen);
+	ready = (uint16_t)(viommu_i_index_load(q->used + VIOMMU_I_RING_INDEX, q->order_platform) - q->seen);
 	if (ready == 0)
 		return VIOMMU_E_EMPTY;
 	if (ready > (uint16_t)(q->published - q->seen))
@@ -234,9 +235,9 @@ bool viommu_virtq_driver_arm(struct viommu_virtq_driver *q)
 		return false;
 	if (q->event_idx) {
 		viommu_port_store16(q->avail + viommu_i_used_event(q->size), q->seen);
-		viommu_port_fence();
+		viommu_i_full_fence(q->order_platform);
 	}
-	return viommu_port_load16_acquire(q->used + VIOMMU_I_RING_INDEX) != q->seen;
+	return viommu_i_index_load(q->used + VIOMMU_I_RING_INDEX, q->order_platform) != q->seen;
 }
 
 uint32_t viommu_virtq_driver_unpublished(const struct viommu_virtq_driver *q)

@@ -75,6 +75,28 @@ static inline bool viommu_i_event_passed(uint16_t event, uint16_t before, uint16
 	return (uint16_t)(after - event - 1) < (uint16_t)(after - before);
 }
 
+/* The three points where the order of accesses counts, SMP or (ORDER_PLATFORM) strong enough for hardware. */
+static inline uint16_t viommu_i_index_load(const uint8_t *p, bool strong)
+{
+	return strong ? viommu_port_load16_acquire_strong(p) : viommu_port_load16_acquire(p);
+}
+
+static inline void viommu_i_index_store(uint8_t *p, uint16_t value, bool strong)
+{
+	if (strong)
+		viommu_port_store16_release_strong(p, value);
+	else
+		viommu_port_store16_release(p, value);
+}
+
+static inline void viommu_i_full_fence(bool strong)
+{
+	if (strong)
+		viommu_port_fence_strong();
+	else
+		viommu_port_fence();
+}
+
 static inline struct viommu_i_desc viommu_i_desc_decode(const uint8_t raw[VIOMMU_I_DESC_LEN])
 {
 	return (struct viommu_i_desc){

@@ -38,6 +38,7 @@ static void plain_fence(void)
 const struct sim_env_port sim_env_plain_port = { plain_load, plain_store, plain_copy, plain_copy, plain_fence };
 const struct sim_env_port *sim_env_port = &sim_env_plain_port;
 const void *sim_env_port_released;
+uint64_t sim_env_port_ordered[2];
 
 static void must_be_aligned(const void *p, unsigned bytes)
 {
@@ -69,6 +70,7 @@ uint16_t viommu_port_load16(const void *p)
 
 uint16_t viommu_port_load16_acquire(const void *p)
 {
+	sim_env_port_ordered[false]++;
 	return (uint16_t)load(p, 2, true);
 }
 
@@ -84,6 +86,7 @@ void viommu_port_store16(void *p, uint16_t value)
 
 void viommu_port_store16_release(void *p, uint16_t value)
 {
+	sim_env_port_ordered[false]++;
 	sim_env_port_released = p;
 	store(p, 2, value);
 }
@@ -105,8 +108,32 @@ void viommu_port_copy_out(void *peer, const void *src, size_t len)
 	sim_env_wrote(peer, len);
 }
 
-void viommu_port_fence(void)
+static void fence(bool strong)
 {
+	sim_env_port_ordered[strong]++;
 	sim_env_port->fence();
 	sim_env_fence();
+}
+
+void viommu_port_fence(void)
+{
+	fence(false);
+}
+
+uint16_t viommu_port_load16_acquire_strong(const void *p)
+{
+	sim_env_port_ordered[true]++;
+	return (uint16_t)load(p, 2, true);
+}
+
+void viommu_port_store16_release_strong(void *p, uint16_t value)
+{
+	sim_env_port_ordered[true]++;
+	sim_env_port_released = p;
+	store(p, 2, value);
+}
+
+void viommu_port_fence_strong(void)
+{
+	fence(true);
 }

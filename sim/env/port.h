@@ -20,5 +20,6 @@ struct sim_env_port {
 extern const struct sim_env_port sim_env_plain_port;
 extern const struct sim_env_port *sim_env_port; /* sim_env_plain_port, unless a test says otherwise */
 extern const void *sim_env_port_released;       /* where the last store with release went */
+extern uint64_t sim_env_port_ordered[2];        /* acquires, releases and fences so far: SMP ones, strong ones */
 
 #endif /* VIOMMU_SIM_ENV_PORT_H */

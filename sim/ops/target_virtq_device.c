@@ -444,10 +444,12 @@ enum {
 	POKE
 };
 
-static const char *const feature_words[] = { "none", "indirect", "event", "both" };
+/* The number of a word is the set of features, by the bits below. */
+static const char *const feature_words[] = { "none",     "indirect",          "event",          "both",
+					     "platform", "indirect+platform", "event+platform", "both+platform" };
 
 #define OFFSET(name) SIM_OPS_ARG(name, SIM_OPS_U16, REACH, NULL)
-#define FEATURES SIM_OPS_ARG("features", SIM_OPS_CHOICE, 4, feature_words)
+#define FEATURES SIM_OPS_ARG("features", SIM_OPS_CHOICE, 8, feature_words)
 
 static const struct sim_ops_verb verbs[] = {
 	[ENABLE] = { "enable",
@@ -501,7 +503,8 @@ static struct viommu_virtq_layout layout_of(const struct sim_ops_op *op, uint64_
 		.avail = base + op->arg[2],
 		.used = base + op->arg[3],
 		.features = ((op->arg[4] & 1) != 0 ? VIOMMU_F_INDIRECT_DESC : 0) |
-			    ((op->arg[4] & 2) != 0 ? VIOMMU_F_EVENT_IDX : 0),
+			    ((op->arg[4] & 2) != 0 ? VIOMMU_F_EVENT_IDX : 0) |
+			    ((op->arg[4] & 4) != 0 ? VIOMMU_F_ORDER_PLATFORM : 0),
 	};
 }
 

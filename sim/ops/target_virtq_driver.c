@@ -116,8 +116,9 @@ static void check_untouched(void)
 static void init(uint32_t log, uint32_t features)
 {
 	struct viommu_shared_memory shared = { w.now.bytes, BUS, VIOMMU_VIRTQ_DRIVER_SHARED(1u << log) };
-	uint64_t bits =
-		((features & 1) != 0 ? VIOMMU_F_INDIRECT_DESC : 0) | ((features & 2) != 0 ? VIOMMU_F_EVENT_IDX : 0);
+	uint64_t bits = ((features & 1) != 0 ? VIOMMU_F_INDIRECT_DESC : 0) |
+			((features & 2) != 0 ? VIOMMU_F_EVENT_IDX : 0) |
+			((features & 4) != 0 ? VIOMMU_F_ORDER_PLATFORM : 0);
 	uint32_t size = 1u << log;
 
 	CHECK(viommu_virtq_driver_init(&w.q, size, bits, &shared, w.shadow, &w.layout) == VIOMMU_OK);
@@ -390,12 +391,14 @@ enum {
 	POKE
 };
 
-static const char *const feature_words[] = { "none", "indirect", "event", "both" };
+/* The number of a word is the set of features, by the bits below. */
+static const char *const feature_words[] = { "none",     "indirect",          "event",          "both",
+					     "platform", "indirect+platform", "event+platform", "both+platform" };
 static const char *const yes_no[] = { "yes", "no" };
 
 static const struct sim_ops_verb verbs[] = {
 	[INIT] = { "init",
-		   { { "log", SIM_OPS_U8, SIZE_MAX_LOG + 1, NULL }, { "features", SIM_OPS_CHOICE, 4, feature_words } },
+		   { { "log", SIM_OPS_U8, SIZE_MAX_LOG + 1, NULL }, { "features", SIM_OPS_CHOICE, 8, feature_words } },
 		   1 },
 	[ADD] = { "add",
 		  { { "readable", SIM_OPS_U8, SEGMENTS / 2, NULL },

@@ -86,7 +86,7 @@ struct viommu_registers_config {
 	uint32_t queue_count;
 	uint32_t queue_size_max; /* a power of two up to VIOMMU_VIRTQ_SIZE_MAX */
 	struct viommu_virtq_device *queues; /* queue_count of them, initialised; the caller's memory */
-	uint64_t ring_features; /* offered besides the class's and VERSION_1: INDIRECT_DESC, EVENT_IDX or 0 */
+	uint64_t ring_features; /* offered besides the class's and VERSION_1: some of VIOMMU_VIRTQ_FEATURES */
 	const struct viommu_register_class *device_class; /* kept by pointer, and so are the interrupts */
 	void *class_ctx;
 	const struct viommu_interrupt_ops *interrupts; /* NULL: the driver polls */
