@@ -101,6 +101,15 @@ static void notify(void *ctx, uint32_t queue)
 	sim_transport_kicked(t, queue);
 }
 
+/* As in a transport only the data travel, and the device's side decodes them. */
+static void notify_data(void *ctx, uint32_t queue, uint32_t data)
+{
+	struct sim_transport *t = ctx;
+
+	if (viommu_registers_notified(t->registers, data, &queue) == VIOMMU_OK)
+		notify(ctx, queue);
+}
+
 static const struct viommu_register_ops register_ops = {
 	.size = sizeof(struct viommu_register_ops),
 	.get_status = get_status,
@@ -113,6 +122,7 @@ static const struct viommu_register_ops register_ops = {
 	.queue_size_max = queue_size_max,
 	.queue_enable = queue_enable,
 	.notify = notify,
+	.notify_data = notify_data,
 };
 
 static void used_interrupt(void *ctx, uint32_t queue)

@@ -240,6 +240,17 @@ static void reg_notify(void *ctx, uint32_t queue)
 	f->kicked = true;
 }
 
+/* INF-24 */
+static void reg_notify_data(void *ctx, uint32_t queue, uint32_t data)
+{
+	struct driver_fixture *f = ctx;
+	const uint8_t *avail = (uint8_t *)f->shared.base + (f->script.layouts[queue].avail - f->shared.addr);
+
+	RULE(assert_int_equal(data, queue | (uint32_t)avail[2] << 16 | (uint32_t)avail[3] << 24));
+	f->kicks_with_data++;
+	reg_notify(ctx, queue);
+}
+
 const struct viommu_register_ops fixture_register_ops = {
 	.size = sizeof fixture_register_ops,
 	.get_status = reg_get_status,
@@ -252,6 +263,7 @@ const struct viommu_register_ops fixture_register_ops = {
 	.queue_size_max = reg_queue_size_max,
 	.queue_enable = reg_queue_enable,
 	.notify = reg_notify,
+	.notify_data = reg_notify_data,
 };
 
 /* The model */

@@ -192,7 +192,8 @@ struct driver_fixture {
 	struct register_step steps[FIXTURE_STEPS];
 	uint32_t step_count;
 	uint32_t kicks[VIOMMU_QUEUE_COUNT];
-	bool kicked; /* the device has to look */
+	uint32_t kicks_with_data; /* of these */
+	bool kicked;              /* the device has to look */
 
 	bool has_own_hooks; /* the test's, not those of the fixture */
 	bool locks;

@@ -284,8 +284,8 @@ static void test_driver_start__offer_with_unknown_bits__acknowledges_known_ones_
 	/* GEN-DRV-FEAT-01, -04, -05, -08, GEN-DRV-RSVD-01, -03, -07, -10, IOMMU-DRV-FEAT-01 */
 	o.offered = UINT64_MAX;
 	f = driver_up(&o);
-	/* Bits 0 to 2, 4 to 6 of the IOMMU; 28, 29, 32, 33 and 36 of all devices. */
-	assert_int_equal(f->script.accepted, UINT64_C(0x1330000077));
+	/* Bits 0 to 2, 4 to 6 of the IOMMU; 28, 29, 32, 33, 36 and 38 of all devices. */
+	assert_int_equal(f->script.accepted, UINT64_C(0x5330000077));
 	assert_int_equal(f->script.accepted, VIOMMU_DRIVER_FEATURES);
 	viommu_driver_get_limits(&f->drv, &limits);
 	assert_int_equal(limits.features, VIOMMU_DRIVER_FEATURES);
@@ -306,6 +306,35 @@ static void test_driver_start__offer_with_unknown_bits__acknowledges_known_ones_
 		o.config.features = 0;
 		f = driver_up(&o);
 		assert_int_equal(f->script.accepted, needed);
+		driver_teardown(f);
+	}
+}
+
+/* INF-24: the fixture looks at what each kick says. Registers that cannot say it have no such feature. */
+static void test_driver_start__notification_data__kicks_carry_the_position_if_the_registers_can(void **state)
+{
+	struct viommu_register_ops without = fixture_register_ops;
+	struct viommu_driver_domain domain;
+	struct viommu_driver_endpoint endpoint;
+	struct driver_options o;
+
+	(void)state;
+	without.notify_data = NULL;
+	for (unsigned mode = 0; mode < 3; mode++) {
+		bool able = mode == 0;
+		struct driver_fixture *f;
+
+		driver_options_init(&o);
+		if (mode == 1)
+			o.offered &= ~VIOMMU_F_NOTIFICATION_DATA;
+		f = driver_setup(&o);
+		assert_int_equal(viommu_driver_start(&f->drv, mode == 2 ? &without : &fixture_register_ops, f),
+				 VIOMMU_OK);
+		assert_int_equal((f->script.accepted & VIOMMU_F_NOTIFICATION_DATA) != 0, able);
+		domain_up(f, &domain, &endpoint, 1);
+		assert_true(f->kicks[VIOMMU_QUEUE_REQUEST] > 0 && f->kicks[VIOMMU_QUEUE_EVENT] > 0);
+		assert_int_equal(f->kicks_with_data,
+				 able ? f->kicks[VIOMMU_QUEUE_REQUEST] + f->kicks[VIOMMU_QUEUE_EVENT] : 0);
 		driver_teardown(f);
 	}
 }
@@ -939,6 +968,7 @@ int main(void)
 		cmocka_unit_test(test_driver_start__running__is_refused_without_touching_the_device),
 		cmocka_unit_test(test_driver_start__reset_never_finishes__times_out),
 		cmocka_unit_test(test_driver_start__configuration_changes_while_read__reads_again),
+		cmocka_unit_test(test_driver_start__notification_data__kicks_carry_the_position_if_the_registers_can),
 		cmocka_unit_test(test_driver_start__short_configuration_space__reads_no_further_than_features_need),
 		cmocka_unit_test(test_driver_start__queue_sizes__follow_the_device_and_indirect),
 		cmocka_unit_test(test_driver_start__device_wants_no_kicks__gets_none),

@@ -139,6 +139,12 @@ static void notify(void *ctx, uint32_t queue)
 	(void)queue; /* the device looks whenever somebody waits */
 }
 
+static void notify_data(void *ctx, uint32_t queue, uint32_t data)
+{
+	(void)data;
+	notify(ctx, queue);
+}
+
 static const struct viommu_register_ops register_ops = {
 	.size = sizeof register_ops,
 	.get_status = get_status,
@@ -151,6 +157,7 @@ static const struct viommu_register_ops register_ops = {
 	.queue_size_max = queue_size_max,
 	.queue_enable = queue_enable,
 	.notify = notify,
+	.notify_data = notify_data,
 };
 
 /* The driver's hooks */
@@ -197,6 +204,7 @@ static void build_device(void)
 		assert_int_equal(viommu_device_add_endpoint(&board.dev, &endpoint, &handle), VIOMMU_OK);
 	}
 	pump.device = &board.dev;
+	pump.ring_features = VIOMMU_VIRTQ_FEATURES;
 	pump.memory = (struct viommu_memory){ &viommu_memory_table_ops, &board.table };
 	assert_int_equal(viommu_pump_mem_size(&pump, &len), VIOMMU_OK);
 	assert_int_equal(viommu_pump_init(&board.pump, &pump, sim_env_alloc(len), len), VIOMMU_OK);

@@ -868,9 +868,47 @@ static void test_queue_disable__after_driver_ok__state(void **state)
 	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
 }
 
+/* INF-24: with NOTIFICATION_DATA the queue is in the lower half. Without, there is nothing else that it could be. */
+static void test_notified__any_value__the_queue_or_nothing(void **state)
+{
+	static const struct {
+		uint64_t feature;
+		uint32_t value;
+		uint32_t queue; /* QUEUES: none */
+	} rows[] = {
+		{ 0, 0, 0 },
+		{ 0, 1, 1 },
+		{ 0, QUEUES, QUEUES },
+		{ 0, 0xffff, QUEUES },
+		{ 0, 0x10000, QUEUES },
+		{ 0, 0xffffffff, QUEUES },
+		{ VIOMMU_F_NOTIFICATION_DATA, 0, 0 },
+		{ VIOMMU_F_NOTIFICATION_DATA, 1, 1 },
+		{ VIOMMU_F_NOTIFICATION_DATA, 0x10000, 0 },
+		{ VIOMMU_F_NOTIFICATION_DATA, 0xffff0001, 1 },
+		{ VIOMMU_F_NOTIFICATION_DATA, QUEUES, QUEUES },
+		{ VIOMMU_F_NOTIFICATION_DATA, 0x1ffff, QUEUES },
+		{ VIOMMU_F_NOTIFICATION_DATA, 0xffffffff, QUEUES },
+	};
+	static struct world w;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint32_t queue = 77;
+
+		setup(&w);
+		assert_true(negotiate(&w, VERSION_1 | rows[i].feature));
+		assert_int_equal(viommu_registers_notified(&w.regs, rows[i].value, &queue),
+				 rows[i].queue < QUEUES ? VIOMMU_OK : VIOMMU_E_ARG);
+		assert_int_equal(queue, rows[i].queue < QUEUES ? rows[i].queue : 77);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_notified__any_value__the_queue_or_nothing),
 		cmocka_unit_test(test_init__unknown_struct_size__abi),
 		cmocka_unit_test(test_init__bad_configuration__arg),
 		cmocka_unit_test(test_init__fresh__status_0_and_offer_complete),

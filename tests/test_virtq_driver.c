@@ -7,6 +7,7 @@
 
 #define IND VIOMMU_F_INDIRECT_DESC
 #define EVT VIOMMU_F_EVENT_IDX
+#define DATA VIOMMU_F_NOTIFICATION_DATA
 #define BUS UINT64_C(0x7000000000) /* bus address of the shared memory: nothing may confuse it with a pointer */
 #define SIZE_MAX_TESTED 32768u
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -337,6 +338,30 @@ static void test_publish__event_mode__asks_whether_the_batch_passed_the_event(vo
 		put_le(used + 4 + 64, 2, event);
 		assert_int_equal(cycle((uint16_t)index, batch), (uint16_t)(event - index) < batch);
 		index += batch;
+	}
+}
+
+/* INF-24: the index as the device sees it, all 16 bits of it, over two rounds of them */
+static void test_notification__every_size_and_index__queue_and_position_if_negotiated(void **state)
+{
+	static const uint32_t sizes[] = { 1, 2, 32768 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * COUNT(sizes); i++) {
+		uint32_t size = sizes[i / 2];
+		bool with = i % 2 != 0;
+
+		start(size, with ? DATA : 0);
+		for (uint32_t index = 0; index <= 2 * 65536; index += size) {
+			uint32_t position = with ? (uint32_t)(uint16_t)index << 16 : 0;
+
+			assert_int_equal(viommu_virtq_driver_notification(&q, 0), position);
+			assert_int_equal(viommu_virtq_driver_notification(&q, 0xfedc), position | 0xfedc);
+			assert_true(cycle((uint16_t)index, size));
+		}
+		/* What was added is not there before it is published. */
+		assert_int_equal(add(1, 0, tokens), VIOMMU_OK);
+		assert_int_equal(viommu_virtq_driver_notification(&q, 1), with ? size << 16 | 1 : 1);
 	}
 }
 
@@ -674,6 +699,7 @@ int main(void)
 		cmocka_unit_test(test_publish__batch__index_moves_once_and_forward),
 		cmocka_unit_test(test_publish__flags_mode__asks_bit_0_only),
 		cmocka_unit_test(test_publish__event_mode__asks_whether_the_batch_passed_the_event),
+		cmocka_unit_test(test_notification__every_size_and_index__queue_and_position_if_negotiated),
 		cmocka_unit_test(test_arm__both_modes__event_index_or_nothing_written),
 		cmocka_unit_test(test_pop__used_id__only_heads_in_flight),
 		cmocka_unit_test(test_pop__same_id_twice__broken),

@@ -106,7 +106,7 @@ struct viommu_driver_config {
 	uint32_t queue_size; /* 0: 64. A power of two, 2 to 32768; a device with less gets its maximum */
 	uint32_t event_count; /* 0: 16. A power of two; size of the event queue and number of event buffers */
 	uint32_t probe_size_max; /* 0: 512. Room for PROBE replies */
-	uint64_t features; /* accepted if offered; VERSION_1 and MAP_UNMAP always are */
+	uint64_t features; /* accepted if offered and the registers can do it; VERSION_1 and MAP_UNMAP always are */
 	uint64_t granule; /* 0: 4 KiB. The embedder's page size; the driver works with it or the device's, if larger */
 	uint64_t granule_max; /* 0: the same as granule. A device whose granule is larger is given up */
 	const struct viommu_driver_ops *ops; /* kept by pointer */
@@ -116,7 +116,7 @@ struct viommu_driver_config {
 #define VIOMMU_DRIVER_FEATURES											\
 	(VIOMMU_F_INPUT_RANGE | VIOMMU_F_DOMAIN_RANGE | VIOMMU_F_MAP_UNMAP | VIOMMU_F_PROBE | VIOMMU_F_MMIO |	\
 	 VIOMMU_F_BYPASS_CONFIG | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_VERSION_1 |		\
-	 VIOMMU_F_ACCESS_PLATFORM | VIOMMU_F_ORDER_PLATFORM)
+	 VIOMMU_F_ACCESS_PLATFORM | VIOMMU_F_ORDER_PLATFORM | VIOMMU_F_NOTIFICATION_DATA)
 
 #define VIOMMU_DRIVER_CONFIG_INIT { .size = sizeof(struct viommu_driver_config), .features = VIOMMU_DRIVER_FEATURES }
 

@@ -44,8 +44,12 @@ extern "C" {
 
 #define VIOMMU_VIRTQ_SIZE_MAX 32768u
 
-/* What both halves can do if it is negotiated. With ORDER_PLATFORM their barriers are those for hardware (port.h). */
-#define VIOMMU_VIRTQ_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_ORDER_PLATFORM)
+/*
+ * What both halves can do if it is negotiated. With ORDER_PLATFORM their barriers are those for hardware (port.h), with
+ * NOTIFICATION_DATA a kick says how far the available ring has come.
+ */
+#define VIOMMU_VIRTQ_FEATURES											\
+	(VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_ORDER_PLATFORM | VIOMMU_F_NOTIFICATION_DATA)
 
 /* Bytes and alignment of the three areas for a queue of `size` entries. */
 #define VIOMMU_VIRTQ_DESC_SIZE(size) (16u * (uint32_t)(size))
@@ -194,6 +198,7 @@ struct viommu_virtq_driver {
 	uint16_t seen;      /* free-running: used entries taken */
 	bool event_idx;
 	bool order_platform;
+	bool notification_data;
 	bool broken;
 	uint32_t clamped; /* used lengths beyond the buffer, saturating */
 };
@@ -243,6 +248,12 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_
 
 /* Makes all added chains visible. Returns whether the device has to be kicked, which is the caller's to do. */
 bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q);
+
+/*
+ * What a kick of this queue, the queue_index-th of its device, writes: its index, and with NOTIFICATION_DATA in the
+ * upper half the available index as published. ("Driver Notifications")
+ */
+uint32_t viommu_virtq_driver_notification(const struct viommu_virtq_driver *q, uint16_t queue_index);
 
 /*
  * Takes the next used entry: its token, and the bytes written, cut to the length of the writable part.

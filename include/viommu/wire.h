@@ -47,6 +47,7 @@ enum viommu_queue {
 #define VIOMMU_F_VERSION_1 (UINT64_C(1) << 32)
 #define VIOMMU_F_ACCESS_PLATFORM (UINT64_C(1) << 33)
 #define VIOMMU_F_ORDER_PLATFORM (UINT64_C(1) << 36)
+#define VIOMMU_F_NOTIFICATION_DATA (UINT64_C(1) << 38)
 
 /* Device status bits ("Device Status Field"). */
 enum viommu_device_status {

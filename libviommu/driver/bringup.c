@@ -30,6 +30,8 @@ static enum viommu_result negotiate(struct viommu_driver *drv, uint64_t *feature
 {
 	uint64_t offered = drv->registers->get_features(drv->registers_ctx);
 
+	if (drv->registers->notify_data == NULL)
+		offered &= ~VIOMMU_F_NOTIFICATION_DATA;
 	*features = offered & drv->features_wanted;
 	if ((*features & FEATURES_NEEDED) != FEATURES_NEEDED)
 		return VIOMMU_E_UNSUPP;

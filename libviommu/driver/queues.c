@@ -28,8 +28,17 @@ static bool own_publish(void *ctx, uint32_t queue)
 static void own_kick(void *ctx, uint32_t queue)
 {
 	struct viommu_driver *drv = ctx;
+	uint32_t data;
 
-	drv->registers->notify(drv->registers_ctx, queue);
+	if ((drv->features & VIOMMU_F_NOTIFICATION_DATA) == 0) {
+		drv->registers->notify(drv->registers_ctx, queue);
+		return;
+	}
+	/* Where the queue is now: somebody else may have published more since this kick was decided. */
+	driver_lock(drv);
+	data = viommu_virtq_driver_notification(&drv->virtqs[queue], (uint16_t)queue);
+	driver_unlock(drv);
+	drv->registers->notify_data(drv->registers_ctx, queue, data);
 }
 
 static enum viommu_result own_pop(void *ctx, uint32_t queue, void **token, uint32_t *written)

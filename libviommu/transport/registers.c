@@ -181,6 +181,17 @@ bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint
 		       VIOMMU_VIRTQ_OFF;
 }
 
+enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value, uint32_t *queue)
+{
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
+	if ((regs->features & VIOMMU_F_NOTIFICATION_DATA) != 0)
+		value &= 0xffff;
+	if (value >= regs->queue_count)
+		return VIOMMU_E_ARG;
+	*queue = viommu_port_mask_index(value, regs->queue_count);
+	return VIOMMU_OK;
+}
+
 bool viommu_registers_is_live(const struct viommu_registers *regs)
 {
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));

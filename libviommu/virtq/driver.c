@@ -40,6 +40,7 @@ enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint3
 		.free_count = size,
 		.event_idx = (features & VIOMMU_F_EVENT_IDX) != 0,
 		.order_platform = (features & VIOMMU_F_ORDER_PLATFORM) != 0,
+		.notification_data = (features & VIOMMU_F_NOTIFICATION_DATA) != 0,
 	};
 	for (uint32_t i = 0; i < size; i++)
 		shadow[i] = (struct viommu_virtq_shadow){ .next = (uint16_t)(i + 1) };
@@ -171,6 +172,13 @@ bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q)
 		return viommu_i_event_passed(viommu_port_load16(q->used + viommu_i_avail_event(q->size)), before,
 					     q->published);
 	return (viommu_port_load16(q->used + VIOMMU_I_RING_FLAGS) & VIOMMU_I_RING_QUIET) == 0;
+}
+
+uint32_t viommu_virtq_driver_notification(const struct viommu_virtq_driver *q, uint16_t queue_index)
+{
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
+	/* The low 15 bits of the index are next_off, and the one above is next_wrap. */
+	return q->notification_data ? (uint32_t)q->published << 16 | queue_index : queue_index;
 }
 
 static enum viommu_result break_ring(struct viommu_virtq_driver *q)

@@ -565,6 +565,13 @@ static void notify(void *ctx, uint32_t queue)
 	w.transport.register_ops->notify(ctx, queue);
 }
 
+static void notify_data(void *ctx, uint32_t queue, uint32_t data)
+{
+	CHECK(w.depth == 0);
+	tick();
+	w.transport.register_ops->notify_data(ctx, queue, data);
+}
+
 static struct viommu_register_ops register_ops;
 
 /* Calls of the driver */
@@ -590,13 +597,15 @@ static enum viommu_result end_call(enum viommu_result r, enum viommu_result own0
 
 #define NONE VIOMMU_OK
 
-static enum viommu_result start(void)
+/* The device offers all ring features that there are, and the driver wants some. */
+static enum viommu_result start(uint64_t ring_features)
 {
 	enum viommu_result r;
 	bool stopped = w.drv.state == VIOMMU_DRIVER_STOPPED;
 
 	begin_call();
 	if (stopped) {
+		w.drv.features_wanted = (VIOMMU_DRIVER_FEATURES & ~VIOMMU_VIRTQ_FEATURES) | ring_features;
 		w.meddled = false;
 		w.delayed = has_section();
 	}
@@ -879,6 +888,21 @@ enum {
 	FLIP
 };
 
+/* Ring features besides those that everybody has; the number of a word is the set of them. */
+static const uint64_t more_features[] = { VIOMMU_F_ORDER_PLATFORM, VIOMMU_F_NOTIFICATION_DATA };
+static const char *const words_features[] = { "usual", "platform", "data", "platform+data" };
+
+#define USUAL_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
+
+static uint64_t features_of(uint64_t set)
+{
+	uint64_t features = USUAL_FEATURES;
+
+	for (unsigned i = 0; i < sizeof more_features / sizeof more_features[0]; i++)
+		features |= (set >> i & 1) != 0 ? more_features[i] : 0;
+	return features;
+}
+
 static const char *const words_no_yes[] = { "no", "yes" };
 static const char *const words_kind[] = { "read", "write", "both" };
 
@@ -892,7 +916,9 @@ static const char *const words_kind[] = { "read", "write", "both" };
 #define PLACE SIM_OPS_ARG("at", SIM_OPS_U16, SHARED_MAX, NULL)
 
 static const struct sim_ops_verb verbs[] = {
-	[START] = { "start", { SIM_OPS_NO_ARGS }, 2 },
+	[START] = { "start",
+		    { { "features", SIM_OPS_CHOICE, sizeof words_features / sizeof words_features[0], words_features } },
+		    2 },
 	[STOP] = { "stop", { SIM_OPS_NO_ARGS }, 1 },
 	[DOMAIN_INIT] = { "domain", { DOMAIN, { "bypass", SIM_OPS_CHOICE, 2, words_no_yes } }, 2 },
 	[DOMAIN_DEINIT] = { "domain_deinit", { DOMAIN }, 1 },
@@ -974,7 +1000,7 @@ static void run(void *world, const struct sim_ops_op *op)
 	(void)world;
 	switch (op->verb) {
 	case START:
-		(void)start();
+		(void)start(features_of(a[0]));
 		break;
 	case STOP:
 		(void)stop();
@@ -1044,6 +1070,7 @@ static void make_device(void)
 		viommu_access_init(&w.accesses[e], &w.dev, w.handles[e]);
 	}
 	pump.queue_size_max = QUEUE_MAX;
+	pump.ring_features = VIOMMU_VIRTQ_FEATURES;
 	pump.device = &w.dev;
 	pump.memory = memory;
 	sim_transport_init(&w.transport, NULL);
@@ -1098,6 +1125,7 @@ static void *begin(void)
 	register_ops.set_status = set_status;
 	register_ops.queue_enable = queue_enable;
 	register_ops.notify = notify;
+	register_ops.notify_data = notify_data;
 	make_driver();
 	return &w;
 }
@@ -1154,7 +1182,7 @@ static void end(void *world)
 	check_nodes(&w.dev.pool);
 	check_nodes(&w.drv.pool);
 	CHECK(w.dev.domain_ids.count == 0 && w.dev.pending_count == 0);
-	CHECK(start() == VIOMMU_OK && !w.meddled);
+	CHECK(start(VIOMMU_VIRTQ_FEATURES) == VIOMMU_OK && !w.meddled);
 	CHECK(domain_init(0, false) == VIOMMU_OK && endpoint_init(0) == VIOMMU_OK && endpoint_init(1) == VIOMMU_OK);
 	CHECK(attach(0, 0) == VIOMMU_OK);
 	for (uint64_t i = 0; i < 4; i++)

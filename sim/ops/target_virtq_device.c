@@ -444,7 +444,7 @@ enum {
 	POKE
 };
 
-/* The number of a word is the set of features, by the bits below. */
+/* The number of a word is the set of features, by the bits in layout_of(). */
 static const char *const feature_words[] = { "none",     "indirect",          "event",          "both",
 					     "platform", "indirect+platform", "event+platform", "both+platform" };
 

@@ -52,7 +52,7 @@ struct world {
 	/* the model */
 	bool on, broken;
 	uint32_t size;
-	bool indirect, event_idx;
+	bool indirect, event_idx, notification_data;
 	struct posted posted[ENTRIES_MAX]; /* by head */
 	uint16_t ring[ENTRIES_MAX];        /* heads by their place in the available ring */
 	bool taken[ENTRIES_MAX];           /* descriptors of the queue's table that belong to something in flight */
@@ -118,7 +118,8 @@ static void init(uint32_t log, uint32_t features)
 	struct viommu_shared_memory shared = { w.now.bytes, BUS, VIOMMU_VIRTQ_DRIVER_SHARED(1u << log) };
 	uint64_t bits = ((features & 1) != 0 ? VIOMMU_F_INDIRECT_DESC : 0) |
 			((features & 2) != 0 ? VIOMMU_F_EVENT_IDX : 0) |
-			((features & 4) != 0 ? VIOMMU_F_ORDER_PLATFORM : 0);
+			((features & 4) != 0 ? VIOMMU_F_ORDER_PLATFORM : 0) |
+			((features & 8) != 0 ? VIOMMU_F_NOTIFICATION_DATA : 0);
 	uint32_t size = 1u << log;
 
 	CHECK(viommu_virtq_driver_init(&w.q, size, bits, &shared, w.shadow, &w.layout) == VIOMMU_OK);
@@ -127,6 +128,7 @@ static void init(uint32_t log, uint32_t features)
 	w.size = size;
 	w.indirect = (features & 1) != 0;
 	w.event_idx = (features & 2) != 0;
+	w.notification_data = (features & 8) != 0;
 	memset(w.posted, 0, sizeof w.posted);
 	memset(w.taken, 0, sizeof w.taken);
 	w.free_count = size;
@@ -391,14 +393,28 @@ enum {
 	POKE
 };
 
-/* The number of a word is the set of features, by the bits below. */
-static const char *const feature_words[] = { "none",     "indirect",          "event",          "both",
-					     "platform", "indirect+platform", "event+platform", "both+platform" };
+/* The number of a word is the set of features, by the bits in init(). */
+static const char *const feature_words[] = { "none",
+					     "indirect",
+					     "event",
+					     "both",
+					     "platform",
+					     "indirect+platform",
+					     "event+platform",
+					     "both+platform",
+					     "data",
+					     "indirect+data",
+					     "event+data",
+					     "both+data",
+					     "platform+data",
+					     "indirect+platform+data",
+					     "event+platform+data",
+					     "both+platform+data" };
 static const char *const yes_no[] = { "yes", "no" };
 
 static const struct sim_ops_verb verbs[] = {
 	[INIT] = { "init",
-		   { { "log", SIM_OPS_U8, SIZE_MAX_LOG + 1, NULL }, { "features", SIM_OPS_CHOICE, 8, feature_words } },
+		   { { "log", SIM_OPS_U8, SIZE_MAX_LOG + 1, NULL }, { "features", SIM_OPS_CHOICE, 16, feature_words } },
 		   1 },
 	[ADD] = { "add",
 		  { { "readable", SIM_OPS_U8, SEGMENTS / 2, NULL },
@@ -448,6 +464,9 @@ static void run_driver(const struct sim_ops_op *op)
 		break;
 	}
 	check_untouched();
+	/* What a kick says of it. */
+	CHECK(viommu_virtq_driver_notification(&w.q, 0x1234) ==
+	      (w.notification_data ? w.published * UINT32_C(0x10000) + 0x1234 : 0x1234));
 	CHECK(viommu_virtq_driver_in_flight(&w.q) == w.in_flight);
 	CHECK(viommu_virtq_driver_unpublished(&w.q) == (uint16_t)(w.added - w.published));
 	CHECK(viommu_virtq_driver_check(&w.q));

@@ -41,6 +41,11 @@ struct viommu_register_ops {
 	uint32_t (*queue_size_max)(void *ctx, uint32_t queue); /* 0: no such queue */
 	enum viommu_result (*queue_enable)(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout);
 	void (*notify)(void *ctx, uint32_t queue); /* kick; not called with the driver's lock held */
+	/*
+	 * The same if NOTIFICATION_DATA was negotiated: `data` is what to write, the queue's index in the lower half.
+	 * NULL: the driver does not accept NOTIFICATION_DATA.
+	 */
+	void (*notify_data)(void *ctx, uint32_t queue, uint32_t data);
 };
 
 /* The device's side */
@@ -125,6 +130,14 @@ bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint
 
 /* Between the begin of a reset and its end, which this notices. The driver's stores have no effect then. */
 bool viommu_registers_is_resetting(struct viommu_registers *regs);
+
+/*
+ * The driver has written `value` to be noticed: *queue is the one it means, which has to be looked at. With
+ * NOTIFICATION_DATA that is in the lower half; the rest says where the driver is, and is not used: it is in the ring, too.
+ * VIOMMU_E_ARG: no such queue; nothing is to be done.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value,
+							      uint32_t *queue);
 
 /* DRIVER_OK, and neither a reset nor NEEDS_RESET in the way: queues may be served. */
 bool viommu_registers_is_live(const struct viommu_registers *regs);
