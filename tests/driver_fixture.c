@@ -868,7 +868,8 @@ void driver_options_init(struct driver_options *options)
 		.config = VIOMMU_DRIVER_CONFIG_INIT,
 		.nodes = 2048,
 		.locks = true,
-		.offered = VIOMMU_DRIVER_FEATURES,
+		/* Scripts answer in any order. */
+		.offered = VIOMMU_DRIVER_FEATURES & ~VIOMMU_F_IN_ORDER,
 		.space = { .page_size_mask = ~(PAGE - 1),
 			   .input_range = { 0, UINT64_MAX },
 			   .domain_last = UINT32_MAX,

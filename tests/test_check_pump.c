@@ -90,11 +90,64 @@ static void *misaligned(void *p)
 	X(IN_DETAIL, event_buffer_taken_and_kept, EVENTS.pushed--; EVENTS.published--)
 /* clang-format on */
 
+/* In order: 0 waits, 1 and 2 are held behind it, and 3 is free. */
+/* clang-format off */
+#define ORDER_CASES(X)												\
+	X(IN_DETAIL, held_one_with_the_device, SLOT(1).request.state = VIOMMU_REQUEST_PENDING)			\
+	X(IN_DETAIL, held_one_lost, SLOT(1).held = false)							\
+	X(IN_DETAIL, held_without_order, PUMP.registers.features &= ~VIOMMU_F_IN_ORDER; PUMP.oldest = NULL)	\
+	X(IN_DETAIL, order_that_was_not_negotiated, PUMP.registers.features &= ~VIOMMU_F_IN_ORDER)		\
+	X(IN_DETAIL, free_slot_that_is_held, PUMP.free_slots = &SLOT(1))					\
+	X(IN_DETAIL, oldest_is_done, PUMP.oldest = &SLOT(1))							\
+	X(IN_DETAIL, oldest_is_none, PUMP.oldest = misaligned(PUMP.oldest))					\
+	X(IN_DETAIL, order_empty, PUMP.oldest = NULL)								\
+	X(IN_DETAIL, order_with_a_free_one, SLOT(0).next = &SLOT(3))						\
+	X(IN_DETAIL, order_in_a_circle, SLOT(2).next = &SLOT(0))						\
+	X(IN_DETAIL, order_with_another_end, PUMP.newest = &SLOT(1))						\
+	X(IN_DETAIL, order_too_short, SLOT(1).next = NULL)
+/* clang-format on */
+
 CASES(DEFINE_CASE)
+ORDER_CASES(DEFINE_CASE)
 
 static void test_pump_check__each_condition__is_seen(void **state)
 {
 	static const struct check_case cases[] = { CASES(LIST_CASE) };
+
+	(void)state;
+	check_run(cases, COUNT_OF(cases), pump_is_valid, pump_check);
+}
+
+static int make_in_order(void **state)
+{
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_pump_config config = pump_config(&world);
+	size_t bytes;
+
+	(void)state;
+	setup(&world, MAX_PENDING);
+	config.ring_features = VIOMMU_VIRTQ_FEATURES;
+	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
+	assert_int_equal(viommu_pump_init(&PUMP, &config, world.pump_mem, bytes), VIOMMU_OK);
+	bring_up(&world, VIOMMU_F_IN_ORDER);
+	prepare_domains(&world);
+	assert_int_equal(viommu_access_begin(&world.f.accesses[0], &token), VIOMMU_OK);
+	(void)post(&world, &unmap1);
+	(void)post(&world, &unmap2);
+	(void)post(&world, &unmap2);
+	publish(&world);
+	process(&world);
+	assert_true(!SLOT(0).held && SLOT(1).held && SLOT(2).held);
+	check_protect(&world.pump, sizeof world.pump);
+	check_protect(&world.f.dev, sizeof world.f.dev);
+	check_protect(world.pump_mem, bytes);
+	return 0;
+}
+
+static void test_pump_check__in_order_each_condition__is_seen(void **state)
+{
+	static const struct check_case cases[] = { ORDER_CASES(LIST_CASE) };
 
 	(void)state;
 	check_run(cases, COUNT_OF(cases), pump_is_valid, pump_check);
@@ -122,6 +175,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_pump_check__each_condition__is_seen, make, unmake),
+		cmocka_unit_test_setup_teardown(test_pump_check__in_order_each_condition__is_seen, make_in_order,
+						unmake),
 		cmocka_unit_test_setup_teardown(test_pump_check__head_twice__sound, make, unmake),
 		cmocka_unit_test_setup_teardown(test_pump_check__requests_cancelled__sound, make, unmake),
 	};

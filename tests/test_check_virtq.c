@@ -125,7 +125,19 @@ static bool driver_check(void)
 	X(IN_DETAIL, posted_head_is_free, shadow[4].posted = 6)
 /* clang-format on */
 
+/* In order: 7 and 0 of a chain in flight, 1 of one in the same batch, 2 of one that is not. 3 to 6 are free. */
+/* clang-format off */
+#define ORDER_CASES(X)												\
+	X(AT_ONCE, batch_longer_than_what_is_visible, drv.batch = 4)						\
+	X(AT_ONCE, batch_without_order, drv.in_order = false)							\
+	X(AT_ONCE, free_head_is_none, drv.free_head = SIZE)							\
+	X(IN_DETAIL, posted_out_of_order, shadow[7].posted = 1; shadow[0].posted = 7)				\
+	X(IN_DETAIL, position_of_another, shadow[1].position++)							\
+	X(IN_DETAIL, free_ones_elsewhere, drv.free_head++)
+/* clang-format on */
+
 DEVICE_CASES(DEFINE_CASE)
+ORDER_CASES(DEFINE_CASE)
 DRIVER_CASES(DEFINE_CASE)
 
 static void test_virtq_device_check__each_condition__is_seen(void **state)
@@ -150,6 +162,51 @@ static void test_virtq_driver_check__each_condition__is_seen(void **state)
 
 	(void)state;
 	check_run(cases, COUNT_OF(cases), driver_is_valid, driver_check);
+}
+
+static int make_in_order(void **state)
+{
+	static const struct viommu_bus_segment two[2] = { { BASE, 1 }, { BASE, 1 } };
+	const struct viommu_shared_memory memory = { shared, BASE, sizeof shared };
+	const struct viommu_memory guest = { &viommu_memory_table_ops, &table };
+	struct viommu_virtq_layout layout;
+	uint8_t *used;
+	uint32_t written;
+	void *token;
+
+	(void)state;
+	viommu_virtq_device_init(&dev, &guest);
+	assert_int_equal(viommu_virtq_driver_init(&drv, SIZE, VIOMMU_F_IN_ORDER, &memory, shadow, &layout), VIOMMU_OK);
+	used = shared + (layout.used - BASE);
+	for (unsigned i = 0; i < 7; i++)
+		assert_int_equal(viommu_virtq_driver_add(&drv, two, 1, 0, shared), VIOMMU_OK);
+	(void)viommu_virtq_driver_publish(&drv);
+	used[2] = 7;
+	used[4] = 5; /* 0 to 5; 6 comes with the next */
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(viommu_virtq_driver_pop(&drv, &token, &written), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_driver_add(&drv, two, 1, 1, shared), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_driver_add(&drv, two, 1, 0, shared), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_driver_add(&drv, two, 1, 0, shared), VIOMMU_OK);
+	(void)viommu_virtq_driver_publish(&drv);
+	used[2] = 9;
+	used[4 + 8 * 6] = 1; /* 6, 7 with 0, and 1 */
+	assert_int_equal(viommu_virtq_driver_pop(&drv, &token, &written), VIOMMU_OK);
+	assert_int_equal(drv.batch, 2);
+	check_protect(shadow, sizeof shadow);
+	check_protect(&drv, sizeof drv);
+	check_protect(&dev, sizeof dev);
+	return 0;
+}
+
+static void test_virtq_driver_check__in_order_each_condition__is_seen(void **state)
+{
+	static const struct check_case cases[] = { ORDER_CASES(LIST_CASE) };
+
+	(void)state;
+	check_run(cases, COUNT_OF(cases), driver_is_valid, driver_check);
+	assert_non_null(viommu_virtq_driver_reclaim(&drv)); /* of the batch */
+	assert_true(driver_check());
 }
 
 /* Tables for indirect descriptors are there or not. */
@@ -186,6 +243,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_virtq_device_check__each_condition__is_seen, make, unmake),
 		cmocka_unit_test_setup_teardown(test_virtq_driver_check__each_condition__is_seen, make, unmake),
+		cmocka_unit_test_setup_teardown(test_virtq_driver_check__in_order_each_condition__is_seen,
+						make_in_order, unmake),
 		cmocka_unit_test_setup_teardown(test_virtq_driver_check__indirect_or_direct__sound, make, unmake),
 		cmocka_unit_test_setup_teardown(test_virtq_driver_check__tokens_taken_back__sound, make, unmake),
 	};

@@ -639,6 +639,161 @@ static void test_system_reset__open_section_in_bypass__status_waits(void **state
 	teardown(w);
 }
 
+/* in order */
+
+static void pump_fixture_in_order(struct world *w, uint32_t max_pending, uint64_t ring_features)
+{
+	struct viommu_pump_config config = pump_config(w);
+	size_t bytes;
+
+	setup(w, max_pending);
+	config.ring_features = VIOMMU_VIRTQ_FEATURES;
+	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
+	bring_up(w, ring_features);
+	prepare_domains(w);
+}
+
+/*
+ * GEN-DEV-RSVD-05: what can be done is done at once, and what came first is answered first. A chain that is no request
+ * waits for its turn as well; the fault reports are in order by themselves.
+ */
+static void test_in_order__first_one_waits__others_are_done_and_answered_after_it(void **state)
+{
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_bus_segment outside = { RAM_BASE + RAM_LEN - 2, 4 };
+	struct viommu_access_token token;
+	struct world *w = &world;
+	struct slot *slots[4], *events[2];
+	unsigned i;
+
+	(void)state;
+	pump_fixture_in_order(w, 0, VIOMMU_F_IN_ORDER | VIOMMU_F_EVENT_IDX);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+	slots[0] = post(w, &unmap1);
+	slots[1] = post(w, &unmap2);
+	slots[2] = take_slot(w);
+	assert_int_equal(viommu_virtq_driver_add(&w->queues[0], &outside, 0, 1, slots[2]), VIOMMU_OK);
+	slots[3] = post_bytes(w, 1, 4);
+	events[0] = post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	events[1] = post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	publish(w);
+	raise_faults(w, 0, 2);
+	assert_false(viommu_virtq_driver_arm(&w->queues[0]));
+	w->transport.used[0] = 0;
+	process(w);
+	assert_false(device_reaches(&w->f, 1, 0x1000, VIOMMU_ACCESS_READ, 0xb000)); /* the second one was carried out */
+	assert_null(collect(w, VIOMMU_QUEUE_REQUEST));
+	assert_int_equal(w->transport.used[0], 0);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), events[0]);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), events[1]);
+	assert_true(viommu_pump_check(&w->pump));
+	viommu_access_end(&w->f.accesses[0], token);
+	process(w);
+	for (i = 0; i < 4; i++) {
+		assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), slots[i]);
+		assert_int_equal(status_of(slots[i]), i < 2 ? VIOMMU_S_OK : DEVICE_UNANSWERED);
+	}
+	assert_int_equal(w->transport.used[0], 1);
+	assert_true(viommu_pump_check(&w->pump));
+	teardown(w);
+}
+
+/* Two that wait for different sections, and the later section ends first. */
+static void test_in_order__later_one_ends_first__still_answered_later(void **state)
+{
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_access_token tokens[2];
+	struct world *w = &world;
+	struct slot *slots[2];
+
+	(void)state;
+	pump_fixture_in_order(w, 0, VIOMMU_F_IN_ORDER);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &tokens[0]), VIOMMU_OK);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[1], &tokens[1]), VIOMMU_OK);
+	slots[0] = post(w, &unmap1);
+	slots[1] = post(w, &unmap2);
+	publish(w);
+	process(w);
+	viommu_access_end(&w->f.accesses[1], tokens[1]);
+	process(w);
+	assert_null(collect(w, VIOMMU_QUEUE_REQUEST));
+	assert_int_equal(w->f.dev.pending_count, 1);
+	assert_true(viommu_pump_check(&w->pump));
+	viommu_access_end(&w->f.accesses[0], tokens[0]);
+	process(w);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), slots[0]);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), slots[1]);
+	teardown(w);
+}
+
+/* What is held back takes part in the limit: the rest stays in the ring, and nothing is lost. */
+static void test_in_order__more_than_max_pending__all_answered_in_the_end(void **state)
+{
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request map2;
+	struct viommu_access_token token;
+	struct world *w = &world;
+	struct slot *slots[8];
+	unsigned i;
+
+	(void)state;
+	pump_fixture_in_order(w, 3, VIOMMU_F_IN_ORDER);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+	slots[0] = post(w, &unmap1);
+	for (i = 1; i < 8; i++) {
+		map2 = device_map_request(2, 0x1000u + 0x1000u * i, 0x1fffu + 0x1000u * i, 0xc000, RW);
+		slots[i] = post(w, &map2);
+	}
+	publish(w);
+	process(w);
+	assert_false(viommu_pump_process(&w->pump, 100)); /* waits without spinning */
+	assert_true(device_reaches(&w->f, 1, 0x3000, VIOMMU_ACCESS_READ, 0xc000));
+	assert_false(device_reaches(&w->f, 1, 0x4000, VIOMMU_ACCESS_READ, 0xc000)); /* the fourth */
+	assert_true(viommu_pump_check(&w->pump));
+	viommu_access_end(&w->f.accesses[0], token);
+	process(w);
+	for (i = 0; i < 8; i++) {
+		assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), slots[i]);
+		assert_int_equal(status_of(slots[i]), VIOMMU_S_OK);
+	}
+	teardown(w);
+}
+
+/* Neither what waits nor what is held back reaches the next life, and all slots are there again. */
+static void test_in_order__reset_while_held__next_life_is_complete(void **state)
+{
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct viommu_access_token token;
+	struct world *w = &world;
+	unsigned i, life;
+
+	(void)state;
+	pump_fixture_in_order(w, 3, VIOMMU_F_IN_ORDER);
+	for (life = 0; life < 4; life++) {
+		assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+		(void)post(w, &unmap1);
+		for (i = 0; i < 5; i++)
+			(void)post(w, &unmap2);
+		publish(w);
+		process(w);
+		viommu_registers_set_status(regs, 0);
+		assert_int_not_equal(viommu_registers_get_status(regs), 0);
+		assert_true(viommu_pump_check(&w->pump));
+		viommu_access_end(&w->f.accesses[0], token);
+		assert_int_equal(viommu_registers_get_status(regs), 0);
+		/* With the feature and without. */
+		bring_up(w, life % 2 == 0 ? 0 : VIOMMU_F_IN_ORDER);
+		prepare_domains(w);
+		assert_true(viommu_pump_check(&w->pump));
+	}
+	teardown(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -659,6 +814,10 @@ int main(void)
 		cmocka_unit_test(test_pending__other_domain_goes_on__answers_out_of_order),
 		cmocka_unit_test(test_pending__more_than_max_pending__all_answered_in_the_end),
 		cmocka_unit_test(test_pending__many_done_at_once__answered_within_the_budget),
+		cmocka_unit_test(test_in_order__first_one_waits__others_are_done_and_answered_after_it),
+		cmocka_unit_test(test_in_order__later_one_ends_first__still_answered_later),
+		cmocka_unit_test(test_in_order__more_than_max_pending__all_answered_in_the_end),
+		cmocka_unit_test(test_in_order__reset_while_held__next_life_is_complete),
 		cmocka_unit_test(test_broken_ring__either_queue__needs_reset_and_recovery),
 		cmocka_unit_test(test_reset__waiting_requests__never_reach_the_next_life),
 		cmocka_unit_test(test_system_reset__live_device__bypass_as_configured),

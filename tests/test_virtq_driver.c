@@ -8,6 +8,7 @@
 #define IND VIOMMU_F_INDIRECT_DESC
 #define EVT VIOMMU_F_EVENT_IDX
 #define DATA VIOMMU_F_NOTIFICATION_DATA
+#define ORDER VIOMMU_F_IN_ORDER
 #define BUS UINT64_C(0x7000000000) /* bus address of the shared memory: nothing may confuse it with a pointer */
 #define SIZE_MAX_TESTED 32768u
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -637,6 +638,224 @@ static void test_all__device_writes_anything_anywhere__in_bounds(void **state)
 	assert_true(popped > 30000 && broken > 30000);
 }
 
+/* In order */
+
+/* Chains of one to four pieces one behind the other: each descriptor is the one behind the last, round the table. */
+static void check_round_the_table(uint32_t size, uint64_t features)
+{
+	uint32_t next = 0; /* descriptor */
+	uint16_t index = 0;
+
+	start(size, ORDER | features);
+	for (uint32_t round = 0; round < 5 * size; round++) {
+		uint32_t count = 1 + round % (size < 4 ? size : 4);
+		bool indirect = (features & IND) != 0 && count >= 2;
+		const uint8_t *table = desc;
+		uint32_t place = next, entries = size, written;
+		void *token;
+
+		assert_int_equal(add(count - 1, 1, &tokens[0]), VIOMMU_OK);
+		assert_int_equal(avail_head(index), next);
+		if (indirect) {
+			table = at(get_le(desc + 16 * next, 8));
+			place = 0;
+			entries = UINT32_MAX;
+		}
+		for (uint32_t k = 0; k < count; k++) {
+			unsigned flags = (unsigned)get_le(table + 16 * place + 12, 2);
+
+			assert_true(get_le(table + 16 * place, 8) == UINT64_C(0x123456789a0000) + k);
+			assert_int_equal(flags & F_NEXT, k + 1 < count ? F_NEXT : 0);
+			place = (place + 1) % entries;
+			if ((flags & F_NEXT) != 0)
+				assert_int_equal(get_le(table + 16 * (indirect ? k : (next + k) % size) + 14, 2),
+						 place);
+		}
+		next = (next + (indirect ? 1 : count)) % size;
+		assert_true(viommu_virtq_driver_publish(&q));
+		use(index, avail_head(index), 1);
+		assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+		index++;
+	}
+	assert_int_equal(q.free_count, size);
+	check_canaries();
+}
+
+/* VQ-DRV-DESC-02, VQ-DRV-INDIR-05 */
+static void test_add__in_order__descriptors_round_the_table(void **state)
+{
+	static const uint32_t sizes[] = { 1, 2, 4, 8, 32768 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		check_round_the_table(sizes[i], 0);
+		check_round_the_table(sizes[i], IND);
+	}
+}
+
+/* What is free is behind what is in flight, also if that reaches over the end of the table. */
+static void test_add__in_order_no_room__full_and_nothing_changed(void **state)
+{
+	struct viommu_virtq_driver before;
+	uint32_t written;
+	void *token;
+
+	(void)state;
+	start(8, ORDER);
+	assert_int_equal(add(5, 0, &tokens[0]), VIOMMU_OK);
+	assert_int_equal(add(2, 0, &tokens[1]), VIOMMU_OK);
+	assert_true(viommu_virtq_driver_publish(&q));
+	use(0, 0, 0);
+	assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+	before = q;
+	assert_int_equal(add(7, 0, &tokens[2]), VIOMMU_E_FULL);
+	assert_memory_equal(&before, &q, sizeof(q));
+	assert_int_equal(add(3, 3, &tokens[2]), VIOMMU_OK);
+	assert_int_equal(avail_head(2), 7);
+	assert_int_equal(add(1, 0, &tokens[3]), VIOMMU_E_FULL);
+	check_canaries();
+}
+
+/* One used entry for `count` chains, the first of which went to `index`, as the specification places it. */
+static void use_batch(uint16_t index, uint16_t count, uint32_t len)
+{
+	use(index, avail_head((uint16_t)(index + count - 1)), len);
+	put_le(used + 2, 2, (uint16_t)(index + count));
+}
+
+/*
+ * INF-18: batches of every length up to the queue's, around both wraps. The other entries of the used ring are never
+ * looked at: they name nothing that there is.
+ */
+static void test_pop__in_order_batch__each_token_once_and_in_order(void **state)
+{
+	static const uint32_t sizes[] = { 1, 2, 8, 32768 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		uint32_t size = sizes[i], total = 0;
+
+		start(size, ORDER);
+		memset(used + 4, 0xff, 8 * (size_t)size);
+		for (uint32_t round = 0; total < 3 * 65536; round++) {
+			uint32_t flight = 1 + round * 7 % size, batch = 0;
+
+			if (round % 5 == 0)
+				flight = size;
+			for (uint32_t k = 0; k < flight; k++)
+				assert_int_equal(add(0, 1, &tokens[k]), VIOMMU_OK);
+			assert_true(viommu_virtq_driver_publish(&q));
+			for (uint32_t k = 0; k < flight; k++) {
+				uint32_t written;
+				void *token;
+
+				if (batch == 0) {
+					assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_E_EMPTY);
+					batch = 1 + round * 3 % (flight - k);
+					if (round % 3 == 0)
+						batch = flight - k;
+					use_batch((uint16_t)(total + k), (uint16_t)batch, 7);
+				}
+				assert_int_equal(viommu_virtq_driver_in_flight(&q), flight - k);
+				assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+				assert_ptr_equal(token, &tokens[k]);
+				batch--;
+				/* Skipped ones count as written completely. */
+				assert_int_equal(written, batch == 0 ? 7 : 100);
+			}
+			memset(used + 4 + 8 * (total % size), 0xff, 8);
+			assert_int_equal(q.free_count, size);
+			total += flight;
+		}
+		assert_int_equal(q.clamped, 0);
+		check_canaries();
+	}
+}
+
+/* Of a batch only the last one has a length; one that is too long is cut and counted, once. */
+static void test_pop__in_order_length__cut_for_the_last_only(void **state)
+{
+	uint32_t written;
+	void *token;
+
+	(void)state;
+	start(8, ORDER);
+	for (unsigned k = 0; k < 3; k++)
+		assert_int_equal(add(1, k == 1 ? 0 : 1, &tokens[k]), VIOMMU_OK);
+	assert_true(viommu_virtq_driver_publish(&q));
+	use_batch(0, 3, UINT32_MAX);
+	for (unsigned k = 0; k < 3; k++) {
+		assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+		assert_ptr_equal(token, &tokens[k]);
+		assert_int_equal(written, k == 1 ? 0 : 101);
+		assert_int_equal(q.clamped, k == 2);
+	}
+}
+
+/* Every id under every index, right or wrong: of what is in flight one up to the index, or nothing works any more. */
+static void test_pop__in_order_lies__broken(void **state)
+{
+	unsigned good = 0;
+
+	(void)state;
+	for (uint32_t id = 0; id < 70000; id += id < 20 ? 1 : id < 65530 ? 997 : 1) {
+		for (uint32_t index = 0; index < 65536; index += index < 20 ? 1 : index < 65530 ? 997 : 1) {
+			enum viommu_result expected = VIOMMU_E_BROKEN;
+			uint32_t written = 0;
+			void *token = NULL;
+
+			/* Heads 0 and 1 have come back, 2 (of two descriptors), 4 and 5 have not. 6: not published. */
+			start(8, ORDER);
+			for (unsigned k = 0; k < 5; k++)
+				assert_int_equal(add(1, k == 2, &tokens[k]), VIOMMU_OK);
+			assert_true(viommu_virtq_driver_publish(&q));
+			assert_int_equal(add(1, 0, &tokens[5]), VIOMMU_OK);
+			use_batch(0, 2, 0);
+			assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+			assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+			put_le(used + 4 + 8 * 2, 4, id);
+			put_le(used + 2, 2, index);
+			if (index == 2)
+				expected = VIOMMU_E_EMPTY;
+			if ((id == 2 && index >= 3 && index <= 5) || (id == 4 && index >= 4 && index <= 5) ||
+			    (id == 5 && index == 5))
+				expected = VIOMMU_OK;
+			assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), expected);
+			good += expected == VIOMMU_OK;
+			if (expected == VIOMMU_OK)
+				assert_ptr_equal(token, &tokens[2]);
+			else if (expected == VIOMMU_E_BROKEN)
+				check_broken();
+		}
+	}
+	assert_int_equal(good, 6);
+}
+
+/* What the device does to the ring while a batch is handed out comes too late for it, and counts afterwards. */
+static void test_pop__in_order_ring_overwritten_within_a_batch__batch_goes_on(void **state)
+{
+	uint32_t written;
+	void *token;
+
+	(void)state;
+	start(8, ORDER | EVT);
+	for (unsigned k = 0; k < 4; k++)
+		assert_int_equal(add(1, 1, &tokens[k]), VIOMMU_OK);
+	assert_true(viommu_virtq_driver_publish(&q));
+	use_batch(0, 3, 1);
+	for (unsigned k = 0; k < 3; k++) {
+		assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+		assert_ptr_equal(token, &tokens[k]);
+		assert_int_equal(viommu_virtq_driver_in_flight(&q), 3 - k);
+		memset(desc, 0xee, (size_t)(used - desc) + 6 + 8 * 8);
+		/* There is more to take as long as there is, whatever the index says. */
+		put_le(used + 2, 2, k < 2 ? 3 : 2);
+		assert_true(viommu_virtq_driver_arm(&q));
+	}
+	assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_E_BROKEN);
+	check_broken();
+}
+
 /* Reclaim */
 
 static void test_reclaim__after_reset__each_token_once_and_the_queue_is_dead(void **state)
@@ -669,6 +888,28 @@ static void test_reclaim__after_reset__each_token_once_and_the_queue_is_dead(voi
 	start(8, 0);
 	assert_int_equal(add(1, 0, tokens), VIOMMU_OK);
 	assert_null((viommu_virtq_driver_reclaim(&q), viommu_virtq_driver_reclaim(&q)));
+}
+
+/* The rest of a batch is in flight like all others. */
+static void test_reclaim__within_a_batch__each_token_once(void **state)
+{
+	uint32_t written;
+	void *token;
+
+	(void)state;
+	start(8, ORDER);
+	for (unsigned k = 0; k < 5; k++)
+		assert_int_equal(add(1, 0, &tokens[k]), VIOMMU_OK);
+	assert_true(viommu_virtq_driver_publish(&q));
+	use_batch(0, 4, 0);
+	assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_OK);
+	for (uint32_t left = 4; left > 0; left--) {
+		assert_int_equal(viommu_virtq_driver_in_flight(&q), left);
+		assert_non_null(viommu_virtq_driver_reclaim(&q));
+		assert_true(viommu_virtq_driver_check(&q));
+	}
+	assert_null(viommu_virtq_driver_reclaim(&q));
+	assert_int_equal(viommu_virtq_driver_pop(&q, &token, &written), VIOMMU_E_BROKEN);
 }
 
 static void test_all__every_size_full__wraps_and_nothing_lost(void **state)
@@ -707,6 +948,13 @@ int main(void)
 		cmocka_unit_test(test_pop__used_length__cut_to_the_writable_part),
 		cmocka_unit_test(test_all__device_overwrites_descriptors_and_available_ring__no_effect),
 		cmocka_unit_test(test_all__device_writes_anything_anywhere__in_bounds),
+		cmocka_unit_test(test_add__in_order__descriptors_round_the_table),
+		cmocka_unit_test(test_add__in_order_no_room__full_and_nothing_changed),
+		cmocka_unit_test(test_pop__in_order_batch__each_token_once_and_in_order),
+		cmocka_unit_test(test_pop__in_order_length__cut_for_the_last_only),
+		cmocka_unit_test(test_pop__in_order_lies__broken),
+		cmocka_unit_test(test_pop__in_order_ring_overwritten_within_a_batch__batch_goes_on),
+		cmocka_unit_test(test_reclaim__within_a_batch__each_token_once),
 		cmocka_unit_test(test_reclaim__after_reset__each_token_once_and_the_queue_is_dead),
 		cmocka_unit_test(test_all__every_size_full__wraps_and_nothing_lost),
 	};

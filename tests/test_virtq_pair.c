@@ -33,6 +33,8 @@ struct pair {
 	uint32_t next_number;
 	uint32_t completed;
 	uint32_t notifications; /* in both directions */
+	bool in_order;          /* negotiated: */
+	uint32_t next_back;     /* the number of the request that has to come back next */
 	bool kicked;            /* the device half has to look */
 	bool interrupted;       /* the driver half has to look */
 };
@@ -59,6 +61,7 @@ static void start(uint32_t size, uint64_t features, uint64_t seed)
 	guest_init(&pair.guest);
 	pair.random.state = seed;
 	pair.size = size;
+	pair.in_order = (features & VIOMMU_F_IN_ORDER) != 0;
 	assert_int_equal(viommu_virtq_driver_init(&pair.driver, size, features, &shared, pair.shadow, &layout),
 			 VIOMMU_OK);
 	viommu_virtq_device_init(&pair.device, &pair.guest.memory);
@@ -126,6 +129,7 @@ static void driver_complete(struct request *r, uint32_t written)
 
 	assert_true(r->busy);
 	assert_int_equal(written, r->written);
+	assert_true(!pair.in_order || r->number == pair.next_back++);
 	for (uint32_t i = 0; i < 128; i++)
 		assert_int_equal(writable[i], i < written ? pattern(r->number, i, true) : 0xdd);
 	r->busy = false;
@@ -174,7 +178,7 @@ static void device_publish(void)
 	}
 }
 
-/* What an I/O thread does, with completions out of order. */
+/* What an I/O thread does, with completions out of order if they may be. */
 static void device_look(void)
 {
 	struct viommu_chain chain = { .segments = pair.segments, .capacity = CAPACITY };
@@ -190,20 +194,19 @@ static void device_look(void)
 			held[count].head = chain.head;
 			held[count++].written = device_answer(&chain);
 			while (count > 0 && (count == 8 || sim_random_below(&pair.random, 3) == 0)) {
-				uint32_t k = (uint32_t)sim_random_below(&pair.random, count);
+				uint32_t k = pair.in_order ? 0 : (uint32_t)sim_random_below(&pair.random, count);
 
 				assert_int_equal(viommu_virtq_device_push(&pair.device, held[k].head, held[k].written),
 						 VIOMMU_OK);
-				held[k] = held[--count];
+				memmove(&held[k], &held[k + 1], (--count - k) * sizeof(held[0]));
 			}
 			if (sim_random_below(&pair.random, 4) == 0)
 				device_publish();
 		}
-		while (count > 0) {
-			count--;
-			assert_int_equal(viommu_virtq_device_push(&pair.device, held[count].head, held[count].written),
+		for (uint32_t k = 0; k < count; k++)
+			assert_int_equal(viommu_virtq_device_push(&pair.device, held[k].head, held[k].written),
 					 VIOMMU_OK);
-		}
+		count = 0;
 		device_publish();
 		assert_int_equal(viommu_virtq_device_state(&pair.device), VIOMMU_VIRTQ_READY);
 	} while (viommu_virtq_device_arm(&pair.device));
@@ -249,9 +252,13 @@ static void run(uint32_t size, uint64_t features, uint32_t chains)
 static void test_pair__a_million_chains__every_byte_arrives(void **state)
 {
 	static const uint32_t sizes[] = { 1, 2, 8, 64, 256, 32768 >> 4 };
-	static const uint64_t features[] = { 0, VIOMMU_F_INDIRECT_DESC, VIOMMU_F_EVENT_IDX,
+	static const uint64_t features[] = { 0,
+					     VIOMMU_F_INDIRECT_DESC,
+					     VIOMMU_F_EVENT_IDX,
 					     VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
-					     VIOMMU_F_ORDER_PLATFORM | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX };
+					     VIOMMU_F_ORDER_PLATFORM | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
+					     VIOMMU_F_IN_ORDER,
+					     VIOMMU_F_IN_ORDER | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX };
 
 	(void)state;
 	for (unsigned f = 0; f < sizeof(features) / sizeof(features[0]); f++)
@@ -274,9 +281,11 @@ static void test_pair__32768_chains_in_one_batch__all_there(void **state)
 	guest_init(&guest);
 	guest.regions[2] = (struct viommu_memory_region){ shared.addr, shared.addr + sizeof(memory) - 1, memory,
 							  VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
-	for (unsigned round = 0; round < 2; round++) {
+	for (unsigned round = 0; round < 3; round++) {
+		uint64_t features = VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX;
+
 		assert_int_equal(viommu_virtq_driver_init(&pair.driver, size,
-							  VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX, &shared,
+							  round < 2 ? features : VIOMMU_VIRTQ_FEATURES, &shared,
 							  pair.shadow, &layout),
 				 VIOMMU_OK);
 		viommu_virtq_device_init(&pair.device, &guest.memory);

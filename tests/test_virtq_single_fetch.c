@@ -264,6 +264,40 @@ static void test_driver__every_byte_recorded__only_the_used_ring_once(void **sta
 	}
 }
 
+/* One entry for a batch is read once, and nothing at all for the chains that come with it. */
+static void test_driver__in_order_batch__index_and_entry_once_for_all(void **state)
+{
+	struct viommu_shared_memory shared = { guest.low, LOW_GPA, VIOMMU_VIRTQ_DRIVER_SHARED(8) };
+	struct viommu_bus_segment piece = { DATA_GPA, 4 };
+	struct viommu_virtq_shadow shadow[8];
+	struct viommu_virtq_driver driver;
+	struct viommu_virtq_layout layout;
+	uint8_t *used;
+	void *token;
+
+	(void)state;
+	assert_int_equal(viommu_virtq_driver_init(&driver, 8, VIOMMU_F_IN_ORDER, &shared, shadow, &layout), VIOMMU_OK);
+	used = guest_at(&guest, layout.used);
+	for (uint16_t lap = 0; lap < 40; lap += 4) {
+		change = false;
+		for (uint16_t k = 0; k < 4; k++)
+			assert_int_equal(viommu_virtq_driver_add(&driver, &piece, 0, 1, &guest), VIOMMU_OK);
+		(void)viommu_virtq_driver_publish(&driver);
+		put_le(used + 2, 2, (uint16_t)(lap + 4));
+		put_le(used + 4 + 8 * (lap % 8), 4, (lap + 3u) % 8);
+		put_le(used + 8 + 8 * (lap % 8), 4, 2);
+		change = true;
+		for (uint16_t k = 0; k < 4; k++) {
+			uint32_t written;
+
+			forget_reads();
+			assert_int_equal(viommu_virtq_driver_pop(&driver, &token, &written), VIOMMU_OK);
+			assert_int_equal(written, k < 3 ? 4 : 2);
+			assert_int_equal(read_count, k == 0 ? 2 + 8 : 0);
+		}
+	}
+}
+
 /*
  * VQ-DRV-IDX-01, VQ-DEV-USED-01: what an index shows is stored before it, and the index is stored with release. So the
  * index is the only store of a publish, and the ones before it store no index.
@@ -740,6 +774,7 @@ int main(void)
 		cmocka_unit_test_setup(test_driver__every_byte_recorded__only_the_used_ring_once, setup_recording),
 		cmocka_unit_test_setup(test_publish__both_halves__stores_the_index_alone_and_with_release,
 				       setup_recording),
+		cmocka_unit_test_setup(test_driver__in_order_batch__index_and_entry_once_for_all, setup_recording),
 		cmocka_unit_test_setup(test_order__with_and_without_platform__all_strong_or_none, setup_recording),
 		cmocka_unit_test(test_wakeup__all_interleavings__none_lost_and_fences_needed),
 	};

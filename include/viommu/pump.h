@@ -7,6 +7,9 @@
  *                                      +-- PENDING ... next_done --^
  *      next_fault --------------------------------> event queue
  *
+ * With IN_ORDER, what is done goes on to push when all requests that came before it have. Until then it holds one of the
+ * slots that requests have to wait in, so that a request that waits for long stops the queue after max_pending others.
+ *
  * viommu_pump_process is all there is to call: when the driver kicks, when work_pending fires, or in a polling loop.
  *
  * Seam A of the device is the pump's from init on: nobody else submits or fetches.
@@ -49,7 +52,10 @@ struct viommu_pump_config {
 /* Private: a request that came from the ring. */
 struct viommu_pump_slot {
 	struct viommu_request request; /* user: the next free slot */
+	struct viommu_pump_slot *next; /* IN_ORDER: the one that was taken after this */
+	uint32_t written;
 	uint16_t head;
+	bool held; /* done, and waits for its turn */
 };
 
 /* Counters, saturating. */
@@ -67,6 +73,8 @@ struct viommu_pump {
 	struct viommu_segment *segments;
 	struct viommu_pump_slot *slots;
 	struct viommu_pump_slot *free_slots;
+	struct viommu_pump_slot *oldest; /* IN_ORDER: requests not in the used ring yet, in their order */
+	struct viommu_pump_slot *newest;
 	uint32_t segment_count;
 	uint32_t slot_count;
 	struct viommu_wire_fault fault; /* waits for a buffer, if has_fault */

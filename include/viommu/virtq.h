@@ -45,11 +45,14 @@ extern "C" {
 #define VIOMMU_VIRTQ_SIZE_MAX 32768u
 
 /*
- * What both halves can do if it is negotiated. With ORDER_PLATFORM their barriers are those for hardware (port.h), with
+ * What both halves can do if it is negotiated. IN_ORDER: the device uses chains in the order in which they were made
+ * available; the driver takes descriptors round the table, and one used entry may stand for all chains up to the one that
+ * it names. With ORDER_PLATFORM their barriers are those for hardware (port.h), with
  * NOTIFICATION_DATA a kick says how far the available ring has come.
  */
 #define VIOMMU_VIRTQ_FEATURES											\
-	(VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_ORDER_PLATFORM | VIOMMU_F_NOTIFICATION_DATA)
+	(VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_IN_ORDER | VIOMMU_F_ORDER_PLATFORM |		\
+	 VIOMMU_F_NOTIFICATION_DATA)
 
 /* Bytes and alignment of the three areas for a queue of `size` entries. */
 #define VIOMMU_VIRTQ_DESC_SIZE(size) (16u * (uint32_t)(size))
@@ -143,7 +146,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_
 
 /*
  * Writes a used entry for a head that pop returned, not yet visible to the driver. `written` counts from the first
- * writable byte. Heads from before a reset are not to be pushed after it.
+ * writable byte. Heads from before a reset are not to be pushed after it. With IN_ORDER it is the caller's duty to push
+ * in the order of pop, one entry for each: which heads are out is not remembered here.
  * VIOMMU_E_STATE: the queue is not ready, no popped head is outstanding, or head is not
  * below the queue's size.
  */
@@ -178,6 +182,7 @@ struct viommu_virtq_shadow {
 	uint16_t next;         /* in the chain or in the free list */
 	uint16_t count;        /* descriptors of the chain */
 	uint16_t posted;       /* of the slot with this index in the available ring: the head that was put there */
+	uint16_t position;     /* free-running: when it was added */
 	bool visible;          /* published: only then can the device have used it */
 };
 
@@ -195,8 +200,11 @@ struct viommu_virtq_driver {
 	uint16_t free_head;
 	uint16_t added;     /* free-running: chains in the available ring */
 	uint16_t published; /* the available index as the device sees it */
-	uint16_t seen;      /* free-running: used entries taken */
+	uint16_t seen;      /* free-running: chains taken back */
+	uint16_t batch;     /* with IN_ORDER: chains to be taken back before the next used entry is read */
+	uint32_t batch_len; /* used length of the last of them */
 	bool event_idx;
+	bool in_order;
 	bool order_platform;
 	bool notification_data;
 	bool broken;
@@ -256,9 +264,11 @@ bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q);
 uint32_t viommu_virtq_driver_notification(const struct viommu_virtq_driver *q, uint16_t queue_index);
 
 /*
- * Takes the next used entry: its token, and the bytes written, cut to the length of the writable part.
- * VIOMMU_E_EMPTY: none. VIOMMU_E_BROKEN: the index jumped, or the entry names nothing that is in flight; the same from
- * then on for add and pop, until init.
+ * Takes the next chain that was used: its token, and the bytes written, cut to the length of the writable part. With
+ * IN_ORDER one used entry may bring several, and those in front of the last count as written completely: what is in
+ * them has to be judged by itself.
+ * VIOMMU_E_EMPTY: none. VIOMMU_E_BROKEN: the index jumped, or the entry names nothing that is in flight, or with IN_ORDER
+ * something that is behind the index; the same from then on for add and pop, until init.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token,
 							    uint32_t *written);

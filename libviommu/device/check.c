@@ -304,18 +304,34 @@ static uint16_t unanswered(const struct viommu_virtq_device *q)
 	return q->state == VIOMMU_VIRTQ_OFF ? 0 : (uint16_t)(q->popped - q->pushed);
 }
 
-/* Requests that wait in the device. Two may well have the same head: that is up to the driver. */
-static bool count_in_flight(const struct viommu_pump *pump, uint32_t *in_flight)
+/* With the device, or held back until it is its turn. */
+static bool is_in_use(const struct viommu_pump_slot *slot)
 {
-	*in_flight = 0;
-	for (uint32_t i = 0; i < pump->slot_count; i++) {
-		bool is_pending = pump->slots[i].request.state == VIOMMU_REQUEST_PENDING;
+	return slot->request.state == VIOMMU_REQUEST_PENDING || slot->held;
+}
 
-		if (is_pending && pump->slots[i].head >= pump->queues[VIOMMU_QUEUE_REQUEST].size)
+/* What the slots amount to. */
+struct slots {
+	uint32_t in_use;
+	uint32_t held;
+};
+
+/* Two requests may well have the same head: that is up to the driver. */
+static bool count_slots(const struct viommu_pump *pump, struct slots *s)
+{
+	*s = (struct slots){ 0 };
+	for (uint32_t i = 0; i < pump->slot_count; i++) {
+		const struct viommu_pump_slot *slot = &pump->slots[i];
+
+		if (!is_in_use(slot))
+			continue;
+		if (slot->head >= pump->queues[VIOMMU_QUEUE_REQUEST].size ||
+		    (slot->held && slot->request.state == VIOMMU_REQUEST_PENDING))
 			return false;
-		*in_flight += is_pending;
+		s->in_use++;
+		s->held += slot->held;
 	}
-	return *in_flight == unanswered(&pump->queues[VIOMMU_QUEUE_REQUEST]);
+	return s->in_use == unanswered(&pump->queues[VIOMMU_QUEUE_REQUEST]);
 }
 
 static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
@@ -323,12 +339,30 @@ static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
 	const struct viommu_pump_slot *slot = pump->free_slots;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!viommu_i_is_element(slot, pump->slots, pump->slot_count, sizeof *slot) ||
-		    slot->request.state == VIOMMU_REQUEST_PENDING)
+		if (!viommu_i_is_element(slot, pump->slots, pump->slot_count, sizeof *slot) || is_in_use(slot))
 			return false;
 		slot = slot->request.user;
 	}
 	return slot == NULL;
+}
+
+/* With IN_ORDER all that are in use are in a list. The first of them is not done: it would have been answered. */
+static bool check_order(const struct viommu_pump *pump, const struct slots *s)
+{
+	const struct viommu_pump_slot *slot = pump->oldest;
+	const struct viommu_pump_slot *last = pump->newest;
+
+	if ((pump->registers.features & VIOMMU_F_IN_ORDER) == 0)
+		return slot == NULL && s->held == 0;
+	if (slot != NULL && slot->held)
+		return false;
+	for (uint32_t i = 0; i < s->in_use; i++) {
+		if (!viommu_i_is_element(slot, pump->slots, pump->slot_count, sizeof *slot) || !is_in_use(slot))
+			return false;
+		last = slot;
+		slot = slot->next;
+	}
+	return slot == NULL && last == pump->newest;
 }
 
 /* Nobody but the pump uses the device's seam A. */
@@ -343,12 +377,12 @@ static uint32_t count_requests(const struct viommu_device *dev)
 
 bool viommu_pump_check(const struct viommu_pump *pump)
 {
-	uint32_t in_flight;
+	struct slots s;
 
 	if (!viommu_pump_is_valid(pump) || !viommu_registers_check(&pump->registers) ||
 	    !viommu_device_check(pump->device))
 		return false;
-	if (!count_in_flight(pump, &in_flight) || !check_free_slots(pump, pump->slot_count - in_flight))
+	if (!count_slots(pump, &s) || !check_free_slots(pump, pump->slot_count - s.in_use) || !check_order(pump, &s))
 		return false;
-	return in_flight == count_requests(pump->device) && unanswered(&pump->queues[VIOMMU_QUEUE_EVENT]) == 0;
+	return s.in_use - s.held == count_requests(pump->device) && unanswered(&pump->queues[VIOMMU_QUEUE_EVENT]) == 0;
 }

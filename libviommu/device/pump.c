@@ -63,6 +63,7 @@ static void class_config_write(void *ctx, uint32_t offset, const void *src, uint
 
 static void slot_free(struct viommu_pump *pump, struct viommu_pump_slot *slot)
 {
+	slot->held = false;
 	slot->request.user = pump->free_slots;
 	pump->free_slots = slot;
 }
@@ -75,6 +76,11 @@ static void class_reset(void *ctx)
 	viommu_device_reset(pump->device);
 	while ((request = viommu_device_next_done(pump->device)) != NULL)
 		slot_free(pump, (struct viommu_pump_slot *)request);
+	for (struct viommu_pump_slot *slot = pump->slots; slot < pump->slots + pump->slot_count; slot++) {
+		if (slot->held)
+			slot_free(pump, slot);
+	}
+	pump->oldest = NULL;
 	pump->has_fault = false;
 }
 
@@ -164,27 +170,64 @@ static void answer(struct viommu_pump *pump, uint32_t queue, uint16_t head, uint
 	(void)!viommu_virtq_device_push(&pump->queues[queue], head, written);
 }
 
+static bool is_in_order(const struct viommu_pump *pump)
+{
+	return (pump->registers.features & VIOMMU_F_IN_ORDER) != 0;
+}
+
+/* For a chain of the request queue. There is one: nothing is taken from the queue otherwise. */
+static struct viommu_pump_slot *slot_take(struct viommu_pump *pump, uint16_t head)
+{
+	struct viommu_pump_slot *slot = pump->free_slots;
+
+	pump->free_slots = slot->request.user;
+	slot->head = head;
+	slot->next = NULL;
+	if (is_in_order(pump)) {
+		if (pump->oldest == NULL)
+			pump->oldest = slot;
+		else
+			pump->newest->next = slot;
+		pump->newest = slot;
+	}
+	return slot;
+}
+
+/* Answers a request, and with IN_ORDER those that waited behind it; or it waits for its own turn. */
+static void finish(struct viommu_pump *pump, struct viommu_pump_slot *slot, uint32_t written)
+{
+	if (!is_in_order(pump)) {
+		answer(pump, VIOMMU_QUEUE_REQUEST, slot->head, written);
+		slot_free(pump, slot);
+		return;
+	}
+	slot->held = true;
+	slot->written = written;
+	/* Each of them was paid for when it was taken. */
+	while (pump->oldest != NULL && pump->oldest->held) {
+		slot = pump->oldest;
+		pump->oldest = slot->next;
+		answer(pump, VIOMMU_QUEUE_REQUEST, slot->head, slot->written);
+		slot_free(pump, slot);
+	}
+}
+
 /* Requests that had to wait and need not any more. */
 static void pump_done(struct viommu_pump *pump, uint32_t *budget)
 {
 	struct viommu_request *request;
 
 	while (*budget > 0 && (request = viommu_device_next_done(pump->device)) != NULL) {
-		struct viommu_pump_slot *slot = (struct viommu_pump_slot *)request;
-
-		answer(pump, VIOMMU_QUEUE_REQUEST, slot->head, request->written);
-		slot_free(pump, slot);
+		finish(pump, (struct viommu_pump_slot *)request, request->written);
 		spend(budget, 1);
 	}
 }
 
 static void submit(struct viommu_pump *pump, const struct viommu_chain *chain)
 {
-	struct viommu_pump_slot *slot = pump->free_slots;
+	struct viommu_pump_slot *slot = slot_take(pump, chain->head);
 	struct viommu_request *request = &slot->request;
 
-	pump->free_slots = request->user;
-	slot->head = chain->head;
 	request->readable = chain->segments;
 	request->readable_count = chain->readable;
 	request->writable = chain->segments + chain->readable;
@@ -192,10 +235,8 @@ static void submit(struct viommu_pump *pump, const struct viommu_chain *chain)
 	/* Cannot fail: the slot was free, and there are as many as the device lets wait. */
 	VIOMMU_ASSERT(!viommu_device_is_busy(pump->device));
 	(void)!viommu_device_submit(pump->device, request);
-	if (request->state == VIOMMU_REQUEST_DONE) {
-		answer(pump, VIOMMU_QUEUE_REQUEST, slot->head, request->written);
-		slot_free(pump, slot);
-	}
+	if (request->state == VIOMMU_REQUEST_DONE)
+		finish(pump, slot, request->written);
 }
 
 /* What came of a look at a queue. */
@@ -219,7 +260,10 @@ static enum look take(struct viommu_pump *pump, uint32_t queue, struct viommu_ch
 		return LOOK_AGAIN;
 	case VIOMMU_E_PEER:
 		viommu_count(&pump->stats.malformed);
-		answer(pump, queue, chain->head, 0);
+		if (queue == VIOMMU_QUEUE_REQUEST)
+			finish(pump, slot_take(pump, chain->head), 0);
+		else
+			answer(pump, queue, chain->head, 0);
 		return LOOK_AGAIN;
 	case VIOMMU_E_EMPTY:
 		return viommu_virtq_device_arm(q) ? LOOK_AGAIN : LOOK_NOTHING;

@@ -54,8 +54,10 @@ bool viommu_virtq_driver_is_valid(const struct viommu_virtq_driver *q)
 	/* Each chain has at least one descriptor. */
 	if (q->free_count > q->size || in_flight > q->size - q->free_count || q->reclaimed > q->size)
 		return false;
-	/* Reclaim takes back what was never published. */
-	return q->free_head <= q->size && (visible <= in_flight || q->broken);
+	if (q->free_head > q->size - q->in_order || (q->batch != 0 && !q->in_order))
+		return false;
+	/* Reclaim takes back what was never published, or is in a batch. */
+	return q->broken || (visible <= in_flight && q->batch <= visible);
 }
 
 /* What the shadow amounts to. */
@@ -103,6 +105,21 @@ static bool unpublished_are_valid(const struct viommu_virtq_driver *q)
 	return true;
 }
 
+/* Round the table one behind the other, up to the free ones; and each knows its place. */
+static bool order_is_valid(const struct viommu_virtq_driver *q)
+{
+	uint32_t next = q->free_head + q->free_count;
+
+	for (uint16_t i = q->seen; i != q->added; i = (uint16_t)(i + 1)) {
+		uint32_t head = next & (q->size - 1);
+
+		if (q->shadow[i & (q->size - 1)].posted != head || q->shadow[head].position != i)
+			return false;
+		next += q->shadow[head].count;
+	}
+	return true;
+}
+
 bool viommu_virtq_driver_check(const struct viommu_virtq_driver *q)
 {
 	struct tally t = { 0 };
@@ -121,6 +138,7 @@ bool viommu_virtq_driver_check(const struct viommu_virtq_driver *q)
 	}
 	if (t.descriptors != q->size || t.indices != numbers)
 		return false;
-	return t.heads == (uint16_t)(q->added - q->seen) && t.visible == (uint16_t)(q->published - q->seen) &&
-	       unpublished_are_valid(q);
+	if (t.heads != (uint16_t)(q->added - q->seen) || t.visible != (uint16_t)(q->published - q->seen))
+		return false;
+	return unpublished_are_valid(q) && (!q->in_order || order_is_valid(q));
 }

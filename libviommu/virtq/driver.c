@@ -39,11 +39,15 @@ enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint3
 		.size = size,
 		.free_count = size,
 		.event_idx = (features & VIOMMU_F_EVENT_IDX) != 0,
+		.in_order = (features & VIOMMU_F_IN_ORDER) != 0,
 		.order_platform = (features & VIOMMU_F_ORDER_PLATFORM) != 0,
 		.notification_data = (features & VIOMMU_F_NOTIFICATION_DATA) != 0,
 	};
 	for (uint32_t i = 0; i < size; i++)
 		shadow[i] = (struct viommu_virtq_shadow){ .next = (uint16_t)(i + 1) };
+	/* Chains that are added and come back in order take descriptors round the table, for ever. */
+	if (q->in_order)
+		shadow[size - 1].next = 0;
 	*layout = (struct viommu_virtq_layout){
 		.size = size,
 		.desc = shared->addr,
@@ -148,6 +152,7 @@ enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q, const 
 	q->shadow[head].token = token;
 	q->shadow[head].writable_len = writable_len > UINT32_MAX ? UINT32_MAX : (uint32_t)writable_len;
 	q->shadow[head].count = (uint16_t)count;
+	q->shadow[head].position = q->added;
 	q->shadow[head].visible = false;
 	q->shadow[q->added & (q->size - 1)].posted = head;
 	viommu_port_store16(q->avail + viommu_i_avail_entry(q->size, q->added), head);
@@ -192,38 +197,74 @@ static void release_chain(struct viommu_virtq_driver *q, uint16_t head)
 {
 	uint16_t tail = head;
 
+	q->free_count += q->shadow[head].count;
+	q->shadow[head].token = NULL;
+	if (q->in_order)
+		return; /* they are behind the last free one already */
 	for (uint16_t i = 1; i < q->shadow[head].count; i++)
 		tail = q->shadow[tail].next;
 	q->shadow[tail].next = q->free_head;
 	q->free_head = head;
-	q->free_count += q->shadow[head].count;
-	q->shadow[head].token = NULL;
 }
 
-enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token, uint32_t *written)
+/* The next used entry. With IN_ORDER it stands for all from the oldest chain to the one it names. */
+static enum viommu_result read_entry(struct viommu_virtq_driver *q, uint32_t *id, uint32_t *len)
 {
-	struct viommu_virtq_shadow *s;
+	uint16_t ready = (uint16_t)(viommu_i_index_load(q->used + VIOMMU_I_RING_INDEX, q->order_platform) - q->seen);
 	const uint8_t *entry;
-	uint32_t id, len;
-	uint16_t ready;
 
-	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
-	if (q->broken)
-		return VIOMMU_E_BROKEN;
-	ready = (uint16_t)(viommu_i_index_load(q->used + VIOMMU_I_RING_INDEX, q->order_platform) - q->seen);
 	if (ready == 0)
 		return VIOMMU_E_EMPTY;
 	if (ready > (uint16_t)(q->published - q->seen))
 		return break_ring(q);
 	entry = q->used + viommu_i_used_entry(q->size, q->seen);
-	id = viommu_port_load32(entry + VIOMMU_I_USED_ID);
-	len = viommu_port_load32(entry + VIOMMU_I_USED_LEN);
-	if (id >= q->size)
+	*id = viommu_port_load32(entry + VIOMMU_I_USED_ID);
+	*len = viommu_port_load32(entry + VIOMMU_I_USED_LEN);
+	if (*id >= q->size)
 		return break_ring(q);
-	id = viommu_port_mask_index(id, q->size);
+	*id = viommu_port_mask_index(*id, q->size);
+	if (q->shadow[*id].token == NULL || !q->shadow[*id].visible)
+		return break_ring(q);
+	if (q->in_order) {
+		uint16_t batch = (uint16_t)(q->shadow[*id].position - q->seen + 1);
+
+		if (batch > ready)
+			return break_ring(q);
+		q->batch = batch;
+		q->batch_len = *len;
+	}
+	return VIOMMU_OK;
+}
+
+/* The oldest chain, out of the batch that the last entry was for or out of a new one. */
+static enum viommu_result next_in_order(struct viommu_virtq_driver *q, uint32_t *id, uint32_t *len)
+{
+	if (q->batch == 0) {
+		enum viommu_result r = read_entry(q, id, len);
+
+		if (r != VIOMMU_OK)
+			return r;
+	}
+	*id = q->shadow[q->seen & (q->size - 1)].posted;
+	q->batch--;
+	/* Only of the last one the length is known. */
+	*len = q->batch == 0 ? q->batch_len : q->shadow[*id].writable_len;
+	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token, uint32_t *written)
+{
+	struct viommu_virtq_shadow *s;
+	enum viommu_result r;
+	uint32_t id, len;
+
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
+	if (q->broken)
+		return VIOMMU_E_BROKEN;
+	r = q->in_order ? next_in_order(q, &id, &len) : read_entry(q, &id, &len);
+	if (r != VIOMMU_OK)
+		return r;
 	s = &q->shadow[id];
-	if (s->token == NULL || !s->visible)
-		return break_ring(q);
 	if (len > s->writable_len) {
 		viommu_count(&q->clamped);
 		len = s->writable_len;

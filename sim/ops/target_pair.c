@@ -889,8 +889,10 @@ enum {
 };
 
 /* Ring features besides those that everybody has; the number of a word is the set of them. */
-static const uint64_t more_features[] = { VIOMMU_F_ORDER_PLATFORM, VIOMMU_F_NOTIFICATION_DATA };
-static const char *const words_features[] = { "usual", "platform", "data", "platform+data" };
+static const uint64_t more_features[] = { VIOMMU_F_ORDER_PLATFORM, VIOMMU_F_NOTIFICATION_DATA, VIOMMU_F_IN_ORDER };
+static const char *const words_features[] = {
+	"usual", "platform", "data", "platform+data", "order", "order+platform", "order+data", "order+platform+data"
+};
 
 #define USUAL_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
 

@@ -52,7 +52,10 @@ struct world {
 	/* the model */
 	bool on, broken;
 	uint32_t size;
-	bool indirect, event_idx, notification_data;
+	bool indirect, event_idx, notification_data, in_order;
+	uint64_t next_descriptor; /* in_order: the one to be taken next */
+	uint16_t batch;           /* in_order: so many are still to come back before the used ring is read again */
+	uint64_t batch_len;
 	struct posted posted[ENTRIES_MAX]; /* by head */
 	uint16_t ring[ENTRIES_MAX];        /* heads by their place in the available ring */
 	bool taken[ENTRIES_MAX];           /* descriptors of the queue's table that belong to something in flight */
@@ -113,13 +116,13 @@ static void check_untouched(void)
 
 /* The calls */
 
-static void init(uint32_t log, uint32_t features)
+static void init(uint32_t log, uint32_t features, uint32_t more)
 {
 	struct viommu_shared_memory shared = { w.now.bytes, BUS, VIOMMU_VIRTQ_DRIVER_SHARED(1u << log) };
 	uint64_t bits = ((features & 1) != 0 ? VIOMMU_F_INDIRECT_DESC : 0) |
 			((features & 2) != 0 ? VIOMMU_F_EVENT_IDX : 0) |
-			((features & 4) != 0 ? VIOMMU_F_ORDER_PLATFORM : 0) |
-			((features & 8) != 0 ? VIOMMU_F_NOTIFICATION_DATA : 0);
+			((more & 1) != 0 ? VIOMMU_F_ORDER_PLATFORM : 0) |
+			((more & 2) != 0 ? VIOMMU_F_NOTIFICATION_DATA : 0) | ((more & 4) != 0 ? VIOMMU_F_IN_ORDER : 0);
 	uint32_t size = 1u << log;
 
 	CHECK(viommu_virtq_driver_init(&w.q, size, bits, &shared, w.shadow, &w.layout) == VIOMMU_OK);
@@ -128,7 +131,10 @@ static void init(uint32_t log, uint32_t features)
 	w.size = size;
 	w.indirect = (features & 1) != 0;
 	w.event_idx = (features & 2) != 0;
-	w.notification_data = (features & 8) != 0;
+	w.notification_data = (more & 2) != 0;
+	w.in_order = (more & 4) != 0;
+	w.next_descriptor = 0;
+	w.batch = 0;
 	memset(w.posted, 0, sizeof w.posted);
 	memset(w.taken, 0, sizeof w.taken);
 	w.free_count = size;
@@ -160,6 +166,8 @@ static uint64_t check_descriptor(uint64_t table, uint64_t index, uint32_t i, uin
 static void take_descriptor(uint16_t head, uint64_t index)
 {
 	CHECK(index < w.size && !w.taken[index]);
+	/* VQ-DRV-DESC-02 */
+	CHECK(!w.in_order || index == w.next_descriptor++ % w.size);
 	w.taken[index] = true;
 	w.posted[head].index[w.posted[head].descriptors++] = (uint16_t)index;
 }
@@ -288,6 +296,8 @@ static enum viommu_result foretell_pop(uint32_t *id, uint64_t *len)
 
 	if (w.broken)
 		return VIOMMU_E_BROKEN;
+	if (w.batch > 0)
+		return VIOMMU_OK;
 	if (ready == 0)
 		return VIOMMU_E_EMPTY;
 	/* More than the device has been shown, less what has come back. */
@@ -295,7 +305,17 @@ static enum viommu_result foretell_pop(uint32_t *id, uint64_t *len)
 		return VIOMMU_E_BROKEN;
 	*id = (uint32_t)load(entry, 4);
 	*len = load(entry + 4, 4);
-	return *id < w.size && w.posted[*id].token != NULL && w.posted[*id].visible ? VIOMMU_OK : VIOMMU_E_BROKEN;
+	if (*id >= w.size || w.posted[*id].token == NULL || !w.posted[*id].visible)
+		return VIOMMU_E_BROKEN;
+	if (w.in_order) {
+		/* It stands for all up to it, and those have to be in front of the index. */
+		while (w.ring[(uint16_t)(w.seen + w.batch++) % w.size] != *id)
+			;
+		if (w.batch > ready)
+			return VIOMMU_E_BROKEN;
+		w.batch_len = *len;
+	}
+	return VIOMMU_OK;
 }
 
 static void pop(void)
@@ -310,6 +330,14 @@ static void pop(void)
 		w.broken = true;
 	if (foretold != VIOMMU_OK)
 		return;
+	if (w.in_order) {
+		id = w.ring[w.seen % w.size];
+		w.batch--;
+		/* Those in front of the last one are as good as written completely. */
+		len = w.batch == 0 ? w.batch_len : UINT32_MAX;
+		if (w.batch > 0 && len > w.posted[id].writable_len)
+			len = w.posted[id].writable_len;
+	}
 	CHECK(token == w.posted[id].token);
 	w.clamped += len > w.posted[id].writable_len;
 	CHECK(written == (len > w.posted[id].writable_len ? w.posted[id].writable_len : len));
@@ -365,9 +393,20 @@ static void put_used(uint64_t id, uint64_t len, uint64_t steps)
 	device_store_number(used_index_at(), 2, index + steps);
 }
 
-/* Finishes one of the chains that it can know of. */
+/* Finishes one of the chains that it can know of, or, if the order has to be kept, all up to one. */
 static void complete(uint64_t which, uint64_t len)
 {
+	uint16_t used = (uint16_t)load(used_index_at(), 2);
+	uint16_t waiting = (uint16_t)(w.published - used);
+
+	if (w.in_order && waiting != 0) {
+		uint16_t batch = (uint16_t)(which % waiting + 1);
+
+		put_used(w.ring[(uint16_t)(used + batch - 1) % w.size], len, batch);
+		return;
+	}
+	if (w.in_order)
+		return;
 	for (uint32_t i = 0; i < w.size; i++) {
 		uint32_t head = (uint32_t)(which + i) % w.size;
 
@@ -394,27 +433,16 @@ enum {
 };
 
 /* The number of a word is the set of features, by the bits in init(). */
-static const char *const feature_words[] = { "none",
-					     "indirect",
-					     "event",
-					     "both",
-					     "platform",
-					     "indirect+platform",
-					     "event+platform",
-					     "both+platform",
-					     "data",
-					     "indirect+data",
-					     "event+data",
-					     "both+data",
-					     "platform+data",
-					     "indirect+platform+data",
-					     "event+platform+data",
-					     "both+platform+data" };
+static const char *const feature_words[] = { "none", "indirect", "event", "both" };
+static const char *const more_words[] = { "none",  "platform",       "data",       "platform+data",
+					  "order", "order+platform", "order+data", "order+platform+data" };
 static const char *const yes_no[] = { "yes", "no" };
 
 static const struct sim_ops_verb verbs[] = {
 	[INIT] = { "init",
-		   { { "log", SIM_OPS_U8, SIZE_MAX_LOG + 1, NULL }, { "features", SIM_OPS_CHOICE, 16, feature_words } },
+		   { { "log", SIM_OPS_U8, SIZE_MAX_LOG + 1, NULL },
+		     { "features", SIM_OPS_CHOICE, 4, feature_words },
+		     { "more", SIM_OPS_CHOICE, 8, more_words } },
 		   1 },
 	[ADD] = { "add",
 		  { { "readable", SIM_OPS_U8, SEGMENTS / 2, NULL },
@@ -445,7 +473,7 @@ static void run_driver(const struct sim_ops_op *op)
 	w.before = w.now;
 	switch (op->verb) {
 	case INIT:
-		init((uint32_t)a[0], (uint32_t)a[1]);
+		init((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2]);
 		break;
 	case ADD:
 		add((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2], a[3] == 0);
@@ -509,7 +537,7 @@ static void *begin(void)
 	memset(w.now.canary1, CANARY, CANARY_LEN);
 	w.before = w.now;
 	w.next_token = 0;
-	init(3, 1);
+	init(3, 1, 0);
 	return &w;
 }
 
@@ -524,7 +552,7 @@ static void end(void *world)
 	add(1, 1, 4, true);
 	pop();
 	check_untouched();
-	init(2, 3);
+	init(2, 3, w.next_token % 8);
 	for (uint32_t i = 0; i < 4; i++)
 		add(1, 1, 4, true);
 	CHECK(w.free_count == 0);
