@@ -92,6 +92,25 @@ static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct v
 	return viommu_registers_queue_enable(t->registers, queue, layout);
 }
 
+static enum viommu_result queue_reset(void *ctx, uint32_t queue)
+{
+	struct sim_transport *t = ctx;
+
+	if (sim_env_call(SIM_ENV_REGISTER_SET, 5, queue))
+		return VIOMMU_E_STATE;
+	t->touched = true;
+	return viommu_registers_queue_reset(t->registers, queue);
+}
+
+static bool queue_is_resetting(void *ctx, uint32_t queue)
+{
+	struct sim_transport *t = ctx;
+
+	if (sim_env_call(SIM_ENV_REGISTER_GET, 5, queue))
+		return true;
+	return viommu_registers_queue_is_resetting(t->registers, queue);
+}
+
 static void notify(void *ctx, uint32_t queue)
 {
 	struct sim_transport *t = ctx;
@@ -123,6 +142,8 @@ static const struct viommu_register_ops register_ops = {
 	.queue_enable = queue_enable,
 	.notify = notify,
 	.notify_data = notify_data,
+	.queue_reset = queue_reset,
+	.queue_is_resetting = queue_is_resetting,
 };
 
 static void used_interrupt(void *ctx, uint32_t queue)

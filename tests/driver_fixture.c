@@ -251,6 +251,21 @@ static void reg_notify_data(void *ctx, uint32_t queue, uint32_t data)
 	reg_notify(ctx, queue);
 }
 
+/* The driver accepts RING_RESET, and has no reason to reset a queue alone. */
+static enum viommu_result reg_queue_reset(void *ctx, uint32_t queue)
+{
+	(void)ctx;
+	fail_msg("queue %u reset", (unsigned)queue);
+	return VIOMMU_E_STATE;
+}
+
+static bool reg_queue_is_resetting(void *ctx, uint32_t queue)
+{
+	(void)ctx;
+	fail_msg("reset of queue %u asked for", (unsigned)queue);
+	return false;
+}
+
 const struct viommu_register_ops fixture_register_ops = {
 	.size = sizeof fixture_register_ops,
 	.get_status = reg_get_status,
@@ -264,6 +279,8 @@ const struct viommu_register_ops fixture_register_ops = {
 	.queue_enable = reg_queue_enable,
 	.notify = reg_notify,
 	.notify_data = reg_notify_data,
+	.queue_reset = reg_queue_reset,
+	.queue_is_resetting = reg_queue_is_resetting,
 };
 
 /* The model */

@@ -153,6 +153,26 @@ static void test_pump_check__in_order_each_condition__is_seen(void **state)
 	check_run(cases, COUNT_OF(cases), pump_is_valid, pump_check);
 }
 
+/* A queue that is being reset has forgotten what still waits in the device, and nothing is held back for it. */
+static void test_pump_check__queue_reset_while_requests_wait__sound(void **state)
+{
+	(void)state;
+	PUMP.registers.offered_ring |= VIOMMU_F_RING_RESET;
+	PUMP.registers.features |= VIOMMU_F_RING_RESET;
+	assert_int_equal(viommu_registers_queue_reset(&PUMP.registers, VIOMMU_QUEUE_REQUEST), VIOMMU_OK);
+	assert_true(viommu_registers_queue_is_resetting(&PUMP.registers, VIOMMU_QUEUE_REQUEST));
+	assert_true(pump_check());
+	SLOT(0).held = true;
+	SLOT(0).request.state = VIOMMU_REQUEST_DONE;
+	assert_false(pump_check());
+	SLOT(0).held = false;
+	SLOT(0).request.state = VIOMMU_REQUEST_PENDING;
+	PUMP.oldest = &SLOT(0);
+	assert_false(pump_check());
+	PUMP.oldest = NULL;
+	assert_true(pump_check());
+}
+
 /* Two requests with the same head are the driver's mistake, not the pump's. */
 static void test_pump_check__head_twice__sound(void **state)
 {
@@ -176,6 +196,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_pump_check__each_condition__is_seen, make, unmake),
 		cmocka_unit_test_setup_teardown(test_pump_check__in_order_each_condition__is_seen, make_in_order,
+						unmake),
+		cmocka_unit_test_setup_teardown(test_pump_check__queue_reset_while_requests_wait__sound, make, unmake),
+		cmocka_unit_test_setup_teardown(test_pump_check__queue_reset_while_requests_wait__sound, make_in_order,
 						unmake),
 		cmocka_unit_test_setup_teardown(test_pump_check__head_twice__sound, make, unmake),
 		cmocka_unit_test_setup_teardown(test_pump_check__requests_cancelled__sound, make, unmake),

@@ -54,6 +54,19 @@ static bool is_settled(void *ctx)
 	return settled;
 }
 
+static void queue_reset(void *ctx, uint32_t queue)
+{
+	(void)ctx;
+	(void)queue;
+}
+
+static bool queue_is_settled(void *ctx, uint32_t queue)
+{
+	(void)ctx;
+	(void)queue;
+	return settled;
+}
+
 static const struct viommu_register_class device_class = {
 	.size = sizeof device_class,
 	.features = features,
@@ -62,6 +75,8 @@ static const struct viommu_register_class device_class = {
 	.config_write = config_write,
 	.reset = reset,
 	.is_settled = is_settled,
+	.queue_reset = queue_reset,
+	.queue_is_settled = queue_is_settled,
 };
 
 #define ACK VIOMMU_STATUS_ACKNOWLEDGE
@@ -89,13 +104,13 @@ static int make(void **state)
 	config.queue_count = QUEUES;
 	config.queue_size_max = SIZE;
 	config.queues = queues;
-	config.ring_features = VIOMMU_F_EVENT_IDX;
+	config.ring_features = VIOMMU_F_EVENT_IDX | VIOMMU_F_RING_RESET;
 	config.device_class = &device_class;
 	assert_int_equal(viommu_registers_init(&regs, &config), VIOMMU_OK);
 	is_sound();
 	viommu_registers_set_status(&regs, ACK_DRIVER);
 	is_sound();
-	viommu_registers_set_features(&regs, VIOMMU_F_VERSION_1 | VIOMMU_F_EVENT_IDX | 1);
+	viommu_registers_set_features(&regs, VIOMMU_F_VERSION_1 | VIOMMU_F_EVENT_IDX | VIOMMU_F_RING_RESET | 1);
 	is_sound();
 	viommu_registers_set_status(&regs, AGREED);
 	is_sound();
@@ -137,6 +152,10 @@ static bool registers_check(void)
 	X(AT_ONCE, features_survive_a_reset, regs.resetting = true)						\
 	X(AT_ONCE, features_without_driver, regs.status = ACK)							\
 	X(AT_ONCE, agreement_without_version_1, regs.features = 1)						\
+	X(IN_DETAIL, queue_reset_without_the_feature, queues[0].reset = VIOMMU_VIRTQ_RESET_DONE;		\
+	  regs.features &= ~VIOMMU_F_RING_RESET)								\
+	X(IN_DETAIL, queue_reset_before_driver_ok, queues[0].reset = VIOMMU_VIRTQ_RESET_RUNNING;		\
+	  regs.status = AGREED)											\
 	X(IN_DETAIL, queue_is_not_valid, queues[1].size = 7)							\
 	X(IN_DETAIL, queue_larger_than_allowed, regs.queue_size_max = SIZE / 2)					\
 	X(IN_DETAIL, queue_on_before_agreement, regs.status = ACK_DRIVER)					\
@@ -166,10 +185,22 @@ static void test_registers_check__reset_that_takes_long__sound_all_the_time(void
 	is_sound();
 }
 
+static void test_registers_check__queue_reset_that_takes_long__sound_all_the_time(void **state)
+{
+	(void)state;
+	assert_int_equal(viommu_registers_queue_reset(&regs, 1), VIOMMU_OK);
+	is_sound();
+	settled = true;
+	assert_false(viommu_registers_queue_is_resetting(&regs, 1));
+	is_sound();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_registers_check__each_condition__is_seen, make, unmake),
+		cmocka_unit_test_setup_teardown(test_registers_check__queue_reset_that_takes_long__sound_all_the_time,
+						make, unmake),
 		cmocka_unit_test_setup_teardown(test_registers_check__reset_that_takes_long__sound_all_the_time, make,
 						unmake),
 	};

@@ -86,6 +86,8 @@ static bool driver_check(void)
 /* clang-format off */
 #define DEVICE_CASES(X)												\
 	X(AT_ONCE, unknown_state, dev.state = VIOMMU_VIRTQ_BROKEN + 1)						\
+	X(AT_ONCE, reset_and_on, dev.reset = VIOMMU_VIRTQ_RESET_DONE)						\
+	X(AT_ONCE, unknown_kind_of_reset, dev.state = VIOMMU_VIRTQ_OFF; dev.reset = 3)				\
 	X(AT_ONCE, no_guest_memory, dev.memory.ops = NULL)							\
 	X(AT_ONCE, size_not_a_power_of_two, dev.size = 7)							\
 	X(AT_ONCE, no_descriptors, dev.desc = NULL)								\

@@ -284,8 +284,8 @@ static void test_driver_start__offer_with_unknown_bits__acknowledges_known_ones_
 	/* GEN-DRV-FEAT-01, -04, -05, -08, GEN-DRV-RSVD-01, -03, -07, -10, IOMMU-DRV-FEAT-01 */
 	o.offered = UINT64_MAX;
 	f = driver_up(&o);
-	/* Bits 0 to 2, 4 to 6 of the IOMMU; 28, 29, 32, 33, 35, 36 and 38 of all devices. */
-	assert_int_equal(f->script.accepted, UINT64_C(0x5b30000077));
+	/* Bits 0 to 2, 4 to 6 of the IOMMU; 28, 29, 32, 33, 35, 36, 38 and 40 of all devices. */
+	assert_int_equal(f->script.accepted, UINT64_C(0x15b30000077));
 	assert_int_equal(f->script.accepted, VIOMMU_DRIVER_FEATURES);
 	viommu_driver_get_limits(&f->drv, &limits);
 	assert_int_equal(limits.features, VIOMMU_DRIVER_FEATURES);
@@ -335,6 +335,28 @@ static void test_driver_start__notification_data__kicks_carry_the_position_if_th
 		assert_true(f->kicks[VIOMMU_QUEUE_REQUEST] > 0 && f->kicks[VIOMMU_QUEUE_EVENT] > 0);
 		assert_int_equal(f->kicks_with_data,
 				 able ? f->kicks[VIOMMU_QUEUE_REQUEST] + f->kicks[VIOMMU_QUEUE_EVENT] : 0);
+		driver_teardown(f);
+	}
+}
+
+/* A queue can be reset only by registers that can begin it and tell when it is over. */
+static void test_driver_start__ring_reset__accepted_if_the_registers_can(void **state)
+{
+	struct driver_options o;
+
+	(void)state;
+	for (unsigned mode = 0; mode < 3; mode++) {
+		struct viommu_register_ops ops = fixture_register_ops;
+		struct driver_fixture *f;
+
+		if (mode == 1)
+			ops.queue_reset = NULL;
+		if (mode == 2)
+			ops.queue_is_resetting = NULL;
+		driver_options_init(&o);
+		f = driver_setup(&o);
+		assert_int_equal(viommu_driver_start(&f->drv, &ops, f), VIOMMU_OK);
+		assert_int_equal((f->script.accepted & VIOMMU_F_RING_RESET) != 0, mode == 0);
 		driver_teardown(f);
 	}
 }
@@ -969,6 +991,7 @@ int main(void)
 		cmocka_unit_test(test_driver_start__reset_never_finishes__times_out),
 		cmocka_unit_test(test_driver_start__configuration_changes_while_read__reads_again),
 		cmocka_unit_test(test_driver_start__notification_data__kicks_carry_the_position_if_the_registers_can),
+		cmocka_unit_test(test_driver_start__ring_reset__accepted_if_the_registers_can),
 		cmocka_unit_test(test_driver_start__short_configuration_space__reads_no_further_than_features_need),
 		cmocka_unit_test(test_driver_start__queue_sizes__follow_the_device_and_indirect),
 		cmocka_unit_test(test_driver_start__device_wants_no_kicks__gets_none),

@@ -292,6 +292,93 @@ static void test_machine__kicks_lost__driver_gives_up(void **state)
 	sim_env_free(machine);
 }
 
+/* The whole machine with each ring feature alone, with all of them, and with none. */
+static void test_machine__any_ring_features__work_and_are_what_was_offered(void **state)
+{
+	static const uint64_t features[] = {
+		0,
+		VIOMMU_F_INDIRECT_DESC,
+		VIOMMU_F_EVENT_IDX,
+		VIOMMU_F_IN_ORDER,
+		VIOMMU_F_ORDER_PLATFORM,
+		VIOMMU_F_NOTIFICATION_DATA,
+		VIOMMU_F_RING_RESET,
+		VIOMMU_F_IN_ORDER | VIOMMU_F_INDIRECT_DESC,
+		VIOMMU_VIRTQ_FEATURES,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SIZE_OF(features); i++) {
+		struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
+		struct sim_machine *machine = sim_env_zalloc(sizeof(*machine));
+		struct viommu_driver_endpoint endpoint;
+		struct viommu_driver_domain domain;
+		struct viommu_driver_limits limits;
+		struct viommu_wire_fault fault;
+		struct viommu_resv_region regions[2];
+
+		assert_non_null(machine);
+		config.endpoints = endpoint_ids;
+		config.endpoint_count = SIZE_OF(endpoint_ids);
+		config.ring_features = features[i];
+		assert_int_equal(sim_machine_init(machine, &config), VIOMMU_OK);
+		assert_int_equal(sim_machine_start(machine), VIOMMU_OK);
+		viommu_driver_get_limits(&machine->driver, &limits);
+		assert_true((limits.features & VIOMMU_VIRTQ_FEATURES) == features[i]);
+		assert_int_equal(viommu_driver_endpoint_init(&endpoint, &machine->driver, 8, regions, 2), VIOMMU_OK);
+		assert_int_equal(viommu_driver_domain_init(&domain, &machine->driver, 1, false), VIOMMU_OK);
+		assert_int_equal(viommu_driver_attach(&domain, &endpoint, NULL), VIOMMU_OK);
+		for (uint64_t round = 0; round < 3; round++) {
+			for (uint64_t page = 0; page < 20; page++)
+				assert_int_equal(viommu_driver_map(&domain, page << 12, (page << 12) + 0xfff,
+								   (page ^ round) << 12, 3),
+						 VIOMMU_OK);
+			assert_int_equal(viommu_driver_sync(&domain, NULL), VIOMMU_OK);
+			assert_int_equal(sim_engine_fill(sim_machine_engine(machine, 8), 0, 20 << 12, round),
+					 VIOMMU_OK);
+			assert_int_equal(viommu_driver_unmap(&domain, 0, (20 << 12) - 1), VIOMMU_OK);
+			assert_int_equal(viommu_driver_sync(&domain, NULL), VIOMMU_OK);
+			assert_int_equal(sim_engine_fill(sim_machine_engine(machine, 8), 0x3000, 8, round),
+					 VIOMMU_E_FAULT);
+			assert_true(sim_machine_settle(machine));
+			assert_true(sim_machine_take_fault(machine, &fault));
+		}
+		assert_true(machine->transport.kicks[VIOMMU_QUEUE_REQUEST] > 0);
+		assert_true(sim_machine_check(machine));
+		sim_machine_deinit(machine);
+		sim_env_free(machine);
+	}
+}
+
+/* The event queue is reset through the registers as the driver has them, and the driver comes up again with both. */
+static void test_machine__queue_reset_through_the_registers__confirmed_and_over(void **state)
+{
+	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
+	struct sim_machine *machine = sim_env_zalloc(sizeof(*machine));
+	const struct viommu_register_ops *ops;
+	void *ctx;
+
+	(void)state;
+	assert_non_null(machine);
+	config.endpoints = endpoint_ids;
+	config.endpoint_count = SIZE_OF(endpoint_ids);
+	config.ring_features |= VIOMMU_F_RING_RESET;
+	assert_int_equal(sim_machine_init(machine, &config), VIOMMU_OK);
+	ops = machine->transport.register_ops;
+	ctx = machine->transport.register_ctx;
+	(void)!ops->queue_reset(ctx, VIOMMU_QUEUE_EVENT); /* there is none yet: no effect */
+	assert_int_equal(sim_machine_start(machine), VIOMMU_OK);
+	assert_int_equal(ops->queue_reset(ctx, VIOMMU_QUEUE_EVENT), VIOMMU_OK);
+	assert_false(ops->queue_is_resetting(ctx, VIOMMU_QUEUE_EVENT));
+	assert_int_equal(viommu_virtq_device_state(&machine->pump.queues[VIOMMU_QUEUE_EVENT]), VIOMMU_VIRTQ_OFF);
+	assert_true(sim_machine_check(machine));
+	assert_int_equal(viommu_driver_stop(&machine->driver), VIOMMU_OK);
+	assert_int_equal(sim_machine_start(machine), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_state(&machine->pump.queues[VIOMMU_QUEUE_EVENT]), VIOMMU_VIRTQ_READY);
+	sim_machine_deinit(machine);
+	sim_env_free(machine);
+}
+
 static void test_machine__no_room_for_the_shared_area__nothing_left_behind(void **state)
 {
 	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
@@ -322,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_machine__stalled_device__driver_gives_up, start_machine,
 						stop_machine),
 		cmocka_unit_test(test_machine__kicks_lost__driver_gives_up),
+		cmocka_unit_test(test_machine__any_ring_features__work_and_are_what_was_offered),
+		cmocka_unit_test(test_machine__queue_reset_through_the_registers__confirmed_and_over),
 		cmocka_unit_test(test_machine__no_room_for_the_shared_area__nothing_left_behind),
 	};
 

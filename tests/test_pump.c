@@ -641,7 +641,7 @@ static void test_system_reset__open_section_in_bypass__status_waits(void **state
 
 /* in order */
 
-static void pump_fixture_in_order(struct world *w, uint32_t max_pending, uint64_t ring_features)
+static void setup_with_domains(struct world *w, uint32_t max_pending, uint64_t ring_features)
 {
 	struct viommu_pump_config config = pump_config(w);
 	size_t bytes;
@@ -669,7 +669,7 @@ static void test_in_order__first_one_waits__others_are_done_and_answered_after_i
 	unsigned i;
 
 	(void)state;
-	pump_fixture_in_order(w, 0, VIOMMU_F_IN_ORDER | VIOMMU_F_EVENT_IDX);
+	setup_with_domains(w, 0, VIOMMU_F_IN_ORDER | VIOMMU_F_EVENT_IDX);
 	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
 	slots[0] = post(w, &unmap1);
 	slots[1] = post(w, &unmap2);
@@ -710,7 +710,7 @@ static void test_in_order__later_one_ends_first__still_answered_later(void **sta
 	struct slot *slots[2];
 
 	(void)state;
-	pump_fixture_in_order(w, 0, VIOMMU_F_IN_ORDER);
+	setup_with_domains(w, 0, VIOMMU_F_IN_ORDER);
 	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &tokens[0]), VIOMMU_OK);
 	assert_int_equal(viommu_access_begin(&w->f.accesses[1], &tokens[1]), VIOMMU_OK);
 	slots[0] = post(w, &unmap1);
@@ -740,7 +740,7 @@ static void test_in_order__more_than_max_pending__all_answered_in_the_end(void *
 	unsigned i;
 
 	(void)state;
-	pump_fixture_in_order(w, 3, VIOMMU_F_IN_ORDER);
+	setup_with_domains(w, 3, VIOMMU_F_IN_ORDER);
 	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
 	slots[0] = post(w, &unmap1);
 	for (i = 1; i < 8; i++) {
@@ -773,7 +773,7 @@ static void test_in_order__reset_while_held__next_life_is_complete(void **state)
 	unsigned i, life;
 
 	(void)state;
-	pump_fixture_in_order(w, 3, VIOMMU_F_IN_ORDER);
+	setup_with_domains(w, 3, VIOMMU_F_IN_ORDER);
 	for (life = 0; life < 4; life++) {
 		assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
 		(void)post(w, &unmap1);
@@ -791,6 +791,115 @@ static void test_in_order__reset_while_held__next_life_is_complete(void **state)
 		prepare_domains(w);
 		assert_true(viommu_pump_check(&w->pump));
 	}
+	teardown(w);
+}
+
+/* Reset of one queue */
+
+/* The driver takes its buffers back and sets the queue up again, smaller. */
+static void renew_queue(struct world *w, uint32_t queue, uint64_t ring_features)
+{
+	struct viommu_shared_memory shared = { ram + queue * RING_LEN, RAM_BASE + queue * RING_LEN, RING_LEN };
+
+	while (viommu_virtq_driver_reclaim(&w->queues[queue]) != NULL)
+		;
+	assert_int_equal(viommu_virtq_driver_init(&w->queues[queue], QUEUE_SIZE / 2, ring_features, &shared,
+						  w->shadows[queue], &w->layouts[queue]),
+			 VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_enable(viommu_pump_registers(&w->pump), queue, &w->layouts[queue]),
+			 VIOMMU_OK);
+}
+
+/*
+ * GEN-DEV-VQRESET-01, -02, GEN-DEV-VQENABLE-01. What was carried out already and waits for a section is over before the
+ * reset is; what was not taken is never carried out; and nothing is written to the old buffers afterwards.
+ */
+static void test_queue_reset__requests_wait_or_are_held__complete_when_their_sections_have_ended(void **state)
+{
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_wire_request attach = device_attach_request(3, DEVICE_EP1, 0);
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct viommu_access_token token;
+	struct world *w = &world;
+
+	(void)state;
+	for (unsigned mode = 0; mode < 4; mode++) {
+		uint64_t features = VIOMMU_F_RING_RESET | (mode < 2 ? 0 : VIOMMU_F_IN_ORDER);
+		uint8_t before[RAM_LEN];
+
+		setup_with_domains(w, 2, features);
+		for (unsigned life = 0; life < 3; life++) {
+			assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+			(void)post(w, &unmap1);
+			(void)post(w, &unmap2);
+			publish(w);
+			process(w);
+			assert_int_equal(w->f.dev.pending_count, 1);
+			while (collect(w, VIOMMU_QUEUE_REQUEST) != NULL)
+				;
+			(void)post(w, &attach);
+			publish(w);
+			w->transport.used[0] = 0;
+			assert_int_equal(viommu_registers_queue_reset(regs, VIOMMU_QUEUE_REQUEST), VIOMMU_OK);
+			process(w);
+			assert_true(viommu_registers_queue_is_resetting(regs, VIOMMU_QUEUE_REQUEST));
+			assert_true(viommu_pump_check(&w->pump));
+			assert_int_equal(viommu_registers_queue_enable(regs, VIOMMU_QUEUE_REQUEST, &w->layouts[0]),
+					 VIOMMU_E_STATE);
+			viommu_access_end(&w->f.accesses[0], token);
+			/* Whoever looks first. */
+			if (mode % 2 == 0)
+				process(w);
+			assert_false(viommu_registers_queue_is_resetting(regs, VIOMMU_QUEUE_REQUEST));
+			assert_int_equal(w->f.dev.pending_count, 0);
+			memset(ram, 0x77, RING_LEN);
+			memset(ram + 2 * RING_LEN, 0x77, RAM_LEN - 2 * RING_LEN);
+			memcpy(before, ram, RAM_LEN);
+			process(w);
+			assert_memory_equal(ram, before, RAM_LEN);
+			assert_int_equal(w->transport.used[0], 0);
+			assert_true(viommu_pump_check(&w->pump));
+			renew_queue(w, VIOMMU_QUEUE_REQUEST, features);
+			/* Both domains are there, and empty: endpoint 1 was never moved. */
+			unmap1 = device_map_request(1, 0x1000, 0x1fff, 0xa000, RW);
+			assert_int_equal(ask(w, &unmap1), VIOMMU_S_OK);
+			unmap2 = device_map_request(2, 0x1000, 0x1fff, 0xb000, RW);
+			assert_int_equal(ask(w, &unmap2), VIOMMU_S_OK);
+			assert_true(device_reaches(&w->f, 1, 0x1000, VIOMMU_ACCESS_READ, 0xb000));
+			unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+			unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+		}
+		teardown(w);
+	}
+}
+
+/* A report that found no buffer before the reset is delivered to a buffer of the new queue. The other queue goes on. */
+static void test_queue_reset__event_queue__reports_wait_for_the_new_one(void **state)
+{
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct world *w = &world;
+	struct slot *event;
+
+	(void)state;
+	setup_with_domains(w, 0, VIOMMU_F_RING_RESET | VIOMMU_F_EVENT_IDX);
+	raise_faults(w, 0, 1);
+	process(w);
+	(void)post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	publish(w);
+	assert_int_equal(viommu_registers_queue_reset(regs, VIOMMU_QUEUE_EVENT), VIOMMU_OK);
+	assert_false(viommu_registers_queue_is_resetting(regs, VIOMMU_QUEUE_EVENT));
+	process(w);
+	assert_null(collect(w, VIOMMU_QUEUE_EVENT));
+	assert_int_equal(w->transport.used[VIOMMU_QUEUE_EVENT], 0);
+	assert_int_equal(ask(w, &unmap2), VIOMMU_S_OK);
+	renew_queue(w, VIOMMU_QUEUE_EVENT, VIOMMU_F_RING_RESET | VIOMMU_F_EVENT_IDX);
+	event = post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	publish(w);
+	process(w);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), event);
+	assert_int_equal(event->written, VIOMMU_WIRE_FAULT_SIZE);
 	teardown(w);
 }
 
@@ -818,6 +927,8 @@ int main(void)
 		cmocka_unit_test(test_in_order__later_one_ends_first__still_answered_later),
 		cmocka_unit_test(test_in_order__more_than_max_pending__all_answered_in_the_end),
 		cmocka_unit_test(test_in_order__reset_while_held__next_life_is_complete),
+		cmocka_unit_test(test_queue_reset__requests_wait_or_are_held__complete_when_their_sections_have_ended),
+		cmocka_unit_test(test_queue_reset__event_queue__reports_wait_for_the_new_one),
 		cmocka_unit_test(test_broken_ring__either_queue__needs_reset_and_recovery),
 		cmocka_unit_test(test_reset__waiting_requests__never_reach_the_next_life),
 		cmocka_unit_test(test_system_reset__live_device__bypass_as_configured),

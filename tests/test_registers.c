@@ -32,7 +32,7 @@ struct world {
 	/* the class */
 	uint64_t negotiated;
 	enum viommu_result negotiate_result;
-	unsigned negotiations, resets;
+	unsigned negotiations, resets, queue_resets[QUEUES];
 	bool settled;
 	bool queues_were_off; /* at the last reset */
 	uint8_t config[8];
@@ -103,6 +103,23 @@ static bool fake_is_settled(void *ctx)
 	return w->settled;
 }
 
+static void fake_queue_reset(void *ctx, uint32_t queue)
+{
+	struct world *w = ctx;
+
+	assert_true(queue < QUEUES);
+	w->queue_resets[queue]++;
+	w->queues_were_off = viommu_virtq_device_state(&w->queues[queue]) == VIOMMU_VIRTQ_OFF;
+}
+
+static bool fake_queue_is_settled(void *ctx, uint32_t queue)
+{
+	struct world *w = ctx;
+
+	assert_true(queue < QUEUES);
+	return w->settled;
+}
+
 static const struct viommu_register_class fake_class = {
 	.size = sizeof(struct viommu_register_class),
 	.features = fake_features,
@@ -111,6 +128,8 @@ static const struct viommu_register_class fake_class = {
 	.config_write = fake_config_write,
 	.reset = fake_reset,
 	.is_settled = fake_is_settled,
+	.queue_reset = fake_queue_reset,
+	.queue_is_settled = fake_queue_is_settled,
 };
 
 static void fake_used(void *ctx, uint32_t queue)
@@ -251,7 +270,8 @@ static void test_init__bad_configuration__arg(void **state)
 		config.ring_features = feature;
 		assert_int_equal(viommu_registers_init(&w.regs, &config), known ? VIOMMU_OK : VIOMMU_E_ARG);
 	}
-	for (i = 0; i < 6; i++) {
+	/* The last two are for RING_RESET. */
+	for (i = 0; i < 8; i++) {
 		struct viommu_register_class c = fake_class;
 
 		c.features = i == 0 ? NULL : c.features;
@@ -260,9 +280,13 @@ static void test_init__bad_configuration__arg(void **state)
 		c.config_write = i == 3 ? NULL : c.config_write;
 		c.reset = i == 4 ? NULL : c.reset;
 		c.is_settled = i == 5 ? NULL : c.is_settled;
+		c.queue_reset = i == 6 ? NULL : c.queue_reset;
+		c.queue_is_settled = i == 7 ? NULL : c.queue_is_settled;
 		config = default_config(&w);
 		config.device_class = &c;
 		assert_int_equal(viommu_registers_init(&w.regs, &config), VIOMMU_E_ARG);
+		config.ring_features = 0;
+		assert_int_equal(viommu_registers_init(&w.regs, &config), i < 6 ? VIOMMU_E_ARG : VIOMMU_OK);
 	}
 	config = default_config(&w);
 	config.queues = NULL;
@@ -471,6 +495,126 @@ static void test_queue_enable__only_between_features_ok_and_driver_ok(void **sta
 	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE); /* known-bugs 94 */
 	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
 	assert_int_equal(viommu_virtq_device_state(&w.queues[1]), VIOMMU_VIRTQ_OFF);
+}
+
+/* Reset of one queue */
+
+static void go_live_with_queues(struct world *w, uint64_t features)
+{
+	uint32_t i;
+
+	setup(w);
+	assert_true(negotiate(w, VERSION_1 | features));
+	for (i = 0; i < QUEUES; i++)
+		assert_int_equal(enable(w, i), VIOMMU_OK);
+	viommu_registers_set_status(&w->regs, DRIVER_OK);
+	assert_true(viommu_registers_is_live(&w->regs));
+}
+
+/* GEN-DEV-VQRESET-02, GEN-DEV-VQENABLE-01 */
+static void test_queue_reset__settled_class__done_at_once_and_enabled_with_another_size(void **state)
+{
+	static struct world w;
+	struct viommu_virtq_layout other = layout(QUEUE_SIZE / 2);
+	struct viommu_chain chain = { .capacity = 0 };
+
+	(void)state;
+	go_live_with_queues(&w, VIOMMU_F_RING_RESET);
+	ram[0x1002] = 1; /* a chain of no bytes in the available ring */
+	assert_int_equal(viommu_virtq_device_pop(&w.queues[0], &chain), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_push(&w.queues[0], 0, 0), VIOMMU_OK);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_OK);
+	assert_int_equal(w.queue_resets[0], 1);
+	assert_int_equal(w.queue_resets[1] + w.resets, 0);
+	assert_true(w.queues_were_off);
+	assert_false(viommu_registers_queue_is_resetting(&w.regs, 0));
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 1));
+	assert_true(viommu_registers_is_live(&w.regs));
+	assert_int_equal(viommu_virtq_device_pop(&w.queues[0], &chain), VIOMMU_E_STATE);
+	assert_false(viommu_virtq_device_publish(&w.queues[0])); /* what was pushed is forgotten */
+	/* A layout that is no good may be followed by one that is. */
+	other.desc++;
+	assert_int_equal(viommu_registers_queue_enable(&w.regs, 0, &other), VIOMMU_E_PEER);
+	other.desc--;
+	ram[0x1002] = 0;
+	assert_int_equal(viommu_registers_queue_enable(&w.regs, 0, &other), VIOMMU_OK);
+	assert_int_equal(w.queues[0].size, QUEUE_SIZE / 2);
+	assert_int_equal(viommu_virtq_device_pop(&w.queues[0], &chain), VIOMMU_E_EMPTY);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+	/* Once. */
+	assert_int_equal(viommu_registers_queue_enable(&w.regs, 0, &other), VIOMMU_E_STATE);
+	assert_true(viommu_registers_check(&w.regs));
+}
+
+static void test_queue_reset__class_not_settled__resetting_and_not_enabled_before(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	go_live_with_queues(&w, VIOMMU_F_RING_RESET);
+	w.settled = false;
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
+	assert_true(viommu_registers_queue_is_resetting(&w.regs, 1));
+	assert_false(viommu_registers_queue_is_resetting(&w.regs, 0));
+	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK); /* it is being done */
+	assert_int_equal(w.queue_resets[1], 1);
+	assert_true(viommu_registers_check(&w.regs));
+	w.settled = true;
+	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE); /* the driver has not looked yet */
+	assert_false(viommu_registers_queue_is_resetting(&w.regs, 1));
+	assert_true(viommu_registers_check(&w.regs));
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_E_STATE); /* is not enabled */
+	assert_int_equal(enable(&w, 1), VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
+	assert_int_equal(w.queue_resets[1], 2);
+}
+
+static void test_queue_reset__not_the_time__refused(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	/* Not negotiated. */
+	go_live_with_queues(&w, 0);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_E_STATE);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+	/* Before DRIVER_OK; a queue that was never enabled; none. */
+	setup(&w);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_E_STATE);
+	assert_true(negotiate(&w, VERSION_1 | VIOMMU_F_RING_RESET));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_E_STATE);
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_E_STATE);
+	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, QUEUES), VIOMMU_E_ARG);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, UINT32_MAX), VIOMMU_E_ARG);
+	assert_false(viommu_registers_queue_is_resetting(&w.regs, QUEUES));
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, QUEUES));
+	assert_int_equal(w.queue_resets[0] + w.queue_resets[1], 0);
+}
+
+/* The reset of the device includes that of its queues, and what is over in the one is over in the other. */
+static void test_queue_reset__device_reset_in_the_middle__nothing_is_left(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	go_live_with_queues(&w, VIOMMU_F_RING_RESET);
+	w.settled = false;
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, 0);
+	assert_false(viommu_registers_queue_is_resetting(&w.regs, 0));
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_E_STATE);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	w.settled = true;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_true(negotiate(&w, VERSION_1 | VIOMMU_F_RING_RESET));
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE); /* it was reset in another life */
 }
 
 static void test_queue_enable__no_such_queue__arg(void **state)
@@ -922,6 +1066,10 @@ int main(void)
 		cmocka_unit_test(test_features__before_driver__not_stored),
 		cmocka_unit_test(test_features__after_features_ok__frozen),
 		cmocka_unit_test(test_queue_enable__only_between_features_ok_and_driver_ok),
+		cmocka_unit_test(test_queue_reset__settled_class__done_at_once_and_enabled_with_another_size),
+		cmocka_unit_test(test_queue_reset__class_not_settled__resetting_and_not_enabled_before),
+		cmocka_unit_test(test_queue_reset__not_the_time__refused),
+		cmocka_unit_test(test_queue_reset__device_reset_in_the_middle__nothing_is_left),
 		cmocka_unit_test(test_queue_enable__no_such_queue__arg),
 		cmocka_unit_test(test_queue_enable__bad_layout__peer),
 		cmocka_unit_test(test_queue_enable__smaller_than_offered__accepted),

@@ -48,11 +48,11 @@ extern "C" {
  * What both halves can do if it is negotiated. IN_ORDER: the device uses chains in the order in which they were made
  * available; the driver takes descriptors round the table, and one used entry may stand for all chains up to the one that
  * it names. With ORDER_PLATFORM their barriers are those for hardware (port.h), with
- * NOTIFICATION_DATA a kick says how far the available ring has come.
+ * NOTIFICATION_DATA a kick says how far the available ring has come. RING_RESET needs nothing of them: they can be reset and start anew at any time.
  */
 #define VIOMMU_VIRTQ_FEATURES											\
 	(VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_IN_ORDER | VIOMMU_F_ORDER_PLATFORM |		\
-	 VIOMMU_F_NOTIFICATION_DATA)
+	 VIOMMU_F_NOTIFICATION_DATA | VIOMMU_F_RING_RESET)
 
 /* Bytes and alignment of the three areas for a queue of `size` entries. */
 #define VIOMMU_VIRTQ_DESC_SIZE(size) (16u * (uint32_t)(size))
@@ -96,6 +96,13 @@ enum viommu_virtq_state {
 	VIOMMU_VIRTQ_BROKEN /* the driver broke the ring itself */
 };
 
+/* What became of a reset of this queue alone (RING_RESET). Always NONE unless the queue is off. */
+enum viommu_virtq_reset {
+	VIOMMU_VIRTQ_RESET_NONE,
+	VIOMMU_VIRTQ_RESET_RUNNING, /* something that was taken from it is not over yet */
+	VIOMMU_VIRTQ_RESET_DONE     /* it may be enabled again, also by a driver that is up */
+};
+
 /* Private members. */
 struct viommu_virtq_device {
 	struct viommu_memory memory;
@@ -110,6 +117,7 @@ struct viommu_virtq_device {
 	bool event_idx;
 	bool order_platform;
 	uint8_t state; /* enum viommu_virtq_state */
+	uint8_t reset; /* enum viommu_virtq_reset, the registers' */
 	uint32_t malformed; /* chains refused, saturating */
 };
 
@@ -281,7 +289,7 @@ uint32_t viommu_virtq_driver_unpublished(const struct viommu_virtq_driver *q);
 uint32_t viommu_virtq_driver_in_flight(const struct viommu_virtq_driver *q);
 
 /*
- * After the device was reset: gives back the tokens of what was in flight, one per call, in no order. NULL: no more.
+ * After the device, or this queue, was reset: gives back the tokens of what was in flight, one per call, in no order. NULL: no more.
  * Steps: at most size per call. The queue is to be initialised anew.
  */
 void *viommu_virtq_driver_reclaim(struct viommu_virtq_driver *q);

@@ -49,6 +49,7 @@ enum viommu_queue {
 #define VIOMMU_F_IN_ORDER (UINT64_C(1) << 35)
 #define VIOMMU_F_ORDER_PLATFORM (UINT64_C(1) << 36)
 #define VIOMMU_F_NOTIFICATION_DATA (UINT64_C(1) << 38)
+#define VIOMMU_F_RING_RESET (UINT64_C(1) << 40)
 
 /* Device status bits ("Device Status Field"). */
 enum viommu_device_status {

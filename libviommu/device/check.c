@@ -319,19 +319,21 @@ struct slots {
 /* Two requests may well have the same head: that is up to the driver. */
 static bool count_slots(const struct viommu_pump *pump, struct slots *s)
 {
+	const struct viommu_virtq_device *q = &pump->queues[VIOMMU_QUEUE_REQUEST];
+
 	*s = (struct slots){ 0 };
 	for (uint32_t i = 0; i < pump->slot_count; i++) {
 		const struct viommu_pump_slot *slot = &pump->slots[i];
 
 		if (!is_in_use(slot))
 			continue;
-		if (slot->head >= pump->queues[VIOMMU_QUEUE_REQUEST].size ||
-		    (slot->held && slot->request.state == VIOMMU_REQUEST_PENDING))
+		if (slot->head >= q->size || (slot->held && slot->request.state == VIOMMU_REQUEST_PENDING))
 			return false;
 		s->in_use++;
 		s->held += slot->held;
 	}
-	return s->in_use == unanswered(&pump->queues[VIOMMU_QUEUE_REQUEST]);
+	/* A queue that is being reset has forgotten what the device still works on. */
+	return q->reset == VIOMMU_VIRTQ_RESET_RUNNING || s->in_use == unanswered(q);
 }
 
 static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
@@ -346,13 +348,14 @@ static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
 	return slot == NULL;
 }
 
-/* With IN_ORDER all that are in use are in a list. The first of them is not done: it would have been answered. */
+/* With IN_ORDER all that are in use, of a queue that is on, are in a list. The first of them is not done: it would have been answered. */
 static bool check_order(const struct viommu_pump *pump, const struct slots *s)
 {
 	const struct viommu_pump_slot *slot = pump->oldest;
 	const struct viommu_pump_slot *last = pump->newest;
 
-	if ((pump->registers.features & VIOMMU_F_IN_ORDER) == 0)
+	if ((pump->registers.features & VIOMMU_F_IN_ORDER) == 0 ||
+	    pump->queues[VIOMMU_QUEUE_REQUEST].state == VIOMMU_VIRTQ_OFF)
 		return slot == NULL && s->held == 0;
 	if (slot != NULL && slot->held)
 		return false;

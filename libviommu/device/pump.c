@@ -68,20 +68,50 @@ static void slot_free(struct viommu_pump *pump, struct viommu_pump_slot *slot)
 	pump->free_slots = slot;
 }
 
-static void class_reset(void *ctx)
+/* What is done is not answered any more. */
+static void drop_done(struct viommu_pump *pump)
 {
-	struct viommu_pump *pump = ctx;
 	struct viommu_request *request;
 
-	viommu_device_reset(pump->device);
 	while ((request = viommu_device_next_done(pump->device)) != NULL)
 		slot_free(pump, (struct viommu_pump_slot *)request);
+}
+
+static void drop_held(struct viommu_pump *pump)
+{
 	for (struct viommu_pump_slot *slot = pump->slots; slot < pump->slots + pump->slot_count; slot++) {
 		if (slot->held)
 			slot_free(pump, slot);
 	}
 	pump->oldest = NULL;
+}
+
+static void class_reset(void *ctx)
+{
+	struct viommu_pump *pump = ctx;
+
+	viommu_device_reset(pump->device);
+	drop_done(pump);
+	drop_held(pump);
 	pump->has_fault = false;
+}
+
+/* Requests that wait for access sections do so as before: they were carried out, and their replies are not safe yet. */
+static void class_queue_reset(void *ctx, uint32_t queue)
+{
+	if (queue == VIOMMU_QUEUE_REQUEST)
+		drop_held(ctx);
+}
+
+/* Of the event queue nothing is kept: a report is in one of its buffers, or still in the pump. */
+static bool class_queue_is_settled(void *ctx, uint32_t queue)
+{
+	struct viommu_pump *pump = ctx;
+
+	if (queue != VIOMMU_QUEUE_REQUEST)
+		return true;
+	drop_done(pump);
+	return pump->device->pending_count == 0;
 }
 
 static bool class_is_settled(void *ctx)
@@ -97,6 +127,8 @@ static const struct viommu_register_class iommu_class = {
 	.config_write = class_config_write,
 	.reset = class_reset,
 	.is_settled = class_is_settled,
+	.queue_reset = class_queue_reset,
+	.queue_is_settled = class_queue_is_settled,
 };
 
 enum viommu_result viommu_pump_init(struct viommu_pump *pump, const struct viommu_pump_config *config, void *mem,
@@ -212,13 +244,17 @@ static void finish(struct viommu_pump *pump, struct viommu_pump_slot *slot, uint
 	}
 }
 
-/* Requests that had to wait and need not any more. */
+/* Requests that had to wait and need not any more. A queue that was reset has forgotten them. */
 static void pump_done(struct viommu_pump *pump, uint32_t *budget)
 {
+	bool off = viommu_virtq_device_state(&pump->queues[VIOMMU_QUEUE_REQUEST]) == VIOMMU_VIRTQ_OFF;
 	struct viommu_request *request;
 
 	while (*budget > 0 && (request = viommu_device_next_done(pump->device)) != NULL) {
-		finish(pump, (struct viommu_pump_slot *)request, request->written);
+		if (off)
+			slot_free(pump, (struct viommu_pump_slot *)request);
+		else
+			finish(pump, (struct viommu_pump_slot *)request, request->written);
 		spend(budget, 1);
 	}
 }

@@ -32,6 +32,8 @@ static enum viommu_result negotiate(struct viommu_driver *drv, uint64_t *feature
 
 	if (drv->registers->notify_data == NULL)
 		offered &= ~VIOMMU_F_NOTIFICATION_DATA;
+	if (drv->registers->queue_reset == NULL || drv->registers->queue_is_resetting == NULL)
+		offered &= ~VIOMMU_F_RING_RESET;
 	*features = offered & drv->features_wanted;
 	if ((*features & FEATURES_NEEDED) != FEATURES_NEEDED)
 		return VIOMMU_E_UNSUPP;

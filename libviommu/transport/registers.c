@@ -4,8 +4,10 @@
 
 #include "../internal.h"
 
-static bool class_is_complete(const struct viommu_register_class *c)
+static bool class_is_complete(const struct viommu_register_class *c, bool ring_reset)
 {
+	if (ring_reset && (c->queue_reset == NULL || c->queue_is_settled == NULL))
+		return false;
 	return c->features != NULL && c->negotiate != NULL && c->config_read != NULL && c->config_write != NULL &&
 	       c->reset != NULL && c->is_settled != NULL;
 }
@@ -20,7 +22,7 @@ enum viommu_result viommu_registers_init(struct viommu_registers *regs, const st
 	if (config->device_class->size != sizeof *config->device_class ||
 	    (config->interrupts != NULL && config->interrupts->size != sizeof *config->interrupts))
 		return VIOMMU_E_ABI;
-	if (!class_is_complete(config->device_class))
+	if (!class_is_complete(config->device_class, (config->ring_features & VIOMMU_F_RING_RESET) != 0))
 		return VIOMMU_E_ARG;
 
 	memset(regs, 0, sizeof *regs);
@@ -144,18 +146,30 @@ uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, ui
 	return queue < regs->queue_count ? regs->queue_size_max : 0;
 }
 
+static struct viommu_virtq_device *find_queue(const struct viommu_registers *regs, uint32_t queue)
+{
+	return queue < regs->queue_count ? &regs->queues[viommu_port_mask_index(queue, regs->queue_count)] : NULL;
+}
+
+/* Once before DRIVER_OK, and again after each reset of the queue. */
+static bool may_enable(const struct viommu_registers *regs, const struct viommu_virtq_device *q)
+{
+	if (regs->resetting || (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 ||
+	    viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF)
+		return false;
+	return (regs->status & VIOMMU_STATUS_DRIVER_OK) == 0 || q->reset == VIOMMU_VIRTQ_RESET_DONE;
+}
+
 enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
 						 const struct viommu_virtq_layout *layout)
 {
 	struct viommu_virtq_layout negotiated = *layout;
-	struct viommu_virtq_device *q;
+	struct viommu_virtq_device *q = find_queue(regs, queue);
 
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	if (queue >= regs->queue_count)
+	if (q == NULL)
 		return VIOMMU_E_ARG;
-	q = &regs->queues[viommu_port_mask_index(queue, regs->queue_count)];
-	if (regs->resetting || (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 ||
-	    (regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 || viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF)
+	if (!may_enable(regs, q))
 		return VIOMMU_E_STATE;
 	if (layout->size > regs->queue_size_max)
 		return VIOMMU_E_PEER;
@@ -165,20 +179,56 @@ enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, 
 
 enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs, uint32_t queue)
 {
+	struct viommu_virtq_device *q = find_queue(regs, queue);
+
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	if (queue >= regs->queue_count)
+	if (q == NULL)
 		return VIOMMU_E_ARG;
 	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) != 0)
 		return VIOMMU_E_STATE;
-	viommu_virtq_device_reset(&regs->queues[viommu_port_mask_index(queue, regs->queue_count)]);
+	viommu_virtq_device_reset(q);
 	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, uint32_t queue)
+{
+	struct viommu_virtq_device *q = find_queue(regs, queue);
+
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
+	if (q == NULL)
+		return VIOMMU_E_ARG;
+	if (viommu_registers_queue_is_resetting(regs, queue))
+		return VIOMMU_OK;
+	/* A device reset has forgotten the features. */
+	if ((regs->features & VIOMMU_F_RING_RESET) == 0 || (regs->status & VIOMMU_STATUS_DRIVER_OK) == 0 ||
+	    viommu_virtq_device_state(q) == VIOMMU_VIRTQ_OFF)
+		return VIOMMU_E_STATE;
+	viommu_virtq_device_reset(q);
+	q->reset = VIOMMU_VIRTQ_RESET_RUNNING;
+	regs->device_class->queue_reset(regs->class_ctx, queue);
+	(void)viommu_registers_queue_is_resetting(regs, queue);
+	return VIOMMU_OK;
+}
+
+bool viommu_registers_queue_is_resetting(struct viommu_registers *regs, uint32_t queue)
+{
+	struct viommu_virtq_device *q = find_queue(regs, queue);
+
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
+	if (q == NULL || q->reset != VIOMMU_VIRTQ_RESET_RUNNING)
+		return false;
+	if (!regs->device_class->queue_is_settled(regs->class_ctx, queue))
+		return true;
+	q->reset = VIOMMU_VIRTQ_RESET_DONE;
+	return false;
 }
 
 bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint32_t queue)
 {
-	return queue < regs->queue_count &&
-	       viommu_virtq_device_state(&regs->queues[viommu_port_mask_index(queue, regs->queue_count)]) !=
-		       VIOMMU_VIRTQ_OFF;
+	const struct viommu_virtq_device *q = find_queue(regs, queue);
+
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
+	return q != NULL && viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF;
 }
 
 enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value, uint32_t *queue)

@@ -19,9 +19,10 @@ bool viommu_virtq_device_is_valid(const struct viommu_virtq_device *q)
 	uint16_t taken = (uint16_t)(q->popped - q->published);
 	uint16_t finished = (uint16_t)(q->pushed - q->published);
 
-	if (q->state == VIOMMU_VIRTQ_OFF)
-		return true; /* what else there is may be left over from a failed enable */
-	if (q->state > VIOMMU_VIRTQ_BROKEN || q->memory.ops == NULL || !viommu_virtq_size_is_valid(q->size))
+	if (q->state == VIOMMU_VIRTQ_OFF) /* what else there is may be left over from a failed enable */
+		return q->reset <= VIOMMU_VIRTQ_RESET_DONE;
+	if (q->state > VIOMMU_VIRTQ_BROKEN || q->reset != VIOMMU_VIRTQ_RESET_NONE || q->memory.ops == NULL ||
+	    !viommu_virtq_size_is_valid(q->size))
 		return false;
 	return areas_are_valid(q) && taken <= q->size && finished <= taken;
 }

@@ -35,6 +35,7 @@ void viommu_virtq_device_init(struct viommu_virtq_device *q, const struct viommu
 void viommu_virtq_device_reset(struct viommu_virtq_device *q)
 {
 	q->state = VIOMMU_VIRTQ_OFF;
+	q->reset = VIOMMU_VIRTQ_RESET_NONE;
 }
 
 enum viommu_virtq_state viommu_virtq_device_state(const struct viommu_virtq_device *q)
@@ -75,6 +76,7 @@ enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q, con
 	q->event_idx = (layout->features & VIOMMU_F_EVENT_IDX) != 0;
 	q->order_platform = (layout->features & VIOMMU_F_ORDER_PLATFORM) != 0;
 	q->state = VIOMMU_VIRTQ_READY;
+	q->reset = VIOMMU_VIRTQ_RESET_NONE;
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
 }
