@@ -51,6 +51,20 @@ static bool class_is_settled(void *ctx)
 	return ((const struct register_fixture *)ctx)->settled;
 }
 
+static void class_queue_reset(void *ctx, uint32_t queue)
+{
+	struct register_fixture *f = ctx;
+
+	assert_true(queue < REGISTER_QUEUES);
+	f->queue_resets++;
+}
+
+static bool class_queue_is_settled(void *ctx, uint32_t queue)
+{
+	assert_true(queue < REGISTER_QUEUES);
+	return ((const struct register_fixture *)ctx)->settled;
+}
+
 static const struct viommu_register_class device_class = {
 	.size = sizeof(struct viommu_register_class),
 	.features = class_features,
@@ -59,6 +73,8 @@ static const struct viommu_register_class device_class = {
 	.config_write = class_config_write,
 	.reset = class_reset,
 	.is_settled = class_is_settled,
+	.queue_reset = class_queue_reset,
+	.queue_is_settled = class_queue_is_settled,
 };
 
 void register_fixture_init(struct register_fixture *f, const struct viommu_interrupt_ops *interrupts, void *ctx)

@@ -21,7 +21,9 @@
 #define REGISTER_CONFIG 24u
 #define REGISTER_RAM UINT64_C(0x1234500000) /* both halves of an address are something */
 #define REGISTER_FEATURES UINT64_C(0x8000000f)
-#define REGISTER_RING_FEATURES (VIOMMU_F_VERSION_1 | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
+#define REGISTER_RING_FEATURES                                                                                         \
+	(VIOMMU_F_VERSION_1 | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_NOTIFICATION_DATA |               \
+	 VIOMMU_F_RING_RESET)
 
 #define ACK_ONLY VIOMMU_STATUS_ACKNOWLEDGE
 #define ACK_DRIVER (ACK_ONLY | VIOMMU_STATUS_DRIVER)
@@ -32,10 +34,11 @@ struct register_fixture {
 	struct viommu_registers regs;
 	struct viommu_virtq_device queues[REGISTER_QUEUES];
 	/* the class; all may be changed at any time */
-	bool settled;                    /* a reset is complete at once */
+	bool settled;                    /* a reset, of one queue too, is complete at once */
 	uint8_t config[REGISTER_CONFIG]; /* reads 0 behind it */
 	uint32_t config_writes;
 	uint32_t resets;
+	uint32_t queue_resets;
 };
 
 /* Everything off, settled, config[i] = 0x10 + i. */

@@ -89,13 +89,13 @@ static void set_address(uint32_t low, uint64_t address)
 	set(low + 4, address >> 32);
 }
 
-/* A driver's way to DRIVER_OK, with both queues. */
-static void go_live(void)
+/* A driver's way to DRIVER_OK, with both queues and these features of the upper half. */
+static void go_live_with(uint64_t features)
 {
 	set(R(STATUS), ACK_ONLY);
 	set(R(STATUS), ACK_DRIVER);
 	set(R(DRIVER_FEATURES_SEL), 1);
-	set(R(DRIVER_FEATURES), VIOMMU_F_VERSION_1 >> 32);
+	set(R(DRIVER_FEATURES), (VIOMMU_F_VERSION_1 | features) >> 32);
 	set(R(STATUS), AGREED);
 	for (uint32_t queue = 0; queue < REGISTER_QUEUES; queue++) {
 		struct viommu_virtq_layout l = register_fixture_layout(queue);
@@ -113,6 +113,11 @@ static void go_live(void)
 	set(R(STATUS), RUNNING);
 	assert_int_equal(get(R(STATUS)), RUNNING);
 	memset(&heard, 0, sizeof heard);
+}
+
+static void go_live(void)
+{
+	go_live_with(0);
 }
 
 /* Init */
@@ -280,7 +285,6 @@ static void test_mmio_device__write_at_every_other_offset_and_width__nothing(voi
 
 	(void)state;
 	prepare_all();
-	set(R(QUEUE_RESET), 1);
 	set(R(SHM_SEL), 0);
 	memcpy(&before, &mmio, sizeof before);
 	memcpy(&fixture_before, &fixture, sizeof fixture_before);
@@ -417,8 +421,10 @@ static void test_mmio_notify__kick__told_with_its_value(void **state)
 	assert_int_equal(heard.notifications, 1);
 	assert_int_equal(heard.queue, 1);
 	assert_int_equal(heard.value, 1);
+	set(R(STATUS), 0);
+	go_live_with(VIOMMU_F_NOTIFICATION_DATA);
 	set(R(QUEUE_NOTIFY), 0x7fff0000);
-	assert_int_equal(heard.notifications, 2);
+	assert_int_equal(heard.notifications, 1);
 	assert_int_equal(heard.queue, 0);
 	assert_int_equal(heard.value, 0x7fff0000);
 }
@@ -429,6 +435,7 @@ static void test_mmio_notify__no_such_queue__nobody_is_told(void **state)
 	go_live();
 	set(R(QUEUE_NOTIFY), REGISTER_QUEUES);
 	set(R(QUEUE_NOTIFY), 0xffff);
+	set(R(QUEUE_NOTIFY), 0x10000); /* without NOTIFICATION_DATA this is no place in queue 0 */
 	set(R(QUEUE_NOTIFY), UINT32_MAX);
 	assert_int_equal(heard.notifications, 0);
 }
@@ -544,7 +551,44 @@ static void test_mmio_queue_ready__0__before_driver_ok_only(void **state)
 	assert_int_equal(get(R(QUEUE_READY)), 1);
 }
 
-static void test_mmio_queue_reset__not_offered__reads_0(void **state)
+/* MMIO-DEV-REG-07 to -10 */
+static void test_mmio_queue_reset__negotiated__reads_1_until_it_is_done(void **state)
+{
+	(void)state;
+	go_live_with(VIOMMU_F_RING_RESET);
+	set(R(QUEUE_SEL), 1);
+	assert_int_equal(get(R(QUEUE_RESET)), 0);
+	set(R(QUEUE_RESET), 0);
+	set(R(QUEUE_RESET), 2);
+	assert_int_equal(fixture.queue_resets, 0);
+	fixture.settled = false;
+	heard.notifications = 0;
+	set(R(QUEUE_RESET), 1);
+	assert_int_equal(fixture.queue_resets, 1);
+	assert_int_equal(heard.notifications, 1);
+	assert_true(heard.queue == VIOMMU_REGISTER_NO_QUEUE);
+	assert_int_equal(get(R(QUEUE_RESET)), 1);
+	assert_int_equal(get(R(QUEUE_READY)), 0);
+	set(R(QUEUE_READY), 1);
+	assert_int_equal(get(R(QUEUE_READY)), 0);
+	fixture.settled = true;
+	assert_int_equal(get(R(QUEUE_RESET)), 0);
+	assert_int_equal(get(R(QUEUE_READY)), 0);
+	set(R(QUEUE_READY), 1);
+	assert_int_equal(get(R(QUEUE_READY)), 1);
+	assert_int_equal(get(R(QUEUE_RESET)), 0);
+	set(R(QUEUE_SEL), 0);
+	assert_int_equal(get(R(QUEUE_READY)), 1);
+	set(R(QUEUE_SEL), REGISTER_QUEUES);
+	set(R(QUEUE_RESET), 1);
+	assert_int_equal(get(R(QUEUE_RESET)), 0);
+	assert_int_equal(fixture.queue_resets, 1);
+	set(R(STATUS), 0);
+	set(R(QUEUE_SEL), 1);
+	assert_int_equal(get(R(QUEUE_RESET)), 0);
+}
+
+static void test_mmio_queue_reset__not_negotiated__reads_0(void **state)
 {
 	(void)state;
 	go_live();
@@ -628,7 +672,8 @@ int main(void)
 		TEST(test_mmio_reset__interrupts_and_queues__gone),
 		TEST(test_mmio_reset__not_complete__status_stays_and_nothing_is_stored),
 		TEST(test_mmio_queue_ready__0__before_driver_ok_only),
-		TEST(test_mmio_queue_reset__not_offered__reads_0),
+		TEST(test_mmio_queue_reset__negotiated__reads_1_until_it_is_done),
+		TEST(test_mmio_queue_reset__not_negotiated__reads_0),
 		cmocka_unit_test_setup_teardown(test_mmio_check__each_condition__is_seen, make_busy, unmake),
 	};
 

@@ -54,14 +54,15 @@ static bool is_queue_part(uint32_t offset)
 /* MMIO-DRV-REG-01, -02, MMIO-DRV-INIT-02 */
 static void check_register(bool write, uint32_t offset, uint32_t width)
 {
-	static const uint32_t readable[] = { R(MAGIC_VALUE),      R(VERSION),          R(DEVICE_ID),      R(VENDOR_ID),
-					     R(DEVICE_FEATURES),  R(QUEUE_READY),      R(QUEUE_SIZE_MAX), R(STATUS),
-					     R(INTERRUPT_STATUS), R(CONFIG_GENERATION) };
+	static const uint32_t readable[] = { R(MAGIC_VALUE),      R(VERSION),           R(DEVICE_ID),      R(VENDOR_ID),
+					     R(DEVICE_FEATURES),  R(QUEUE_READY),       R(QUEUE_SIZE_MAX), R(STATUS),
+					     R(INTERRUPT_STATUS), R(CONFIG_GENERATION), R(QUEUE_RESET) };
 	static const uint32_t writable[] = { R(DEVICE_FEATURES_SEL), R(DRIVER_FEATURES_SEL), R(DRIVER_FEATURES),
 					     R(QUEUE_SEL),           R(QUEUE_SIZE),          R(QUEUE_READY),
 					     R(QUEUE_NOTIFY),        R(INTERRUPT_ACK),       R(STATUS),
 					     R(QUEUE_DESC_LOW),      R(QUEUE_DESC_HIGH),     R(QUEUE_DRIVER_LOW),
-					     R(QUEUE_DRIVER_HIGH),   R(QUEUE_DEVICE_LOW),    R(QUEUE_DEVICE_HIGH) };
+					     R(QUEUE_DRIVER_HIGH),   R(QUEUE_DEVICE_LOW),    R(QUEUE_DEVICE_HIGH),
+					     R(QUEUE_RESET) };
 	const uint32_t *allowed = write ? writable : readable;
 	size_t count = write ? COUNT_OF(writable) : COUNT_OF(readable);
 	bool found = false;
@@ -381,6 +382,36 @@ static void test_mmio_driver__notify__index_of_the_queue(void **state)
 	assert_int_equal(kicks[0], 0);
 }
 
+/* INF-24 */
+static void test_mmio_driver__notify_data__as_it_is(void **state)
+{
+	(void)state;
+	agree();
+	ops->notify_data(&driver, 1, 0x80050001);
+	assert_int_equal(bus.count, 1);
+	assert_log(0, true, R(QUEUE_NOTIFY), 0x80050001);
+}
+
+/* MMIO-DRV-REG-14 */
+static void test_mmio_driver__queue_reset__over_when_it_reads_0(void **state)
+{
+	(void)state;
+	agree();
+	assert_int_equal(ops->queue_reset(&driver, 1), VIOMMU_OK);
+	assert_int_equal(bus.count, 2);
+	assert_log(0, true, R(QUEUE_SEL), 1);
+	assert_log(1, true, R(QUEUE_RESET), 1);
+	bus.lie = LIE;
+	bus.at = R(QUEUE_RESET);
+	bus.answer = 1;
+	assert_true(ops->queue_is_resetting(&driver, 1));
+	bus.answer = 0x80000000;
+	assert_true(ops->queue_is_resetting(&driver, 1));
+	bus.answer = 0;
+	assert_false(ops->queue_is_resetting(&driver, 1));
+	assert_log(2, true, R(QUEUE_SEL), 1);
+}
+
 static void test_mmio_driver__generation__as_the_device_says(void **state)
 {
 	(void)state;
@@ -561,6 +592,8 @@ int main(void)
 		TEST(test_mmio_driver__queue__set_up_in_the_prescribed_order),
 		TEST(test_mmio_driver__queue_that_does_not_become_ready__peer),
 		TEST(test_mmio_driver__notify__index_of_the_queue),
+		TEST(test_mmio_driver__notify_data__as_it_is),
+		TEST(test_mmio_driver__queue_reset__over_when_it_reads_0),
 		TEST(test_mmio_driver__generation__as_the_device_says),
 		TEST(test_mmio_driver_interrupt__something_happened__acknowledged_and_told),
 		TEST(test_mmio_driver_interrupt__somebody_else_s__0_and_nothing_written),

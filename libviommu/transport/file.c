@@ -77,6 +77,8 @@ static uint32_t read_queue(struct viommu_register_file *file, enum viommu_regist
 		return q->vector;
 	case VIOMMU_REGISTER_QUEUE_ENABLE:
 		return viommu_registers_queue_is_enabled(file->registers, file->queue_select);
+	case VIOMMU_REGISTER_QUEUE_RESET:
+		return viommu_registers_queue_is_resetting(file->registers, file->queue_select);
 	default:
 		return half(*queue_address(q, which), is_high(which));
 	}
@@ -157,6 +159,10 @@ static void write_queue(struct viommu_register_file *file, enum viommu_register 
 		break;
 	case VIOMMU_REGISTER_QUEUE_ENABLE:
 		enable_queue(file, q, value);
+		break;
+	case VIOMMU_REGISTER_QUEUE_RESET:
+		if (value == 1)
+			(void)!viommu_registers_queue_reset(file->registers, file->queue_select);
 		break;
 	default:
 		lay_out_queue(file, q, which, value);

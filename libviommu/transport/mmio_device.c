@@ -89,6 +89,7 @@ static enum viommu_register common_register(uint32_t offset, uint32_t access)
 		[VIOMMU_MMIO_QUEUE_SIZE_MAX / 4] = READ | VIOMMU_REGISTER_QUEUE_SIZE_MAX,
 		[VIOMMU_MMIO_QUEUE_SIZE / 4] = WRITE | VIOMMU_REGISTER_QUEUE_SIZE,
 		[VIOMMU_MMIO_QUEUE_READY / 4] = READ | WRITE | VIOMMU_REGISTER_QUEUE_ENABLE,
+		[VIOMMU_MMIO_QUEUE_RESET / 4] = READ | WRITE | VIOMMU_REGISTER_QUEUE_RESET,
 		[VIOMMU_MMIO_STATUS / 4] = READ | WRITE | VIOMMU_REGISTER_STATUS,
 		[VIOMMU_MMIO_QUEUE_DESC_LOW / 4] = WRITE | VIOMMU_REGISTER_QUEUE_DESC_LOW,
 		[VIOMMU_MMIO_QUEUE_DESC_HIGH / 4] = WRITE | VIOMMU_REGISTER_QUEUE_DESC_HIGH,
@@ -132,9 +133,7 @@ static void write_register(struct viommu_mmio *mmio, uint32_t offset, uint32_t v
 
 	switch (offset) {
 	case VIOMMU_MMIO_QUEUE_NOTIFY:
-		/* The upper half is where in the queue, if that was agreed. */
-		queue = value & 0xffff;
-		if (queue < mmio->file.registers->queue_count)
+		if (viommu_registers_notified(mmio->file.registers, value, &queue) == VIOMMU_OK)
 			mmio->ops->notify(mmio->ops_ctx, queue, value);
 		break;
 	case VIOMMU_MMIO_INTERRUPT_ACK:
@@ -185,7 +184,7 @@ void viommu_mmio_write(struct viommu_mmio *mmio, uint32_t offset, uint32_t width
 		viommu_registers_config_write(mmio->file.registers, offset - VIOMMU_MMIO_CONFIG, bytes, width);
 	}
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
-	if (offset >= VIOMMU_MMIO_CONFIG || offset == VIOMMU_MMIO_STATUS)
+	if (offset >= VIOMMU_MMIO_CONFIG || offset == VIOMMU_MMIO_STATUS || offset == VIOMMU_MMIO_QUEUE_RESET)
 		mmio->ops->notify(mmio->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
 }
 

@@ -147,6 +147,25 @@ static void notify(void *ctx, uint32_t queue)
 	set(ctx, VIOMMU_MMIO_QUEUE_NOTIFY, queue);
 }
 
+static void notify_data(void *ctx, uint32_t queue, uint32_t data)
+{
+	(void)queue; /* the data say it */
+	set(ctx, VIOMMU_MMIO_QUEUE_NOTIFY, data);
+}
+
+static enum viommu_result queue_reset(void *ctx, uint32_t queue)
+{
+	set(ctx, VIOMMU_MMIO_QUEUE_SEL, queue);
+	set(ctx, VIOMMU_MMIO_QUEUE_RESET, 1);
+	return VIOMMU_OK;
+}
+
+static bool queue_is_resetting(void *ctx, uint32_t queue)
+{
+	set(ctx, VIOMMU_MMIO_QUEUE_SEL, queue);
+	return get(ctx, VIOMMU_MMIO_QUEUE_RESET) != 0;
+}
+
 const struct viommu_register_ops viommu_mmio_driver_ops = {
 	.size = sizeof viommu_mmio_driver_ops,
 	.get_status = get_status,
@@ -159,4 +178,7 @@ const struct viommu_register_ops viommu_mmio_driver_ops = {
 	.queue_size_max = queue_size_max,
 	.queue_enable = queue_enable,
 	.notify = notify,
+	.notify_data = notify_data,
+	.queue_reset = queue_reset,
+	.queue_is_resetting = queue_is_resetting,
 };

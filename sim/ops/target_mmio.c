@@ -373,8 +373,8 @@ static void write_any(uint32_t offset, uint32_t width, uint64_t value)
 		/* Of those that may not be written the model knows nothing either. */
 		model_write(offset, (uint32_t)value);
 		if (offset == 0x050)
-			queue = (uint32_t)value & 0xffff;
-		if (offset == 0x070 || (offset == 0x050 && queue < VIOMMU_QUEUE_COUNT))
+			queue = (uint32_t)value; /* NOTIFICATION_DATA is not offered */
+		if (offset == 0x070 || offset == 0x0c0 || (offset == 0x050 && queue < VIOMMU_QUEUE_COUNT))
 			expected++;
 	}
 	viommu_mmio_write(&w.mmio, offset, width, value);

@@ -50,6 +50,7 @@ enum viommu_register {
 	VIOMMU_REGISTER_QUEUE_SIZE,     /* the same, until the driver stores less */
 	VIOMMU_REGISTER_QUEUE_VECTOR,
 	VIOMMU_REGISTER_QUEUE_ENABLE, /* storing 1 enables; 0 disables, before DRIVER_OK; nothing else does anything */
+	VIOMMU_REGISTER_QUEUE_RESET,  /* storing 1 resets, with RING_RESET; reads 1 until that is done */
 	VIOMMU_REGISTER_QUEUE_DESC_LOW,
 	VIOMMU_REGISTER_QUEUE_DESC_HIGH,
 	VIOMMU_REGISTER_QUEUE_AVAIL_LOW,
