@@ -14,6 +14,7 @@
 #include <viommu/transport/file.h>
 #include <viommu/transport/mmio.h>
 #include <viommu/transport/pci.h>
+#include <viommu/transport/pci_driver.h>
 #include <viommu/transport/registers.h>
 #include <viommu/types.h>
 #include <viommu/virtq.h>
