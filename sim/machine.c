@@ -298,7 +298,7 @@ bool sim_machine_step(struct sim_machine *machine, uint32_t budget)
 	if (machine->transport.touched)
 		machine->awake = true;
 	machine->transport.touched = false;
-	if (!machine->awake || machine->stalled)
+	if (!machine->awake || machine->stalled || !sim_transport_may_run(&machine->transport))
 		return false;
 	/* Cleared first: what comes up during the call wakes it again. */
 	machine->awake = false;

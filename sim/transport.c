@@ -9,6 +9,7 @@
 const struct sim_transport_kind *const sim_transports[] = {
 	&sim_transport_local,
 	&sim_transport_mmio,
+	&sim_transport_pci,
 	NULL,
 };
 
@@ -53,6 +54,11 @@ void sim_transport_take_interrupts(struct sim_transport *t)
 {
 	if (t->kind->take_interrupts != NULL)
 		t->kind->take_interrupts(t);
+}
+
+bool sim_transport_may_run(const struct sim_transport *t)
+{
+	return t->kind->may_run == NULL || t->kind->may_run(t);
 }
 
 bool sim_transport_check(const struct sim_transport *t)

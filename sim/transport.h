@@ -2,8 +2,8 @@
 /*
  * transport.h: what lies between driver and device of the sim: one of several transports, chosen by name.
  *
- *      driver --- register_ops ---> [ local | mmio ] ---> registers of the pump
- *                                   [              ] <--- interrupt_ops
+ *      driver --- register_ops ---> [ local | mmio | pci ] ---> registers of the pump
+ *                                   [                    ] <--- interrupt_ops
  *
  * Nothing happens by itself: kicks and interrupts are recorded. To wire a transport up:
  *
@@ -27,6 +27,7 @@ struct sim_transport_kind {
 	enum viommu_result (*connect)(struct sim_transport *t); /* the device's side, now that there are registers */
 	enum viommu_result (*find_device)(struct sim_transport *t); /* the driver's: register_ops and register_ctx */
 	void (*take_interrupts)(struct sim_transport *t);           /* NULL: they are recorded when they happen */
+	bool (*may_run)(const struct sim_transport *t);             /* may the device touch memory? NULL: always */
 	bool (*check)(const struct sim_transport *t);               /* the library's checks; NULL: there are none */
 };
 
@@ -36,6 +37,16 @@ struct sim_mmio {
 	struct viommu_register_queue queues[VIOMMU_QUEUE_COUNT];
 	struct viommu_mmio_driver driver;
 	bool line;
+};
+
+/* virtio-pci: a function, and what drives it. A vector for each queue, and one for the configuration. */
+#define SIM_PCI_VECTORS 3u
+struct sim_pci {
+	struct viommu_pci device;
+	struct viommu_register_queue queues[VIOMMU_QUEUE_COUNT];
+	struct viommu_pci_vector vectors[SIM_PCI_VECTORS];
+	struct viommu_pci_driver driver;
+	struct viommu_pci_driver_queue driver_queues[VIOMMU_QUEUE_COUNT];
 };
 
 /* Members marked "out" may be read and cleared at any time. */
@@ -53,11 +64,13 @@ struct sim_transport {
 	struct viommu_registers *registers;
 	union {
 		struct sim_mmio mmio;
+		struct sim_pci pci;
 	};
 };
 
 extern const struct sim_transport_kind sim_transport_local; /* calls of the registers, nothing in between */
 extern const struct sim_transport_kind sim_transport_mmio;
+extern const struct sim_transport_kind sim_transport_pci;
 
 /* All of them, ended by NULL; and the one of this name, or NULL. */
 extern const struct sim_transport_kind *const sim_transports[];
@@ -77,6 +90,9 @@ VIOMMU_NODISCARD enum viommu_result sim_transport_find_device(struct sim_transpo
 
 /* The driver's interrupt routine, if an interrupt is waiting: then `used` and `config` are up to date. */
 void sim_transport_take_interrupts(struct sim_transport *t);
+
+/* May the device work now? */
+bool sim_transport_may_run(const struct sim_transport *t);
 
 /* What is always true of the transport's objects of the library. */
 bool sim_transport_check(const struct sim_transport *t);
