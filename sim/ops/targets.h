@@ -9,6 +9,7 @@ extern const struct sim_ops_target sim_ops_device;
 extern const struct sim_ops_target sim_ops_driver;
 extern const struct sim_ops_target sim_ops_mmio;
 extern const struct sim_ops_target sim_ops_pair;
+extern const struct sim_ops_target sim_ops_pci;
 extern const struct sim_ops_target sim_ops_probe;
 extern const struct sim_ops_target sim_ops_topology;
 extern const struct sim_ops_target sim_ops_virtq_device;
