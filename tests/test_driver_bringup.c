@@ -540,7 +540,7 @@ static void test_driver_start__running__is_refused_without_touching_the_device(v
 	driver_teardown(f);
 }
 
-/* GEN-DRV-RESET-01 */
+/* GEN-DRV-RESET-01, PCI-DRV-COMMON-04 */
 static void test_driver_start__reset_never_finishes__times_out(void **state)
 {
 	struct driver_fixture *f = driver_setup(NULL);

@@ -125,6 +125,7 @@ static void test_find__empty_bus__none_and_bounded(void **state)
 	assert_int_equal(find(UINT32_MAX - 9, UINT32_MAX, &function), VIOMMU_E_NOENT);
 }
 
+/* PCI-DRV-ID-01 */
 static void test_find__several_devices__one_after_the_other(void **state)
 {
 	uint32_t function;

@@ -171,6 +171,10 @@ static bool is_access(uint32_t offset, uint32_t width)
 	return (width == 1 || width == 2 || width == 4) && offset % width == 0;
 }
 
+/*
+ * PCI-DEV-ID-01 and -02, PCI-DEV-CAP-01, PCI-DEV-COMMON-01, PCI-DEV-NOTIFY-01, PCI-DEV-ISR-01, PCI-DEV-CONFIG-01,
+ * PCI-DEV-WINDOW-01, PCI-DEV-MSIX-01 and -02
+ */
 static void test_config_space__every_offset_and_width__reads_as_in_the_table(void **state)
 {
 	(void)state;
@@ -464,6 +468,7 @@ static void test_bar0__every_field__stores_as_in_the_table(void **state)
 	}
 }
 
+/* PCI-DEV-COMMON-02, PCI-DEV-COMMON-08 */
 static void test_bar0__selector_out_of_range__reads_zero_and_stores_nothing(void **state)
 {
 	(void)state;
@@ -487,6 +492,7 @@ static void test_bar0__selector_out_of_range__reads_zero_and_stores_nothing(void
 	}
 }
 
+/* PCI-DEV-COMMON-08 */
 static void test_bar0__queue_size_that_is_none__queue_is_unavailable(void **state)
 {
 	(void)state;
@@ -507,6 +513,7 @@ static void test_bar0__queue_size_that_is_none__queue_is_unavailable(void **stat
 	assert_int_equal(w->queues[0].size, 8);
 }
 
+/* PCI-DEV-COMMON-03 */
 static void test_bar0__features_refused__features_ok_does_not_stick(void **state)
 {
 	(void)state;
@@ -566,6 +573,7 @@ static void test_notify__place_and_value__told(void **state)
 	assert_int_equal(w->looks, 0);
 }
 
+/* PCI-DEV-ACC-01 */
 static void test_device_config__store__reaches_the_class(void **state)
 {
 	(void)state;
@@ -584,7 +592,7 @@ static void test_device_config__store__reaches_the_class(void **state)
 	assert_int_equal(w->looks, 3);
 }
 
-/* A driver that reads until the generation stays the same is right, however often it changes. */
+/* PCI-DEV-COMMON-04. A driver that reads until the generation stays the same is right, however often it changes. */
 static void test_generation__any_number_of_changes__differs_after_a_read(void **state)
 {
 	(void)state;
@@ -618,6 +626,7 @@ static void window_write(uint32_t offset, uint32_t width, uint32_t value)
 	set_config_space(w, CAP_PCI + 16, 4, value);
 }
 
+/* PCI-DEV-WINDOW-02 and -03 */
 static void test_window__all_structures__without_memory_space(void **state)
 {
 	(void)state;
@@ -694,7 +703,7 @@ static void test_bus_master__switched_on__device_has_to_look(void **state)
 
 /* Resets */
 
-/* GEN-DEV-RESET-01 */
+/* PCI-DEV-COMMON-05 and -06, PCI-DEV-MSIX-05. GEN-DEV-RESET-01 */
 static void test_device_reset__status_zero__registers_as_after_init_and_the_function_as_it_was(void **state)
 {
 	(void)state;

@@ -10,6 +10,7 @@
 #include "sim/random.h"
 
 #define FUNCTION 0x00120010u
+#define NO_SIZE 12u       /* that a test asks for all the same */
 #define ACCESSES_MAX 300u /* of viommu_pci_driver_init */
 
 /* A function that is 64 registers, which nobody stores to but through `writes`; its BARs are memory. */
@@ -73,6 +74,36 @@ static uint32_t bar_read(void *ctx, const struct viommu_pci_bar *bar, uint32_t o
 	return value;
 }
 
+/* What a driver must not store to the common configuration, whoever asks it to. */
+static void judge_common(uint32_t offset, uint32_t width, uint32_t value)
+{
+	static const uint8_t widths[0x38] = { [FEATURES_SELECT] = 4,
+					      [DRIVER_FEATURES_SELECT] = 4,
+					      [DRIVER_FEATURES] = 4,
+					      [CONFIG_VECTOR] = 2,
+					      [DEVICE_STATUS] = 1,
+					      [SELECT] = 2,
+					      [SIZE] = 2,
+					      [QUEUE_VECTOR] = 2,
+					      [ENABLE] = 2,
+					      [DESC] = 4,
+					      [DESC + 4] = 4,
+					      [AVAIL] = 4,
+					      [AVAIL + 4] = 4,
+					      [USED] = 4,
+					      [USED + 4] = 4 };
+
+	assert_int_equal(widths[offset], width); /* 0: it may only be read */
+	if (offset == SIZE)
+		assert_true(value != 0 && ((value & (value - 1)) == 0 || value == NO_SIZE));
+	if (offset == ENABLE) {
+		const struct viommu_virtq_layout *l = &w->queue_setup[w->pci.file.queue_select].layout;
+
+		assert_int_equal(value, 1);
+		assert_true(l->size == 8 && l->desc != 0 && l->avail != 0 && l->used != 0);
+	}
+}
+
 static void bar_write(void *ctx, const struct viommu_pci_bar *bar, uint32_t offset, uint32_t width, uint32_t value)
 {
 	assert_ptr_equal(ctx, w);
@@ -82,6 +113,8 @@ static void bar_write(void *ctx, const struct viommu_pci_bar *bar, uint32_t offs
 	liar.last_write.width = width;
 	liar.last_write.value = value;
 	if (honest) {
+		if (bar->number == 0 && offset < 0x38)
+			judge_common(offset, width, value);
 		/* Nobody may send half an entry. */
 		assert_true(bar->number != 2 || offset % 16 == 12 || w->vectors[offset / 16].masked);
 		viommu_pci_bar_write(&w->pci, bar->number, offset, width, value);
@@ -202,10 +235,13 @@ static void test_init__something_missing__arg(void **state)
 	}
 }
 
+/* PCI-DRV-CAP-06 */
 static void test_init__honest_device__finds_the_structures(void **state)
 {
 	(void)state;
+	liar.writes = 0;
 	setup();
+	assert_int_equal(liar.writes, 0);
 	assert_int_equal(viommu_pci_driver_vector_count(&pci), VECTORS);
 	assert_int_equal(pci.common.length, 0x38);
 	assert_int_equal(pci.notify_multiplier, 4);
@@ -221,6 +257,7 @@ static void test_init__nobody_there__noent(void **state)
 	assert_int_equal(accesses, 1);
 }
 
+/* PCI-DRV-CAP-07 */
 static void test_init__another_device_or_legacy__unsupported(void **state)
 {
 	(void)state;
@@ -290,7 +327,7 @@ static void test_list__lowest_bits_of_links__do_not_matter(void **state)
 	assert_int_equal(init(), VIOMMU_OK);
 }
 
-/* One register of a capability spoiled, so that the structure cannot be used. */
+/* PCI-DRV-CAP-01. One register of a capability spoiled, so that the structure cannot be used. */
 static void test_capability__cannot_be_used__as_if_not_there(void **state)
 {
 	static const struct {
@@ -328,7 +365,7 @@ static void test_capability__cannot_be_used__as_if_not_there(void **state)
 	}
 }
 
-/* What lies behind the six in the driver's own memory is no BAR, whatever it looks like. */
+/* PCI-DRV-CAP-04. What lies behind the six in the driver's own memory is no BAR, whatever it looks like. */
 static void test_capability__bar_number_that_is_reserved__as_if_not_there(void **state)
 {
 	(void)state;
@@ -340,6 +377,7 @@ static void test_capability__bar_number_that_is_reserved__as_if_not_there(void *
 	}
 }
 
+/* PCI-DRV-CAP-03 and -05 */
 static void test_capability__unusual_and_usable__used(void **state)
 {
 	static const struct {
@@ -362,7 +400,7 @@ static void test_capability__unusual_and_usable__used(void **state)
 	}
 }
 
-/* "The driver SHOULD use the first instance of each virtio structure type they can support." */
+/* PCI-DRV-CAP-02. "The driver SHOULD use the first instance of each virtio structure type they can support." */
 static void test_capability__several_of_a_kind__first_usable_one(void **state)
 {
 	(void)state;
@@ -408,6 +446,7 @@ static void test_capability__at_the_end_of_the_space__only_if_it_fits(void **sta
 	assert_int_equal(viommu_pci_driver_vector_count(&pci), 0);
 }
 
+/* PCI-DRV-MSIX-01 */
 static void test_msix__table_outside_of_a_bar__no_vectors(void **state)
 {
 	(void)state;
@@ -469,6 +508,7 @@ static enum viommu_result enable(uint32_t queue)
 	return ops->queue_enable(&pci, queue, &l);
 }
 
+/* PCI-DRV-NOTIFY-01, and by judge_common PCI-DRV-COMMON-01 to -03 and -05 */
 static void test_registers__honest_device__whole_life(void **state)
 {
 	uint8_t bytes[CONFIG_SIZE];
@@ -504,7 +544,7 @@ static void test_registers__honest_device__whole_life(void **state)
 	assert_int_equal(ops->get_status(&pci), 0);
 }
 
-/* "one access for each field" */
+/* PCI-DRV-ACC-01. "one access for each field" */
 static void test_config__every_piece__in_accesses_that_fit(void **state)
 {
 	uint8_t bytes[16];
@@ -582,7 +622,7 @@ static void test_queue_enable__size_not_taken__peer(void **state)
 	(void)state;
 	setup();
 	negotiate();
-	l.size = 12;
+	l.size = NO_SIZE;
 	assert_int_equal(ops->queue_enable(&pci, 0, &l), VIOMMU_E_PEER);
 }
 
@@ -645,6 +685,7 @@ static void test_queue_enable__place_of_notifications__inside_or_peer(void **sta
 
 /* MSI-X and the ISR */
 
+/* PCI-DRV-INT-01 */
 static void test_interrupt__isr__acknowledged(void **state)
 {
 	(void)state;
@@ -701,6 +742,7 @@ static void test_vectors__honest_device__messages_arrive(void **state)
 	assert_true(w->line);
 }
 
+/* PCI-DRV-MSIX-02 */
 static void test_vectors__not_there__range_and_nothing_changed(void **state)
 {
 	uint16_t queue_vectors[QUEUES] = { 0, NO_VECTOR };
@@ -731,7 +773,10 @@ static void test_vectors__no_msix__unsupported(void **state)
 	assert_int_equal(viommu_pci_driver_use_vectors(&pci, 0, queue_vectors), VIOMMU_E_UNSUPP);
 }
 
-/* A device may have no resources for a vector, and says so by NO_VECTOR: here it is one that has fewer than it says. */
+/*
+ * PCI-DRV-MSIX-03. A device may have no resources for a vector, and says so by NO_VECTOR: here it is one that has
+ * fewer than it says.
+ */
 static void test_vectors__not_taken_by_the_device__rejected(void **state)
 {
 	static const uint16_t queue_vectors[QUEUES] = { 1, 2 };

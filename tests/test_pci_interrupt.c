@@ -46,6 +46,7 @@ static bool status_says_interrupt(void)
 
 /* The line */
 
+/* PCI-DEV-ISR-03 to -05 */
 static void test_line__interrupt__high_until_the_isr_is_read(void **state)
 {
 	(void)state;
@@ -161,6 +162,7 @@ static void test_line__needs_reset__configuration_interrupt(void **state)
 
 /* Messages */
 
+/* PCI-DEV-ISR-02 */
 static void test_msix__interrupt__message_of_its_vector_and_no_line(void **state)
 {
 	(void)state;
@@ -177,6 +179,7 @@ static void test_msix__interrupt__message_of_its_vector_and_no_line(void **state
 	assert_int_equal(bar0(w, ISR, 1), VIOMMU_INTERRUPT_CONFIG);
 }
 
+/* PCI-DEV-MSIX-03 and -04 */
 static void test_msix__every_vector_in_the_table__can_be_mapped(void **state)
 {
 	(void)state;
@@ -199,6 +202,7 @@ static void test_msix__every_vector_in_the_table__can_be_mapped(void **state)
 	assert_int_equal(w->message_count, 0);
 }
 
+/* PCI-DEV-MSIX-06 */
 static void test_msix__no_vector__silence(void **state)
 {
 	(void)state;
@@ -294,7 +298,7 @@ static void test_msix__disabled__pending_messages_are_forgotten(void **state)
 	assert_int_equal(w->message_count, 0);
 }
 
-/* GEN-DEV-RESET-02 */
+/* PCI-DEV-MSIX-05. GEN-DEV-RESET-02 */
 static void test_msix__device_reset__unmapped_and_nothing_pending(void **state)
 {
 	(void)state;
