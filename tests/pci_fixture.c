@@ -50,6 +50,20 @@ static bool fake_is_settled(void *ctx)
 	return w->settled;
 }
 
+static void fake_queue_reset(void *ctx, uint32_t queue)
+{
+	struct pci_world *w = ctx;
+
+	assert_true(queue < QUEUES);
+	w->queue_resets++;
+}
+
+static bool fake_queue_is_settled(void *ctx, uint32_t queue)
+{
+	assert_true(queue < QUEUES);
+	return fake_is_settled(ctx);
+}
+
 static const struct viommu_register_class fake_class = {
 	.size = sizeof(struct viommu_register_class),
 	.features = fake_features,
@@ -58,6 +72,8 @@ static const struct viommu_register_class fake_class = {
 	.config_write = fake_config_write,
 	.reset = fake_reset,
 	.is_settled = fake_is_settled,
+	.queue_reset = fake_queue_reset,
+	.queue_is_settled = fake_queue_is_settled,
 };
 
 static void msi(void *ctx, uint64_t address, uint32_t data)

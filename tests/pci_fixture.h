@@ -67,6 +67,7 @@
 #define DESC 0x20u
 #define AVAIL 0x28u
 #define USED 0x30u
+#define QUEUE_RESET 0x3au
 #define ISR 0x1000u
 #define CONFIG 0x2000u
 #define NOTIFY 0x3000u
@@ -88,7 +89,7 @@ struct pci_world {
 	struct viommu_pci_vector vectors[VECTORS];
 	/* the class */
 	bool settled;
-	unsigned resets;
+	unsigned resets, queue_resets;
 	uint8_t config[CONFIG_SIZE];
 	uint32_t config_offset, config_len; /* of the last store */
 	/* what the embedder hears */

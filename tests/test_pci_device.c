@@ -117,7 +117,7 @@ static const uint8_t golden[256] = {
 	/* 30 */ 0x00, 0x00, 0x00, 0x00, 0x40, 0x00, 0x00, 0x00,
 	0x00,          0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
 	/* 40 */ 0x09, 0x50, 0x10, 0x01, 0x00, 0x00, 0x00, 0x00,
-	0x00,          0x00, 0x00, 0x00, 0x38, 0x00, 0x00, 0x00,
+	0x00,          0x00, 0x00, 0x00, 0x3c, 0x00, 0x00, 0x00,
 	/* 50 */ 0x09, 0x60, 0x10, 0x03, 0x00, 0x00, 0x00, 0x00,
 	0x00,          0x10, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,
 	/* 60 */ 0x09, 0x74, 0x14, 0x02, 0x00, 0x00, 0x00, 0x00,
@@ -369,6 +369,7 @@ static const struct field fields[] = {
 	{ AVAIL + 4, 4, 0, UINT32_MAX },
 	{ USED, 4, 0, UINT32_MAX },
 	{ USED + 4, 4, 0, UINT32_MAX },
+	{ QUEUE_RESET, 2, 0, 0 }, /* not without RING_RESET */
 };
 
 static const struct field *field_at(uint32_t offset, uint32_t width)
@@ -703,6 +704,32 @@ static void test_bus_master__switched_on__device_has_to_look(void **state)
 
 /* Resets */
 
+/* PCI-DEV-COMMON-07 */
+static void test_queue_reset__negotiated__reads_1_until_it_is_done(void **state)
+{
+	(void)state;
+	pci_setup(w);
+	w->regs.offered_ring |= VIOMMU_F_RING_RESET;
+	pci_power(w);
+	pci_go_live(w);
+	set_bar0(w, SELECT, 2, 1);
+	set_bar0(w, QUEUE_RESET, 2, 2);
+	assert_int_equal(w->queue_resets, 0);
+	w->settled = false;
+	w->looks = 0;
+	set_bar0(w, QUEUE_RESET, 2, 1);
+	assert_int_equal(w->queue_resets, 1);
+	assert_int_equal(w->looks, 1);
+	assert_int_equal(bar0(w, QUEUE_RESET, 2), 1);
+	assert_int_equal(bar0(w, ENABLE, 2), 0);
+	w->settled = true;
+	assert_int_equal(bar0(w, QUEUE_RESET, 2), 0);
+	assert_int_equal(bar0(w, ENABLE, 2), 0);
+	set_bar0(w, ENABLE, 2, 1);
+	assert_int_equal(bar0(w, ENABLE, 2), 1);
+	assert_int_equal(viommu_virtq_device_state(&w->queues[0]), VIOMMU_VIRTQ_READY);
+}
+
 /* PCI-DEV-COMMON-05 and -06, PCI-DEV-MSIX-05. GEN-DEV-RESET-01 */
 static void test_device_reset__status_zero__registers_as_after_init_and_the_function_as_it_was(void **state)
 {
@@ -804,6 +831,7 @@ int main(void)
 		cmocka_unit_test(test_window__any_byte__moves_the_piece),
 		cmocka_unit_test(test_window__nowhere__reads_zero_and_stores_nothing),
 		cmocka_unit_test(test_bus_master__switched_on__device_has_to_look),
+		cmocka_unit_test(test_queue_reset__negotiated__reads_1_until_it_is_done),
 		cmocka_unit_test(test_device_reset__status_zero__registers_as_after_init_and_the_function_as_it_was),
 		cmocka_unit_test(test_function_reset__any_state__as_after_init),
 		cmocka_unit_test(test_function_reset__while_a_device_reset_is_going_on__one_reset),

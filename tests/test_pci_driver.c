@@ -77,7 +77,7 @@ static uint32_t bar_read(void *ctx, const struct viommu_pci_bar *bar, uint32_t o
 /* What a driver must not store to the common configuration, whoever asks it to. */
 static void judge_common(uint32_t offset, uint32_t width, uint32_t value)
 {
-	static const uint8_t widths[0x38] = { [FEATURES_SELECT] = 4,
+	static const uint8_t widths[0x3c] = { [FEATURES_SELECT] = 4,
 					      [DRIVER_FEATURES_SELECT] = 4,
 					      [DRIVER_FEATURES] = 4,
 					      [CONFIG_VECTOR] = 2,
@@ -91,7 +91,8 @@ static void judge_common(uint32_t offset, uint32_t width, uint32_t value)
 					      [AVAIL] = 4,
 					      [AVAIL + 4] = 4,
 					      [USED] = 4,
-					      [USED + 4] = 4 };
+					      [USED + 4] = 4,
+					      [QUEUE_RESET] = 2 };
 
 	assert_int_equal(widths[offset], width); /* 0: it may only be read */
 	if (offset == SIZE)
@@ -113,7 +114,7 @@ static void bar_write(void *ctx, const struct viommu_pci_bar *bar, uint32_t offs
 	liar.last_write.width = width;
 	liar.last_write.value = value;
 	if (honest) {
-		if (bar->number == 0 && offset < 0x38)
+		if (bar->number == 0 && offset < 0x3c)
 			judge_common(offset, width, value);
 		/* Nobody may send half an entry. */
 		assert_true(bar->number != 2 || offset % 16 == 12 || w->vectors[offset / 16].masked);
@@ -243,7 +244,7 @@ static void test_init__honest_device__finds_the_structures(void **state)
 	setup();
 	assert_int_equal(liar.writes, 0);
 	assert_int_equal(viommu_pci_driver_vector_count(&pci), VECTORS);
-	assert_int_equal(pci.common.length, 0x38);
+	assert_int_equal(pci.common.length, 0x3c);
 	assert_int_equal(pci.notify_multiplier, 4);
 	assert_int_equal(pci.device.length, CONFIG_SIZE);
 }
@@ -683,6 +684,73 @@ static void test_queue_enable__place_of_notifications__inside_or_peer(void **sta
 	}
 }
 
+/* INF-24. 32 bits need a place of 32 bits. */
+static void test_notify_data__place_of_four_bytes__or_peer(void **state)
+{
+	static const struct {
+		uint32_t length, multiplier;
+		uint16_t place;
+		bool inside;
+		uint32_t offset;
+	} places[] = {
+		{ 8, 4, 1, true, 4 }, { 6, 4, 1, false, 0 }, { 8, 2, 1, false, 0 }, { 8, 2, 2, true, 4 },
+		{ 4, 0, 9, true, 0 }, { 3, 0, 0, false, 0 }, { 3, 4, 0, false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct viommu_virtq_layout l = layout(1);
+
+		l.features = VIOMMU_F_NOTIFICATION_DATA;
+		setup_liar();
+		liar.config[CAP_NOTIFY / 4 + 3] = places[i].length;
+		liar.config[CAP_NOTIFY / 4 + 4] = places[i].multiplier;
+		assert_int_equal(init(), VIOMMU_OK);
+		put16(NOTIFY_OFF, places[i].place);
+		assert_int_equal(ops->queue_enable(&pci, 1, &l), places[i].inside ? VIOMMU_OK : VIOMMU_E_PEER);
+		if (!places[i].inside)
+			continue;
+		ops->notify_data(&pci, 1, 0x80070001);
+		assert_int_equal(liar.last_write.offset, NOTIFY + places[i].offset);
+		assert_int_equal(liar.last_write.width, 4);
+		assert_true(liar.last_write.value == 0x80070001);
+	}
+}
+
+/* PCI-DRV-COMMON-06 */
+static void test_queue_reset__honest_device__over_when_it_reads_0(void **state)
+{
+	(void)state;
+	setup();
+	w->regs.offered_ring |= VIOMMU_F_RING_RESET;
+	negotiate();
+	assert_int_equal(enable(0), VIOMMU_OK);
+	assert_int_equal(enable(1), VIOMMU_OK);
+	ops->set_status(&pci, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+	w->settled = false;
+	assert_int_equal(ops->queue_reset(&pci, 1), VIOMMU_OK);
+	assert_int_equal(w->queue_resets, 1);
+	assert_true(ops->queue_is_resetting(&pci, 1));
+	assert_false(ops->queue_is_resetting(&pci, 0));
+	w->settled = true;
+	assert_false(ops->queue_is_resetting(&pci, 1));
+	assert_int_equal(enable(1), VIOMMU_OK);
+}
+
+static void test_queue_reset__no_such_register__peer(void **state)
+{
+	(void)state;
+	setup_liar();
+	liar.config[CAP_COMMON / 4 + 3] = 0x3b;
+	assert_int_equal(init(), VIOMMU_OK);
+	assert_int_equal(ops->queue_reset(&pci, 0), VIOMMU_E_PEER);
+	assert_true(ops->queue_is_resetting(&pci, 0));
+	liar.config[CAP_COMMON / 4 + 3] = 0x3c;
+	assert_int_equal(init(), VIOMMU_OK);
+	assert_int_equal(ops->queue_reset(&pci, 0), VIOMMU_OK);
+	assert_int_equal(liar.last_write.offset, QUEUE_RESET);
+}
+
 /* MSI-X and the ISR */
 
 /* PCI-DRV-INT-01 */
@@ -868,6 +936,9 @@ int main(void)
 		cmocka_unit_test(test_queue_enable__size_not_taken__peer),
 		cmocka_unit_test(test_queue_enable__not_enabled_afterwards__peer),
 		cmocka_unit_test(test_queue_enable__place_of_notifications__inside_or_peer),
+		cmocka_unit_test(test_notify_data__place_of_four_bytes__or_peer),
+		cmocka_unit_test(test_queue_reset__honest_device__over_when_it_reads_0),
+		cmocka_unit_test(test_queue_reset__no_such_register__peer),
 		cmocka_unit_test(test_interrupt__isr__acknowledged),
 		cmocka_unit_test(test_vectors__honest_device__messages_arrive),
 		cmocka_unit_test(test_vectors__not_there__range_and_nothing_changed),

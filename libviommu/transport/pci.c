@@ -147,7 +147,7 @@ static void add_capabilities(struct viommu_pci *pci)
 	set(pci, AT_NOTIFY + VIRTIO_CAP_LEN, VIOMMU_PCI_NOTIFY_MULTIPLIER, 0);
 	next = add_capability(pci, AT_ISR, next, VIRTIO_CAP_ISR, VIRTIO_CAP_LEN, piece(VIOMMU_PCI_ISR_OFFSET, 1));
 	next = add_capability(pci, AT_COMMON, next, VIRTIO_CAP_COMMON, VIRTIO_CAP_LEN,
-			      piece(VIOMMU_PCI_COMMON_OFFSET, COMMON_SIZE));
+			      piece(VIOMMU_PCI_COMMON_OFFSET, COMMON_SIZE_RESET));
 	set(pci, PCI_CAPABILITIES, next, 0);
 }
 

@@ -69,6 +69,8 @@
 #define COMMON_QUEUE_AVAIL 0x28u
 #define COMMON_QUEUE_USED 0x30u
 #define COMMON_SIZE 0x38u /* what a driver needs of it */
+#define COMMON_QUEUE_RESET 0x3au
+#define COMMON_SIZE_RESET 0x3cu /* with the reset of queues, as our device has it */
 
 /* Where the device's side has its capabilities. */
 #define AT_COMMON 0x40u

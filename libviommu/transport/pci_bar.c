@@ -32,6 +32,7 @@ static const struct field fields[] = {
 	{ COMMON_QUEUE_AVAIL + 4, 4, VIOMMU_REGISTER_QUEUE_AVAIL_HIGH },
 	{ COMMON_QUEUE_USED, 4, VIOMMU_REGISTER_QUEUE_USED_LOW },
 	{ COMMON_QUEUE_USED + 4, 4, VIOMMU_REGISTER_QUEUE_USED_HIGH },
+	{ COMMON_QUEUE_RESET, 2, VIOMMU_REGISTER_QUEUE_RESET },
 };
 
 static enum viommu_register which_register(uint32_t offset, uint32_t width)
@@ -70,7 +71,7 @@ static void write_common(struct viommu_pci *pci, uint32_t offset, uint32_t width
 	if (which == VIOMMU_REGISTER_QUEUE_SIZE && !viommu_virtq_size_is_valid(value))
 		value = 0;
 	viommu_register_file_write(&pci->file, which, value);
-	if (which == VIOMMU_REGISTER_STATUS)
+	if (which == VIOMMU_REGISTER_STATUS || which == VIOMMU_REGISTER_QUEUE_RESET)
 		pci->ops->notify(pci->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
 }
 

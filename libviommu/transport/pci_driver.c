@@ -322,25 +322,28 @@ static bool map_vector(const struct viommu_pci_driver *pci, uint32_t offset, uin
 	return common_get(pci, offset, 2) == vector;
 }
 
-/* Where the selected queue wants its notifications; false: not in the structure that is for them. */
-static bool find_notify(const struct viommu_pci_driver *pci, uint32_t *offset)
+/* Where the selected queue wants its notifications, `width` bytes; false: not in the structure that is for them. */
+static bool find_notify(const struct viommu_pci_driver *pci, uint32_t width, uint32_t *offset)
 {
 	uint32_t place = common_get(pci, COMMON_QUEUE_NOTIFY_OFF, 2);
 	unsigned shift;
 
-	*offset = pci->notify.offset;
-	if (pci->notify_multiplier == 0)
-		return true;
-	shift = viommu_port_ctz64(pci->notify_multiplier);
-	if (place > (pci->notify.length - 2) >> shift)
+	if (pci->notify.length < width)
 		return false;
-	*offset += place << shift;
-	return (*offset & 1) == 0; /* a multiplier of 1 may lead anywhere */
+	*offset = pci->notify.offset;
+	if (pci->notify_multiplier != 0) {
+		shift = viommu_port_ctz64(pci->notify_multiplier);
+		if (place > (pci->notify.length - width) >> shift)
+			return false;
+		*offset += place << shift;
+	}
+	return (*offset & (width - 1)) == 0; /* a small multiplier may lead anywhere */
 }
 
 static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
 {
 	const struct viommu_pci_driver *pci = ctx;
+	uint32_t notify_width = (layout->features & VIOMMU_F_NOTIFICATION_DATA) != 0 ? 4 : 2;
 	uint32_t offset;
 
 	if (queue >= pci->queue_count)
@@ -349,7 +352,7 @@ static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct v
 	if (common_get(pci, COMMON_QUEUE_ENABLE, 2) != 0)
 		return VIOMMU_E_PEER;
 	common_set(pci, COMMON_QUEUE_SIZE, 2, layout->size);
-	if (common_get(pci, COMMON_QUEUE_SIZE, 2) != layout->size || !find_notify(pci, &offset))
+	if (common_get(pci, COMMON_QUEUE_SIZE, 2) != layout->size || !find_notify(pci, notify_width, &offset))
 		return VIOMMU_E_PEER;
 	if (!map_vector(pci, COMMON_CONFIG_VECTOR, pci->config_vector) ||
 	    !map_vector(pci, COMMON_QUEUE_VECTOR, pci->queues[queue].vector))
@@ -372,6 +375,35 @@ static void notify(void *ctx, uint32_t queue)
 	pci->accessors->bar_write(pci->ctx, &pci->bars[pci->notify.bar], pci->queues[queue].notify_offset, 2, queue);
 }
 
+static void notify_data(void *ctx, uint32_t queue, uint32_t data)
+{
+	const struct viommu_pci_driver *pci = ctx;
+
+	VIOMMU_ASSERT(queue < pci->queue_count);
+	pci->accessors->bar_write(pci->ctx, &pci->bars[pci->notify.bar], pci->queues[queue].notify_offset, 4, data);
+}
+
+static enum viommu_result queue_reset(void *ctx, uint32_t queue)
+{
+	const struct viommu_pci_driver *pci = ctx;
+
+	if (pci->common.length < COMMON_SIZE_RESET)
+		return VIOMMU_E_PEER; /* it should not have offered this */
+	select_queue(pci, queue);
+	common_set(pci, COMMON_QUEUE_RESET, 2, 1);
+	return VIOMMU_OK;
+}
+
+static bool queue_is_resetting(void *ctx, uint32_t queue)
+{
+	const struct viommu_pci_driver *pci = ctx;
+
+	if (pci->common.length < COMMON_SIZE_RESET)
+		return true;
+	select_queue(pci, queue);
+	return common_get(pci, COMMON_QUEUE_RESET, 2) != 0;
+}
+
 const struct viommu_register_ops viommu_pci_driver_ops = {
 	.size = sizeof viommu_pci_driver_ops,
 	.get_status = get_status,
@@ -384,6 +416,9 @@ const struct viommu_register_ops viommu_pci_driver_ops = {
 	.queue_size_max = queue_size_max,
 	.queue_enable = queue_enable,
 	.notify = notify,
+	.notify_data = notify_data,
+	.queue_reset = queue_reset,
+	.queue_is_resetting = queue_is_resetting,
 };
 
 /* Interrupts */
