@@ -11,15 +11,17 @@
 
 #include <malloc.h>
 
+#include <functional>
 #include <list>
 #include <string>
 
 namespace
 {
 struct measurement {
-	const bench_workload *workload;
-	const bench_structure *structure;
-	uint32_t n;
+	std::function<void *(bench_facts *)> setup;
+	bool (*prepare)(void *state);
+	bool (*run)(void *state, uint64_t iterations);
+	void (*teardown)(void *state);
 	bench_facts facts;
 	void *state;
 };
@@ -44,7 +46,7 @@ void run_steadily(benchmark::State &state, const measurement &m)
 	const benchmark::IterationCount all = state.max_iterations;
 
 	while (state.KeepRunningBatch(all)) {
-		if (!m.workload->run(m.state, static_cast<uint64_t>(all))) {
+		if (!m.run(m.state, static_cast<uint64_t>(all))) {
 			fail(state, "run failed");
 			return;
 		}
@@ -55,9 +57,9 @@ void run_prepared(benchmark::State &state, const measurement &m)
 {
 	while (state.KeepRunning()) {
 		state.PauseTiming();
-		const bool prepared = m.workload->prepare(m.state);
+		const bool prepared = m.prepare(m.state);
 		state.ResumeTiming();
-		if (!prepared || !m.workload->run(m.state, 1)) {
+		if (!prepared || !m.run(m.state, 1)) {
 			fail(state, "run failed");
 			return;
 		}
@@ -67,17 +69,24 @@ void run_prepared(benchmark::State &state, const measurement &m)
 void measure(benchmark::State &state, measurement &m)
 {
 	if (m.state == nullptr)
-		m.state = m.workload->setup(m.structure, m.n, &m.facts);
+		m.state = m.setup(&m.facts);
 	if (m.state == nullptr) {
 		fail(state, "setup failed");
 		return;
 	}
-	if (m.workload->prepare == nullptr)
+	if (m.prepare == nullptr)
 		run_steadily(state, m);
 	else
 		run_prepared(state, m);
 	state.counters["operations"] = m.facts.operations;
 	state.counters["bytes_per_mapping"] = m.facts.bytes_per_mapping;
+}
+
+benchmark::internal::Benchmark *add(const std::string &name, const measurement &what)
+{
+	measurements.push_back(what);
+	measurement &m = measurements.back();
+	return benchmark::RegisterBenchmark(name.c_str(), [&m](benchmark::State &state) { measure(state, m); });
 }
 
 void add(const bench_workload *workloads)
@@ -87,15 +96,35 @@ void add(const bench_workload *workloads)
 			for (const bench_structure *s = bench_structures; s->name != nullptr; s++) {
 				if (n > s->mappings_max)
 					continue;
-				measurements.push_back({ w, s, n, { 1, 0 }, nullptr });
-				measurement &m = measurements.back();
-				const std::string name = std::string(w->name) + "/" + s->name + "/" + std::to_string(n);
-				benchmark::internal::Benchmark *b = benchmark::RegisterBenchmark(
-					name.c_str(), [&m](benchmark::State &state) { measure(state, m); });
+				benchmark::internal::Benchmark *b =
+					add(std::string(w->name) + "/" + s->name + "/" + std::to_string(n),
+					    { [=](bench_facts *facts) { return w->setup(s, n, facts); },
+					      w->prepare,
+					      w->run,
+					      w->teardown,
+					      { 1, 0 },
+					      nullptr });
 
 				/* To prepare an iteration can take far longer than to run it: then not as many as fit. */
 				if (w->prepare != nullptr)
 					b->Iterations(n < prepared_mappings ? prepared_mappings / n : 1);
+			}
+		}
+	}
+}
+
+void add(const bench_ring_workload *workloads)
+{
+	for (const bench_ring_workload *w = workloads; w->name != nullptr; w++) {
+		for (const uint32_t batch : { 1u, BENCH_RING_BATCH_MAX }) {
+			for (const bench_ring_pair *p = bench_ring_pairs; p->name != nullptr; p++) {
+				benchmark::internal::Benchmark *b =
+					add(std::string(w->name) + "/" + p->name + "/" + std::to_string(batch),
+					    { [=](bench_facts *facts) { return w->setup(w, p, batch, facts); }, nullptr,
+					      w->run, w->teardown, { 1, 0 }, nullptr });
+
+				if (w->waits)
+					b->UseRealTime();
 			}
 		}
 	}
@@ -116,11 +145,12 @@ int main(int argc, char **argv)
 		return 2;
 	add(bench_map_workloads);
 	add(bench_request_workloads);
+	add(bench_ring_workloads);
 	if (benchmark::RunSpecifiedBenchmarks() == 0)
 		failed = true;
 	for (const measurement &m : measurements) {
 		if (m.state != nullptr)
-			m.workload->teardown(m.state);
+			m.teardown(m.state);
 	}
 	benchmark::Shutdown();
 	return failed ? 1 : 0;

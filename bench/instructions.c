@@ -5,9 +5,11 @@
  *
  *     instructions N
  *
- * N: pages that are mapped, densely. Prints "CASE CALLS" for each profile.
+ * N: pages that are mapped, densely. Prints "CASE CALLS" for each profile, or "CASE/PAIR CALLS" for what is counted
+ * only to be compared with a case of rings.
  */
 #include "pages.h"
+#include "rings/trips.h"
 #include "service.h"
 
 #include <viommu/driver.h>
@@ -43,12 +45,13 @@ static void must(bool ok, const char *what)
 		CALLGRIND_START_INSTRUMENTATION;                                                                       \
 		CALLGRIND_ZERO_STATS;                                                                                  \
 	} while (0)
-#define STOP(name)                                                                                                     \
+#define STOP_AFTER(name, times)                                                                                        \
 	do {                                                                                                           \
 		CALLGRIND_DUMP_STATS_AT(name);                                                                         \
 		CALLGRIND_STOP_INSTRUMENTATION;                                                                        \
-		printf("%s %u\n", name, calls);                                                                        \
+		printf("%s %u\n", name, times);                                                                        \
 	} while (0)
+#define STOP(name) STOP_AFTER(name, calls)
 
 static uint32_t *dense_pages(uint32_t n)
 {
@@ -152,53 +155,43 @@ static void count_device(const uint32_t *pages, uint32_t n)
 	bench_service_deinit(&s);
 }
 
-#define RING_SIZE 256u
-#define REQUEST_SIZE 36u
-#define TAIL_SIZE 4u
+#define REQUESTS 512u
 
-/* A chain of two pieces, there and back, with nothing done to it in between. */
-static void count_virtq(void)
+/*
+ * Requests through a ring and back, in one thread. Of the library that is a case; of the others, and of the library
+ * with what an embedder adds to it, a figure to compare it with: CASE/PAIR.
+ */
+static void count_ring(const char *name, uint64_t features, uint32_t batch)
 {
-	static struct viommu_virtq_shadow shadow[RING_SIZE];
-	static struct viommu_segment segments[RING_SIZE];
-	static _Alignas(64) uint8_t memory[VIOMMU_VIRTQ_DRIVER_SHARED(RING_SIZE) + REQUEST_SIZE + TAIL_SIZE];
-	const uint64_t request_at = SHARED_ADDR + sizeof(memory) - REQUEST_SIZE - TAIL_SIZE;
-	const struct viommu_bus_segment pieces[2] = { { request_at, REQUEST_SIZE },
-						      { request_at + REQUEST_SIZE, TAIL_SIZE } };
-	const struct viommu_shared_memory shared = { memory, SHARED_ADDR, sizeof(memory) };
-	struct viommu_memory_region ram = { .first = SHARED_ADDR,
-					    .last = SHARED_ADDR + sizeof(memory) - 1,
-					    .host = memory,
-					    .kind = VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
-	struct viommu_memory_table table = { .regions = &ram, .count = 1 };
-	const struct viommu_memory guest = { .ops = &viommu_memory_table_ops, .ctx = &table };
-	struct viommu_chain chain = { .segments = segments, .capacity = RING_SIZE };
-	struct viommu_virtq_driver driver;
-	struct viommu_virtq_device device;
-	struct viommu_virtq_layout layout;
-	bool ok = true;
+	for (const struct bench_ring_pair *pair = bench_ring_pairs; pair->name != NULL; pair++) {
+		char beside[64];
+		struct bench_trips t;
+		bool ok;
 
-	must(viommu_virtq_driver_init(&driver, RING_SIZE, VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX, &shared, shadow,
-				      &layout) == VIOMMU_OK,
-	     "virtq driver");
-	viommu_virtq_device_init(&device, &guest);
-	must(viommu_virtq_device_enable(&device, &layout) == VIOMMU_OK, "virtq device");
-
-	START();
-	for (uint32_t i = 0; i < calls; i++) {
-		uint32_t written;
-		void *token;
-
-		ok = viommu_virtq_driver_add(&driver, pieces, 1, 1, &driver) == VIOMMU_OK && ok;
-		ok = viommu_virtq_driver_publish(&driver) && ok;
-		ok = viommu_virtq_device_pop(&device, &chain) == VIOMMU_OK && ok;
-		ok = viommu_virtq_device_push(&device, chain.head, TAIL_SIZE) == VIOMMU_OK && ok;
-		ok = !viommu_virtq_device_arm(&device) && ok;
-		(void)viommu_virtq_device_publish(&device);
-		ok = viommu_virtq_driver_pop(&driver, &token, &written) == VIOMMU_OK && token == &driver && ok;
+		snprintf(beside, sizeof(beside), "%s/%s", name, pair->name);
+		must(bench_trips_init(&t, pair, features, batch), beside);
+		START();
+		ok = bench_trips_run(&t, REQUESTS / batch);
+		STOP_AFTER(beside, REQUESTS);
+		must(ok, beside);
+		if (pair == &bench_ring_pairs[0]) {
+			START();
+			ok = bench_trips_run(&t, REQUESTS / batch);
+			STOP_AFTER(name, REQUESTS);
+			must(ok, name);
+		}
+		bench_trips_deinit(&t);
 	}
-	STOP("virtq_round_trip");
-	must(ok, "virtq");
+}
+
+static void count_rings(void)
+{
+	const uint64_t indirect = VIOMMU_F_EVENT_IDX | VIOMMU_F_INDIRECT_DESC;
+
+	count_ring("ring_direct_1", VIOMMU_F_EVENT_IDX, 1);
+	count_ring("ring_direct_32", VIOMMU_F_EVENT_IDX, 32);
+	count_ring("ring_indirect_1", indirect, 1);
+	count_ring("ring_indirect_32", indirect, 32);
 }
 
 /* The whole way: driver, ring, pump, device, and back. */
@@ -327,7 +320,7 @@ int main(int argc, char **argv)
 	choose(pages, n);
 	count_map(n);
 	count_device(pages, n);
-	count_virtq();
+	count_rings();
 	count_driver(n);
 	free(pages);
 	return 0;

@@ -3,7 +3,8 @@
 """Counts the instructions of the library's hot calls with callgrind, and compares them with bench/instructions.txt.
 
 Counted is what the library itself executes, averaged over the calls of a case: not the C library, whose memcpy depends
-on the processor, and not the functions of the benchmark. Fails if a count has grown by more than 2 %, or if a call
+on the processor, and not the functions of the benchmark; those of rings/ are counted where rings are compared, which is
+printed and nothing else. Fails if a count has grown by more than 2 %, or if a call
 costs more than four times as much with a million mappings as with a hundred. What fell by more than 5 % is to be
 recorded. Skipped (exit code 77) without valgrind, and with another compiler or options than those that were recorded.
 """
@@ -73,10 +74,11 @@ def case_of(profile):
     return None
 
 
-def measure(program, library, verbose):
+def measure(program, library, rings, verbose):
     """{(case, n): instructions per call}"""
     program = os.path.realpath(program)
     names = library_functions(library, program)
+    with_rings = names | library_functions(rings, program)
     counts = {}
     for n in SIZES:
         with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +95,7 @@ def measure(program, library, verbose):
                 case = case_of(profile)
                 if case is None:
                     continue
-                by_function = count(profile, program, names)
+                by_function = count(profile, program, with_rings if "/" in case else names)
                 counts[case, n] = round(sum(by_function.values()) / int(calls.pop(case)), 1)
                 if verbose:
                     print(f"{case} {n}: {counts[case, n]}")
@@ -117,15 +119,25 @@ def read(recorded):
     return toolchain, counts
 
 
+def gated(counts):
+    """Without what is there to be compared with."""
+    return {key: now for key, now in counts.items() if "/" not in key[0]}
+
+
 def write(recorded, toolchain, counts):
     with open(recorded, "w", encoding="utf-8") as f:
         f.write(HEAD + f"toolchain: {toolchain}\n")
-        for (case, n), instructions in sorted(counts.items()):
+        for (case, n), instructions in sorted(gated(counts).items()):
             f.write(f"{case} {n} {instructions}\n")
 
 
 def compare(counts, old):
     """Returns whether all is well."""
+    compared = {key: now for key, now in counts.items() if "/" in key[0] and key[1] == SIZES[0]}
+    counts = gated(counts)
+    for (case, _), now in sorted(compared.items()):
+        ring = case.split("/")[0]
+        print(f"{case:30} {now:8} instructions, {now / compared[f'{ring}/viommu', SIZES[0]]:.2f} of viommu")
     if set(counts) != set(old):
         print(f"FAILED: counted and recorded cases differ: {sorted(set(counts) ^ set(old))}")
         return False
@@ -143,6 +155,7 @@ def compare(counts, old):
 
 def growth_is_bounded(counts):
     good = True
+    counts = gated(counts)
     for case in sorted({case for case, _ in counts}):
         small, large = counts[case, SIZES[0]], counts[case, SIZES[-1]]
         if large > small * LARGE_TO_SMALL:
@@ -156,6 +169,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, help="instructions; not there: built without valgrind")
     parser.add_argument("--library", required=True, help="libviommu.a, whose functions are counted")
+    parser.add_argument("--rings", required=True, help="libviommu_rings.a, with the rings that others write")
     parser.add_argument("--toolchain", required=True, help="compiler and options")
     parser.add_argument("--recorded", required=True, help="instructions.txt")
     parser.add_argument("--record", action="store_true", help="write that file")
@@ -165,13 +179,13 @@ def main():
         print("skipped: no valgrind here, or none when this was built (script/bootstrap bench installs it)")
         sys.exit(SKIPPED)
     if args.record:
-        write(args.recorded, args.toolchain, measure(args.program, args.library, args.verbose))
+        write(args.recorded, args.toolchain, measure(args.program, args.library, args.rings, args.verbose))
         return
     toolchain, old = read(args.recorded)
     if args.toolchain != toolchain:
         print(f"skipped: built with '{args.toolchain}', recorded with '{toolchain}'")
         sys.exit(SKIPPED)
-    counts = measure(args.program, args.library, args.verbose)
+    counts = measure(args.program, args.library, args.rings, args.verbose)
     good = compare(counts, old)
     sys.exit(0 if growth_is_bounded(counts) and good else 1)
 

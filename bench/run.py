@@ -4,7 +4,8 @@
 
 Each workload at each n is a process of its own, in which the repetitions of all structures take turns
 (--benchmark_enable_random_interleaving of Google Benchmark). A figure is the median over the repetitions of the
-thread's CPU time for one operation.
+thread's CPU time for one operation. For a workload of rings n is the length of a batch, and the halves of a ring stand
+where else the structures do.
 """
 import argparse
 import itertools
@@ -14,6 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
+import textwrap
 
 WORKLOADS = [
     "fill-sequential", "fill-random", "lookup-random", "lookup-independent", "lookup-sequential", "lookup-hot",
@@ -26,6 +28,13 @@ PREPARED = ["fill-sequential", "fill-random", "unmap-wide", "mixed-fill"]  # eac
 QUICK = ["lookup-random", "churn-pair"]  # at all sizes
 WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot"]
 SCAN_MAX = 10000
+RING_WORKLOADS = [threads + form for threads in ("", "threads-")
+                  for form in ("direct", "direct-event", "indirect", "indirect-event")]
+RINGS = ["viommu", "viommu-device", "copying", "in-place", "unchecked"]
+BATCHES = [1, 32]
+# Of the workloads with a thread more, which are the noisiest, --quick takes what the library's own driver and pump do.
+QUICK_RINGS = [w for w in RING_WORKLOADS if not w.startswith("threads-") or w == "threads-indirect-event"]
+WITHOUT_BYTES += RING_WORKLOADS
 MARKS = "<!-- results: written by script/bench --markdown -->\n", "<!-- end of results -->\n"
 
 
@@ -33,12 +42,13 @@ def registered(program):
     """(workload, structure, n) for each benchmark in the program. Exits unless they are what they should be."""
     names = subprocess.run([program, "--benchmark_list_tests"], check=True, capture_output=True, text=True).stdout
     there = set()
+    rings = {(w, r, b) for w in RING_WORKLOADS for r in RINGS for b in BATCHES}
     for name in names.split():
         workload, structure, n = name.split("/")[:3]  # behind it: the number of iterations, if it is fixed
         there.add((workload, structure, int(n)))
     without_rust = not any(structure == "btreemap" for _, structure, _ in there)
     expected = {(w, s, n) for w in WORKLOADS for s in STRUCTURES for n in SIZES
-                if not (s == "scan" and n > SCAN_MAX) and not (s == "btreemap" and without_rust)}
+                if not (s == "scan" and n > SCAN_MAX) and not (s == "btreemap" and without_rust)} | rings
     if there != expected:
         sys.exit(f"run.py: {program} has other benchmarks than expected: {sorted(there ^ expected)}")
     if without_rust:
@@ -49,7 +59,7 @@ def registered(program):
 def measure(program, workload, n, repetitions, min_time, out):
     """Runs one workload at one n; returns the rows."""
     command = [
-        program, f"--benchmark_filter=^{workload}/[a-z]+/{n}(/|$)", f"--benchmark_min_time={min_time}",
+        program, f"--benchmark_filter=^{workload}/[a-z-]+/{n}(/|$)", f"--benchmark_min_time={min_time}",
         f"--benchmark_repetitions={repetitions}", "--benchmark_enable_random_interleaving=true",
         f"--benchmark_out={out}", "--benchmark_out_format=json",
     ]
@@ -103,11 +113,12 @@ def significant(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def table(rows, n, value, markdown):
+def table(rows, n, value, markdown, workloads=tuple(WORKLOADS), all_structures=tuple(STRUCTURES)):
     """Workload by structure, with the ratio to viommu in brackets."""
-    structures = [s for s in STRUCTURES if any(r["structure"] == s and r["n"] == n for r in rows)]
+    rows = [r for r in rows if r["workload"] in workloads]
+    structures = [s for s in all_structures if any(r["structure"] == s and r["n"] == n for r in rows)]
     lines = [["workload", *structures]]
-    for workload in WORKLOADS:
+    for workload in workloads:
         by_structure = {r["structure"]: r[value] for r in rows
                         if r["workload"] == workload and r["n"] == n and value in r}
         if not by_structure:
@@ -124,26 +135,47 @@ def table(rows, n, value, markdown):
     if markdown:
         lines.insert(1, ["---"] + ["---:"] * len(structures))
         return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-    return "".join(f"{line[0]:20}" + "".join(f"{cell:>18}" for cell in line[1:]) + "\n" for line in lines)
+    return "".join(f"{line[0]:24}" + "".join(f"{cell:>18}" for cell in line[1:]) + "\n" for line in lines)
+
+
+def ring_table(rows, batch, markdown):
+    return table(rows, batch, "ns_median", markdown, tuple(RING_WORKLOADS), tuple(RINGS))
+
+
+def ring_floors(rows):
+    """What copying costs, and what a request costs in a batch, in words. Of the workloads in one thread."""
+    ns = {(r["workload"], r["n"], r["structure"]): r["ns_median"] for r in rows if r["workload"] in RING_WORKLOADS[:4]}
+    copying = [ns[w, b, "copying"] - ns[w, b, "in-place"] for w, b, s in ns if s == "in-place"]
+    batch = [value for (_, b, s), value in ns.items() if b == BATCHES[-1] and s == "viommu"]
+    device = [ns[w, b, "viommu-device"] - ns[w, b, "in-place"] for w, b, s in ns if s == "in-place"]
+    return (f"In one thread the copies of the walker cost {min(copying):.1f} to {max(copying):.1f} ns (wanted: at most "
+            f"2), the device half of viommu {min(device):.1f} to {max(device):.1f} ns more than the walker in place; "
+            f"viommu needs {min(batch):.1f} to {max(batch):.1f} ns for a request in a batch of {BATCHES[-1]} (wanted: "
+            "at most 20).")
 
 
 def print_tables(rows):
     for n in SIZES:
-        if any(r["n"] == n for r in rows):
+        if any(r["n"] == n and r["workload"] in WORKLOADS for r in rows):
             print(f"\nn = {n}: ns for one operation (ratio to viommu)")
             print(table(rows, n, "ns_median", False), end="")
     print("\nbytes for one mapping, n = 10000")
     print(table(rows, 10000, "bytes_per_mapping", False), end="")
+    for batch in BATCHES:
+        print(f"\nring, batch of {batch}: ns for one request (ratio to viommu)")
+        print(ring_table(rows, batch, False), end="")
+    print(ring_floors(rows))
 
 
 def write_markdown(summary, readme):
     """Puts the tables of a full run in between the marks in the README."""
     with open(summary, encoding="utf-8") as f:
         rows = json.load(f)
-    if {(r["workload"], r["n"]) for r in rows} != {(w, n) for w in WORKLOADS for n in SIZES}:
+    everything = [*itertools.product(WORKLOADS, SIZES), *itertools.product(RING_WORKLOADS, BATCHES)]
+    if {(r["workload"], r["n"]) for r in rows} != set(everything):
         sys.exit(f"run.py: {summary} is not from a full run")
     contexts = []
-    for workload, n in itertools.product(WORKLOADS, SIZES):
+    for workload, n in everything:
         with open(os.path.join(os.path.dirname(summary), "raw", f"{workload}-{n}.json"), encoding="utf-8") as f:
             contexts.append(json.load(f)["context"])
     machine, loads = contexts[0], [context["load_avg"][0] for context in contexts]
@@ -154,6 +186,9 @@ def write_markdown(summary, readme):
         text += f"\n**n = {n}**: ns for one operation (ratio to viommu)\n\n{table(rows, n, 'ns_median', True)}"
     for n in SIZES:
         text += f"\n**n = {n}**: bytes for one mapping\n\n{table(rows, n, 'bytes_per_mapping', True)}"
+    for batch in BATCHES:
+        text += f"\n**ring, batch of {batch}**: ns for one request (ratio to viommu)\n\n{ring_table(rows, batch, True)}"
+    text += f"\n{textwrap.fill(ring_floors(rows), 120)}\n"
     with open(readme, encoding="utf-8") as f:
         old = f.read()
     before, rest = old.split(MARKS[0])
@@ -174,7 +209,7 @@ def main():
     parser.add_argument("--output", help="folder for summary.json")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="few repetitions, and most workloads at one size only")
-    how.add_argument("--smoke", action="store_true", help="everything, for a moment, at n = 100")
+    how.add_argument("--smoke", action="store_true", help="everything, for a moment, the maps at n = 100")
     how.add_argument("--markdown", metavar="README", help="measure nothing; put the last full run into this file")
     args = parser.parse_args()
     summary = os.path.join(args.output, "summary.json")
@@ -186,6 +221,7 @@ def main():
     repetitions, min_time = (1, 0.001) if args.smoke else (3, 0.02) if args.quick else (9, 0.05)
     chosen = [(w, n) for w in WORKLOADS for n in SIZES
               if (n == 100 if args.smoke else not args.quick or w in QUICK or n == 10000)]
+    chosen += [(w, b) for w in RING_WORKLOADS for b in BATCHES if not args.quick or w in QUICK_RINGS]
     raw = os.path.join(args.output, "raw")
     os.makedirs(raw, exist_ok=True)
     rows = []

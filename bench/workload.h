@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * workload.h: a workload as the C files of this folder describe it. harness.cc hands each to Google Benchmark, once for
- * every structure and every n, as "workload/structure/n".
+ * every structure and every n, as "workload/structure/n"; one of rings once for all halves and every length of a batch,
+ * as "workload/halves/batch".
  */
 #ifndef VIOMMU_BENCH_WORKLOAD_H
 #define VIOMMU_BENCH_WORKLOAD_H
 
+#include "rings/ring.h"
 #include "structures/structure.h"
 
 #ifdef __cplusplus
@@ -29,9 +31,21 @@ struct bench_workload {
 	void (*teardown)(void *state);
 };
 
+/* What a ring is asked to do; one iteration is a batch. */
+struct bench_ring_workload {
+	const char *name;
+	uint64_t features; /* of the ring */
+	void *(*setup)(const struct bench_ring_workload *workload, const struct bench_ring_pair *pair, uint32_t batch,
+		       struct bench_facts *facts);
+	bool (*run)(void *state, uint64_t iterations);
+	void (*teardown)(void *state);
+	bool waits; /* for another thread: a repetition lasts so long by the clock on the wall */
+};
+
 /* Each ends with a workload without a name. */
 extern const struct bench_workload bench_map_workloads[];
 extern const struct bench_workload bench_request_workloads[];
+extern const struct bench_ring_workload bench_ring_workloads[];
 
 #ifdef __cplusplus
 }
