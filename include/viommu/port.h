@@ -66,23 +66,6 @@ void VIOMMU_ASSERT_HOOK(const char *expression);
 #define VIOMMU_ASSERT(e) ((void)0)
 #endif
 
-#ifdef VIOMMU_PORT_EXTERN
-
-uint16_t viommu_port_load16(const void *p);
-uint16_t viommu_port_load16_acquire(const void *p);
-void viommu_port_store16(void *p, uint16_t value);
-void viommu_port_store16_release(void *p, uint16_t value);
-void viommu_port_store32(void *p, uint32_t value);
-uint32_t viommu_port_load32(const void *p);
-void viommu_port_copy_in(void *dst, const void *peer, size_t len);
-void viommu_port_copy_out(void *peer, const void *src, size_t len);
-void viommu_port_fence(void);
-uint16_t viommu_port_load16_acquire_strong(const void *p);
-void viommu_port_store16_release_strong(void *p, uint16_t value);
-void viommu_port_fence_strong(void);
-
-#else
-
 /* Little-endian on the wire, whatever the processor. */
 static inline uint16_t viommu_port_le16(uint16_t v)
 {
@@ -101,6 +84,38 @@ static inline uint32_t viommu_port_le32(uint32_t v)
 	return v;
 #endif
 }
+
+static inline uint64_t viommu_port_le64(uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap64(v);
+#else
+	return v;
+#endif
+}
+
+/* Private memory of any alignment. With a length that it knows the compiler makes loads and stores of it. */
+static inline void viommu_port_copy(void *dst, const void *src, size_t len)
+{
+	__builtin_memcpy(dst, src, len);
+}
+
+#ifdef VIOMMU_PORT_EXTERN
+
+uint16_t viommu_port_load16(const void *p);
+uint16_t viommu_port_load16_acquire(const void *p);
+void viommu_port_store16(void *p, uint16_t value);
+void viommu_port_store16_release(void *p, uint16_t value);
+void viommu_port_store32(void *p, uint32_t value);
+uint32_t viommu_port_load32(const void *p);
+void viommu_port_copy_in(void *dst, const void *peer, size_t len);
+void viommu_port_copy_out(void *peer, const void *src, size_t len);
+void viommu_port_fence(void);
+uint16_t viommu_port_load16_acquire_strong(const void *p);
+void viommu_port_store16_release_strong(void *p, uint16_t value);
+void viommu_port_fence_strong(void);
+
+#else
 
 /*
  * One access each. Where there are no atomic operations (Cortex-M0), a volatile access of an aligned halfword or word
