@@ -199,9 +199,14 @@ static void *plain_device_open(const struct bench_ring_memory *memory, const str
 /* The descriptor where it is, or, copying, a copy of it. */
 static inline const struct split_desc *plain_fetch(const struct split_desc *desc, struct split_desc *copy, bool copying)
 {
+	uint64_t low, high;
+
 	if (!copying)
 		return desc;
-	viommu_port_copy_in(copy, desc, sizeof(*copy));
+	viommu_port_load_pair(desc, &low, &high);
+	*copy = (struct split_desc){ split_le64(low), viommu_port_le32((uint32_t)high),
+				     viommu_port_le16((uint16_t)(high >> 32)),
+				     viommu_port_le16((uint16_t)(high >> 48)) };
 	return copy;
 }
 

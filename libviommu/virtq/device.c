@@ -149,9 +149,11 @@ static bool fetch_descriptor(const struct viommu_virtq_device *q, const struct w
 	uint32_t offset = VIOMMU_I_DESC_LEN * viommu_port_mask_index(w->index, w->entries);
 	uint8_t raw[VIOMMU_I_DESC_LEN];
 
-	if (w->table != NULL)
-		viommu_port_copy_in(raw, w->table + offset, sizeof raw);
-	else if (viommu_memory_read(&q->memory, w->table_gpa + offset, raw, sizeof raw) != sizeof raw)
+	if (w->table != NULL) {
+		*d = viommu_i_desc_load(w->table + offset);
+		return true;
+	}
+	if (viommu_memory_read(&q->memory, w->table_gpa + offset, raw, sizeof raw) != sizeof raw)
 		return false;
 	*d = viommu_i_desc_decode(raw);
 	return true;

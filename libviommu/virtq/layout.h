@@ -107,6 +107,20 @@ static inline struct viommu_i_desc viommu_i_desc_decode(const uint8_t raw[VIOMMU
 	};
 }
 
+/* A descriptor in the peer's memory, of any alignment, read once. */
+static inline struct viommu_i_desc viommu_i_desc_load(const uint8_t *peer)
+{
+	uint64_t low, high;
+
+	viommu_port_load_pair(peer, &low, &high);
+	return (struct viommu_i_desc){
+		.addr = low,
+		.len = (uint32_t)high,
+		.flags = (uint16_t)(high >> 32),
+		.next = (uint16_t)(high >> 48),
+	};
+}
+
 static inline void viommu_i_desc_encode(uint8_t raw[VIOMMU_I_DESC_LEN], struct viommu_i_desc d)
 {
 	viommu_i_put64(raw, d.addr);
