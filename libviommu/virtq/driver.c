@@ -80,42 +80,48 @@ static void put_descriptor(uint8_t *table, uint32_t index, struct viommu_i_desc 
 static struct viommu_i_desc describe(const struct viommu_bus_segment *segments, uint32_t i, uint32_t readable,
 				     uint32_t writable, uint16_t next)
 {
-	bool last = i + 1 == readable + writable;
-	unsigned flags = (i < readable ? 0 : VIOMMU_I_DESC_WRITE) | (last ? 0 : VIOMMU_I_DESC_NEXT);
-
-	return (struct viommu_i_desc){
+	struct viommu_i_desc d = {
 		.addr = segments[i].addr,
 		.len = segments[i].len,
-		.flags = (uint16_t)flags,
-		.next = last ? 0 : next,
+		.flags = i < readable ? 0 : VIOMMU_I_DESC_WRITE,
 	};
+
+	if (i + 1 < readable + writable) {
+		d.flags |= VIOMMU_I_DESC_NEXT;
+		d.next = next;
+	}
+	return d;
 }
 
 /* Fills the head's table and refers to it. Returns the next free descriptor. */
 static uint16_t put_indirect(struct viommu_virtq_driver *q, const struct viommu_bus_segment *segments,
 			     uint32_t readable, uint32_t writable)
 {
-	uint32_t offset = q->free_head * VIOMMU_VIRTQ_TABLE_ENTRIES * VIOMMU_I_DESC_LEN;
+	uint32_t head = q->free_head;
+	uint32_t offset = head * VIOMMU_VIRTQ_TABLE_ENTRIES * VIOMMU_I_DESC_LEN;
+	uint8_t *table = q->tables + offset;
 
 	for (uint32_t i = 0; i < readable + writable; i++)
-		put_descriptor(q->tables + offset, i, describe(segments, i, readable, writable, (uint16_t)(i + 1)));
-	put_descriptor(q->desc, q->free_head,
+		put_descriptor(table, i, describe(segments, i, readable, writable, (uint16_t)(i + 1)));
+	put_descriptor(q->desc, head,
 		       (struct viommu_i_desc){ .addr = q->tables_addr + offset,
 					       .len = VIOMMU_I_DESC_LEN * (readable + writable),
 					       .flags = VIOMMU_I_DESC_INDIRECT });
-	return q->shadow[q->free_head].next;
+	return q->shadow[head].next;
 }
 
 /* Fills one free descriptor per segment, linked as they are in the free list. Returns the next free descriptor. */
 static uint16_t put_direct(struct viommu_virtq_driver *q, const struct viommu_bus_segment *segments, uint32_t readable,
 			   uint32_t writable)
 {
+	const struct viommu_virtq_shadow *shadow = q->shadow;
+	uint8_t *desc = q->desc;
 	uint16_t index = q->free_head;
 
 	for (uint32_t i = 0; i < readable + writable; i++) {
-		uint16_t next = q->shadow[index].next;
+		uint16_t next = shadow[index].next;
 
-		put_descriptor(q->desc, index, describe(segments, i, readable, writable, next));
+		put_descriptor(desc, index, describe(segments, i, readable, writable, next));
 		index = next;
 	}
 	return index;
@@ -135,13 +141,13 @@ enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q, const 
 	if (token == NULL || readable > q->size || writable > q->size - readable)
 		return VIOMMU_E_ARG;
 	count = readable + writable;
-	if (count == 0 || total_len(segments, count) > VIOMMU_I_CHAIN_LEN_MAX)
+	writable_len = total_len(segments + readable, writable);
+	if (count == 0 || total_len(segments, readable) + writable_len > VIOMMU_I_CHAIN_LEN_MAX)
 		return VIOMMU_E_ARG;
 	indirect = q->tables != NULL && count >= 2 && count <= VIOMMU_VIRTQ_TABLE_ENTRIES;
 	if (q->free_count < (indirect ? 1 : count))
 		return VIOMMU_E_FULL;
 
-	writable_len = total_len(segments + readable, writable);
 	if (indirect) {
 		q->free_head = put_indirect(q, segments, readable, writable);
 		count = 1;
