@@ -242,34 +242,30 @@ static enum viommu_result read_entry(struct viommu_virtq_driver *q, uint32_t *id
 	return VIOMMU_OK;
 }
 
-/* The oldest chain, out of the batch that the last entry was for or out of a new one. */
-static enum viommu_result next_in_order(struct viommu_virtq_driver *q, uint32_t *id, uint32_t *len)
+/* The oldest chain of the batch. Only of the last one the length is known. */
+static void take_from_batch(struct viommu_virtq_driver *q, uint32_t *id, uint32_t *len)
 {
-	if (q->batch == 0) {
-		enum viommu_result r = read_entry(q, id, len);
-
-		if (r != VIOMMU_OK)
-			return r;
-	}
 	*id = q->shadow[q->seen & (q->size - 1)].posted;
 	q->batch--;
-	/* Only of the last one the length is known. */
 	*len = q->batch == 0 ? q->batch_len : q->shadow[*id].writable_len;
-	return VIOMMU_OK;
 }
 
 enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token, uint32_t *written)
 {
 	struct viommu_virtq_shadow *s;
-	enum viommu_result r;
-	uint32_t id, len;
+	uint32_t id = 0, len = 0;
 
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken)
 		return VIOMMU_E_BROKEN;
-	r = q->in_order ? next_in_order(q, &id, &len) : read_entry(q, &id, &len);
-	if (r != VIOMMU_OK)
-		return r;
+	if (q->batch == 0) {
+		enum viommu_result r = read_entry(q, &id, &len);
+
+		if (r != VIOMMU_OK)
+			return r;
+	}
+	if (q->in_order)
+		take_from_batch(q, &id, &len);
 	s = &q->shadow[id];
 	if (len > s->writable_len) {
 		viommu_count(&q->clamped);
