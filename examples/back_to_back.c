@@ -94,7 +94,7 @@ static const struct viommu_register_ops registers = {
 static const struct viommu_memory_region regions[] = {
 	{ RAM_BASE, RAM_BASE + RAM_SIZE - 1, ram, VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE },
 };
-static struct viommu_memory_table memory_table = { regions, 1 };
+static struct viommu_memory_table memory_table = { .regions = regions, .count = 1 };
 static const struct viommu_memory memory = { &viommu_memory_table_ops, &memory_table };
 
 static enum viommu_result device_up(struct viommu_access *access)

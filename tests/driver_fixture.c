@@ -911,7 +911,7 @@ static void lay_out_memory(struct driver_fixture *f, const struct driver_options
 	f->shared.len = shared_bytes;
 	f->region = (struct viommu_memory_region){ FIXTURE_BUS, FIXTURE_BUS + shared_bytes - 1, f->shared.base,
 						   VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
-	f->table = (struct viommu_memory_table){ &f->region, 1 };
+	f->table = (struct viommu_memory_table){ .regions = &f->region, .count = 1 };
 	f->memory = (struct viommu_memory){ &viommu_memory_table_ops, &f->table };
 	assert_int_equal(
 		viommu_driver_init(&f->drv, &config, (uint8_t *)f->private_block + 1, private_bytes, &f->shared),

@@ -3,7 +3,7 @@
 
 static uint8_t ram[RAM_SIZE] __attribute__((aligned(16)));
 static const struct viommu_memory_region ram_region = { RAM_FIRST, RAM_FIRST + RAM_SIZE - 1, ram, 3 };
-static struct viommu_memory_table ram_table = { &ram_region, 1 };
+static struct viommu_memory_table ram_table = { .regions = &ram_region, .count = 1 };
 
 static uint64_t fake_features(void *ctx)
 {

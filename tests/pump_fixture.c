@@ -5,7 +5,7 @@
 
 uint8_t ram[RAM_LEN] __attribute__((aligned(16)));
 static const struct viommu_memory_region ram_region = { RAM_BASE, RAM_BASE + RAM_LEN - 1, ram, 3 };
-static struct viommu_memory_table ram_table = { &ram_region, 1 };
+static struct viommu_memory_table ram_table = { .regions = &ram_region, .count = 1 };
 struct world world;
 
 static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)

@@ -5,7 +5,7 @@
 
 static uint8_t ram[REGISTER_QUEUES * QUEUE_ROOM] __attribute__((aligned(16)));
 static const struct viommu_memory_region region = { REGISTER_RAM, REGISTER_RAM + sizeof ram - 1, ram, 3 };
-static struct viommu_memory_table table = { &region, 1 };
+static struct viommu_memory_table table = { .regions = &region, .count = 1 };
 
 static uint64_t class_features(void *ctx)
 {

@@ -121,7 +121,7 @@ static void read_shared(void)
 {
 	static uint8_t shared[2];
 	static const struct viommu_memory_region region = { 0, sizeof(shared) - 1, shared, VIOMMU_ACCESS_READ };
-	static struct viommu_memory_table table = { &region, 1 };
+	static struct viommu_memory_table table = { .regions = &region, .count = 1 };
 	static const struct viommu_memory memory = { &viommu_memory_table_ops, &table };
 	uint8_t copy[sizeof(shared)];
 

@@ -22,7 +22,7 @@ static uint8_t ram_a[0x8000], ram_b[0x4000], rom[0x1000];
 static const struct viommu_memory_region ram_regions[] = { { 0x10000, 0x17fff, ram_a, RW },
 							   { 0x18000, 0x1bfff, ram_b, RW },
 							   { 0x20000, 0x20fff, rom, R } };
-static struct viommu_memory_table ram_table = { ram_regions, 3 };
+static struct viommu_memory_table ram_table = { .regions = ram_regions, .count = 3 };
 
 /* All endpoints in domain 1; endpoint 3 has a doorbell. */
 static void prepare(struct device_fixture *f)

@@ -13,7 +13,7 @@ static struct viommu_virtq_device queues[QUEUES + 1]; /* the last one is not the
 static bool settled;
 static uint8_t ram[0x1000] __attribute__((aligned(16)));
 static const struct viommu_memory_region region = { BASE, BASE + sizeof ram - 1, ram, 3 };
-static struct viommu_memory_table table = { &region, 1 };
+static struct viommu_memory_table table = { .regions = &region, .count = 1 };
 
 static uint64_t features(void *ctx)
 {

@@ -13,7 +13,7 @@ static struct viommu_virtq_shadow shadow[SIZE];
 static struct viommu_virtq_driver drv;
 static struct viommu_virtq_device dev;
 static const struct viommu_memory_region region = { BASE, BASE + sizeof shared - 1, shared, 3 };
-static struct viommu_memory_table table = { &region, 1 };
+static struct viommu_memory_table table = { .regions = &region, .count = 1 };
 
 /*
  * Four chains: 0 in flight, 1 and 2 of two direct descriptors each (1-2 and 3-4), 5 not published. 6 and 7 are free.

@@ -223,7 +223,7 @@ static void build_driver(void)
 	shared.base = sim_env_alloc(shared.len);
 	board.region = (struct viommu_memory_region){ BUS, BUS + shared.len - 1, shared.base,
 						      VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
-	board.table = (struct viommu_memory_table){ &board.region, 1 };
+	board.table = (struct viommu_memory_table){ .regions = &board.region, .count = 1 };
 	assert_int_equal(viommu_driver_init(&board.drv, &config, sim_env_alloc(len), len, &shared), VIOMMU_OK);
 }
 

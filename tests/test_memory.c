@@ -142,7 +142,7 @@ static void test_table__one_region_of_the_whole_space__length_does_not_wrap(void
 {
 	static uint8_t byte;
 	const struct viommu_memory_region region = { 0, UINT64_MAX, &byte, R };
-	struct viommu_memory_table table = { &region, 1 };
+	struct viommu_memory_table table = { .regions = &region, .count = 1 };
 	uint64_t len = UINT64_MAX;
 
 	(void)state;
@@ -156,27 +156,141 @@ static void test_table__one_region_of_the_whole_space__length_does_not_wrap(void
 	assert_null(viommu_memory_table_ops.resolve(&table, 0, R, &len));
 }
 
+static void test_table_init__regions_that_are_no_table__refused(void **state)
+{
+	static uint8_t host[64];
+	const struct {
+		struct viommu_memory_region regions[2];
+		bool valid;
+	} rows[] = {
+		{ { { 0, 31, host, R }, { 32, 63, host + 32, R | W } }, true },
+		{ { { 0, 0, host, R }, { UINT64_MAX, UINT64_MAX, host, R } }, true },
+		{ { { 0, 31, host, R }, { 31, 63, host + 32, R } }, false }, /* overlap */
+		{ { { 32, 63, host, R }, { 0, 31, host, R } }, false },      /* not sorted */
+		{ { { 0, 31, host, R }, { 0, 31, host, R } }, false },
+		{ { { 1, 0, host, R }, { 32, 63, host, R } }, false },
+		{ { { 0, 31, NULL, R }, { 32, 63, host, R } }, false },
+		{ { { 0, 31, host, R }, { 32, 63, host, 0 } }, false },
+		{ { { 0, 31, host, R }, { 32, 63, host, W } }, false },
+		{ { { 0, 31, host, R }, { 32, 63, host, 7 } }, false },
+		{ { { 0, 31, host, R }, { 32, 32 + (uint64_t)(UINTPTR_MAX - (uintptr_t)host), host, R } }, true },
+		{ { { 0, 31, host, R }, { 32, 33 + (uint64_t)(UINTPTR_MAX - (uintptr_t)host), host, R } }, false },
+		{ { { 0, 31, host, R }, { 32, UINT64_MAX, host, R } }, false }, /* wraps in the host */
+	};
+	const struct viommu_memory_region one = { 0, 63, host, R };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct viommu_memory_table table;
+		struct viommu_memory_table in_place = { .regions = rows[i].regions, .count = 2 };
+		enum viommu_result expected = rows[i].valid ? VIOMMU_OK : VIOMMU_E_ARG;
+
+		assert_int_equal(viommu_memory_regions_are_valid(rows[i].regions, 2), rows[i].valid);
+		assert_int_equal(viommu_memory_table_init(&table, rows[i].regions, 2), expected);
+		assert_int_equal(viommu_memory_table_check(&in_place), rows[i].valid);
+		assert_int_equal(viommu_memory_table_init(&table, &one, 1), VIOMMU_OK);
+		assert_int_equal(viommu_memory_table_set(&table, rows[i].regions, 2), expected);
+		assert_ptr_equal(table.regions, rows[i].valid ? rows[i].regions : &one);
+		assert_int_equal(table.generation, rows[i].valid ? 2 : 1);
+		assert_true(viommu_memory_table_check(&table));
+	}
+}
+
+static void test_table__no_regions__no_memory(void **state)
+{
+	struct viommu_memory_table table;
+	uint64_t len = 1;
+
+	(void)state;
+	assert_int_equal(viommu_memory_table_init(&table, NULL, 0), VIOMMU_OK);
+	assert_true(viommu_memory_table_check(&table));
+	assert_null(viommu_memory_table_ops.resolve(&table, 0, R, &len));
+	assert_int_equal(viommu_memory_table_init(&table, NULL, 1), VIOMMU_E_ARG);
+	table.count = 1;
+	assert_false(viommu_memory_table_is_valid(&table));
+	assert_false(viommu_memory_table_check(&table));
+}
+
+/* The region found last is asked first, and never after it has gone, moved or become read-only. */
+static void test_view__table_changes__no_answer_of_before(void **state)
+{
+	static uint8_t host[2][64];
+	const struct viommu_memory_region before[] = { { 0, 63, host[0], R | W }, { 100, 163, host[1], R } };
+	const struct viommu_memory_region moved[] = { { 0, 63, host[1], R } };
+	const struct viommu_memory_region gone[] = { { 100, 163, host[1], R } };
+	struct viommu_memory_table table;
+	struct viommu_memory_view views[2];
+	struct viommu_memory a = { &viommu_memory_view_ops, &views[0] }, b = { &viommu_memory_view_ops, &views[1] };
+
+	(void)state;
+	assert_int_equal(viommu_memory_table_init(&table, before, 2), VIOMMU_OK);
+	viommu_memory_view_init(&views[0], &table);
+	viommu_memory_view_init(&views[1], &table);
+	assert_ptr_equal(viommu_memory_pointer(&a, 1, 63, W), host[0] + 1);
+	assert_ptr_equal(viommu_memory_pointer(&b, 100, 1, R), host[1]);
+	assert_null(viommu_memory_pointer(&b, 100, 1, W));
+	assert_null(viommu_memory_pointer(&b, 99, 1, R));
+	assert_ptr_equal(viommu_memory_pointer(&b, 163, 1, R), host[1] + 63);
+	assert_null(viommu_memory_pointer(&b, 163, 2, R));
+	assert_ptr_equal(viommu_memory_pointer(&b, 63, 1, R), host[0] + 63);
+	assert_null(viommu_memory_pointer(&b, 64, 1, R));
+
+	assert_int_equal(viommu_memory_table_set(&table, moved, 1), VIOMMU_OK);
+	assert_ptr_equal(viommu_memory_pointer(&a, 1, 1, R), host[1] + 1);
+	assert_null(viommu_memory_pointer(&a, 1, 1, W));
+	assert_int_equal(viommu_memory_table_set(&table, gone, 1), VIOMMU_OK);
+	assert_null(viommu_memory_pointer(&a, 1, 1, R));
+	assert_null(viommu_memory_pointer(&b, 1, 1, R));
+	assert_int_equal(viommu_memory_table_set(&table, before, 2), VIOMMU_OK);
+	assert_ptr_equal(viommu_memory_pointer(&a, 1, 1, W), host[0] + 1);
+}
+
+/* Nothing but the region found last is looked at: the others may as well not be there. */
+static void test_view__same_region_again__no_search(void **state)
+{
+	static uint8_t host[64];
+	const struct viommu_memory_region regions[] = { { 0, 31, host, R }, { 40, 63, host + 40, R } };
+	struct viommu_memory_table table;
+	struct viommu_memory_view view;
+	const struct viommu_memory memory = { &viommu_memory_view_ops, &view };
+
+	(void)state;
+	assert_int_equal(viommu_memory_table_init(&table, regions, 2), VIOMMU_OK);
+	viommu_memory_view_init(&view, &table);
+	assert_ptr_equal(viommu_memory_pointer(&memory, 40, 1, R), host + 40);
+	table.count = 0;
+	assert_ptr_equal(viommu_memory_pointer(&memory, 41, 20, R), host + 41);
+	assert_null(viommu_memory_pointer(&memory, 0, 1, R));
+}
+
+/* And a view, which remembers the region it found last, says the same. */
 static void test_table__random_regions__as_a_linear_search_says(void **state)
 {
 	static uint8_t host[4096];
 	struct viommu_memory_region regions[16];
 	struct sim_random random = { 1 };
+	struct viommu_memory_table changing;
+	struct viommu_memory_view view;
 
 	(void)state;
+	assert_int_equal(viommu_memory_table_init(&changing, NULL, 0), VIOMMU_OK);
+	viommu_memory_view_init(&view, &changing);
 	for (int round = 0; round < 20000; round++) {
-		struct viommu_memory_table table = { regions, (uint32_t)sim_random_below(&random, 17) };
+		struct viommu_memory_table table = { .regions = regions,
+						     .count = (uint32_t)sim_random_below(&random, 17) };
 		uint64_t at = sim_random_below(&random, 4);
 
 		for (uint32_t i = 0; i < table.count; i++) {
 			uint64_t len = 1 + sim_random_below(&random, 6);
 
 			regions[i] = (struct viommu_memory_region){ at, at + len - 1, host + at,
-								    1 + (uint32_t)sim_random_below(&random, 3) };
+								    sim_random_below(&random, 2) == 0 ? R : R | W };
 			at += len + sim_random_below(&random, 3);
 		}
+		assert_int_equal(viommu_memory_table_set(&changing, regions, table.count), VIOMMU_OK);
 		for (uint64_t gpa = 0; gpa < at + 4; gpa++) {
 			uint32_t kind = 1 + (uint32_t)sim_random_below(&random, 3);
-			uint64_t want = 1 + sim_random_below(&random, 10), len = want;
+			uint64_t want = 1 + sim_random_below(&random, 10), len = want, seen = want;
 			const struct viommu_memory_region *found = NULL;
 			void *p = viommu_memory_table_ops.resolve(&table, gpa, kind, &len);
 
@@ -184,6 +298,8 @@ static void test_table__random_regions__as_a_linear_search_says(void **state)
 				if (gpa >= regions[i].first && gpa <= regions[i].last &&
 				    (regions[i].kind & kind) == kind)
 					found = &regions[i];
+			assert_ptr_equal(viommu_memory_view_ops.resolve(&view, gpa, kind, &seen), p);
+			assert_true(seen == len);
 			if (found == NULL) {
 				assert_null(p);
 				continue;
@@ -242,6 +358,10 @@ int main(void)
 		cmocka_unit_test_setup(test_write__across_a_seam__every_byte_in_its_region, setup),
 		cmocka_unit_test_setup(test_write__read_only_region__nothing_written, setup),
 		cmocka_unit_test(test_table__one_region_of_the_whole_space__length_does_not_wrap),
+		cmocka_unit_test(test_table_init__regions_that_are_no_table__refused),
+		cmocka_unit_test(test_table__no_regions__no_memory),
+		cmocka_unit_test(test_view__table_changes__no_answer_of_before),
+		cmocka_unit_test(test_view__same_region_again__no_search),
 		cmocka_unit_test(test_table__random_regions__as_a_linear_search_says),
 		cmocka_unit_test(test_copy__resolve_answers_zero_or_too_much__ends_in_bounds),
 	};

@@ -43,7 +43,7 @@ struct world {
 
 static uint8_t ram[RAM] __attribute__((aligned(16)));
 static const struct viommu_memory_region ram_region = { 0x1000, 0x1000 + RAM - 1, ram, 3 };
-static struct viommu_memory_table ram_table = { &ram_region, 1 };
+static struct viommu_memory_table ram_table = { .regions = &ram_region, .count = 1 };
 
 static uint64_t fake_features(void *ctx)
 {

@@ -715,7 +715,7 @@ static void prepare(bool driver_produces, uint64_t features, bool fences)
 	port = sim_env_plain_port;
 	sim_env_port = &port;
 	world_region = (struct viommu_memory_region){ LOW_GPA, LOW_GPA + sizeof(world.memory) - 1, world.memory, 3 };
-	world_table = (struct viommu_memory_table){ &world_region, 1 };
+	world_table = (struct viommu_memory_table){ .regions = &world_region, .count = 1 };
 	assert_int_equal(viommu_virtq_driver_init(&driver0, 4, features, &shared, shadow_run, &layout), VIOMMU_OK);
 	viommu_virtq_device_init(&device0, &memory);
 	assert_int_equal(viommu_virtq_device_enable(&device0, &layout), VIOMMU_OK);

@@ -91,7 +91,7 @@ static inline void guest_init(struct guest *g)
 	g->regions[2] = (struct viommu_memory_region){ ROM_GPA, ROM_GPA + ROM_LEN - 1, g->rom, VIOMMU_ACCESS_READ };
 	g->regions[3] =
 		(struct viommu_memory_region){ TOP_GPA, UINT64_MAX, g->top, VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
-	g->table = (struct viommu_memory_table){ g->regions, 4 };
+	g->table = (struct viommu_memory_table){ .regions = g->regions, .count = 4 };
 	g->memory = (struct viommu_memory){ &guest_memory_ops, &g->table };
 }
 

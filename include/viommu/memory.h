@@ -46,7 +46,8 @@ void *viommu_memory_pointer(const struct viommu_memory *memory, viommu_gpa gpa, 
 size_t viommu_memory_read(const struct viommu_memory *memory, viommu_gpa gpa, void *dst, size_t len);
 size_t viommu_memory_write(const struct viommu_memory *memory, viommu_gpa gpa, const void *src, size_t len);
 
-/* A ready-made answer: a caller-owned table of regions that do not overlap, sorted by address. */
+/* A ready-made answer: a table of regions. */
+
 struct viommu_memory_region {
 	viommu_gpa first;
 	viommu_gpa last;
@@ -54,13 +55,65 @@ struct viommu_memory_region {
 	uint32_t kind; /* what is allowed: VIOMMU_ACCESS_READ, or READ | WRITE */
 };
 
+/*
+ * The regions are the caller's memory, sorted by address; they do not overlap, and are not joined where they touch. A
+ * table that never changes may be initialised with its first two members alone. One that changes is changed by its
+ * owner with viommu_memory_table_set, and not in place, while nobody else resolves in it; at all other times any number
+ * of threads may. What a change means for a device that has used the old regions is told in pump.h and device.h
+ * (memory_changed).
+ */
 struct viommu_memory_table {
 	const struct viommu_memory_region *regions;
 	uint32_t count;
+	uint64_t generation; /* out: another one after each change; a pointer found before it may lead nowhere now */
 };
 
-/* ops for a struct viommu_memory whose ctx is a struct viommu_memory_table. Regions are not joined. O(log count). */
+/*
+ * Are these sorted, the right way round, without overlap, allowed to be read at least, and does each lie somewhere in
+ * the host without wrapping there? Any thread. Steps: count.
+ */
+bool viommu_memory_regions_are_valid(const struct viommu_memory_region *regions, uint32_t count);
+
+/*
+ * Starts with these regions, which may be none. Views of it are initialised after it. VIOMMU_E_ARG: they are not valid.
+ * Owner. Steps: count.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_memory_table_init(struct viommu_memory_table *table,
+							     const struct viommu_memory_region *regions,
+							     uint32_t count);
+
+/*
+ * From now on it is these regions: a new array, or the same after its elements were changed. VIOMMU_E_ARG: they are not
+ * valid; the old ones stay. Owner, and nobody resolves meanwhile. Steps: count.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_memory_table_set(struct viommu_memory_table *table,
+							    const struct viommu_memory_region *regions, uint32_t count);
+
+/* See types.h. Steps of _check: count. */
+bool viommu_memory_table_is_valid(const struct viommu_memory_table *table);
+bool viommu_memory_table_check(const struct viommu_memory_table *table);
+
+/* ops for a struct viommu_memory whose ctx is a struct viommu_memory_table. Any thread. Steps: log2(count). */
 extern const struct viommu_memory_ops viommu_memory_table_ops;
+
+/*
+ * One user's look at a table: remembers the region it found last, for as long as the table stays as it is. Each thread
+ * that resolves has a view of its own. Private members.
+ */
+struct viommu_memory_view {
+	const struct viommu_memory_table *table;
+	struct viommu_memory_region recent; /* found last, at this generation; first > last: none yet */
+	uint64_t generation;
+};
+
+/* The table is kept by pointer. Owner of the view. */
+void viommu_memory_view_init(struct viommu_memory_view *view, const struct viommu_memory_table *table);
+
+/*
+ * ops for a struct viommu_memory whose ctx is a struct viommu_memory_view. Answers as the table's. Owner of the view.
+ * Steps: one in the region found last, else log2(count).
+ */
+extern const struct viommu_memory_ops viommu_memory_view_ops;
 
 #ifdef __cplusplus
 }

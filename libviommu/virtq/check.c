@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check.c: what is always true of the two halves of a queue. Only their private memory is looked at, never the ring. */
+/*
+ * check.c: what is always true of the two halves of a queue, and of a table of regions. Only private memory is looked
+ * at, never the ring.
+ */
 #include <viommu/virtq.h>
+
+bool viommu_memory_table_is_valid(const struct viommu_memory_table *table)
+{
+	return table->regions != NULL || table->count == 0;
+}
+
+bool viommu_memory_table_check(const struct viommu_memory_table *table)
+{
+	return viommu_memory_table_is_valid(table) && viommu_memory_regions_are_valid(table->regions, table->count);
+}
 
 static bool is_aligned(const void *p, uintptr_t align)
 {

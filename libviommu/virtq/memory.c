@@ -89,18 +89,86 @@ static const struct viommu_memory_region *find_region(const struct viommu_memory
 	return NULL;
 }
 
-static void *table_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+/* What the region says of gpa, which is in it. */
+static void *resolve_in(const struct viommu_memory_region *r, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 {
-	const struct viommu_memory_region *r = find_region(ctx, gpa);
-
-	if (r == NULL || (kind & ~r->kind) != 0)
+	if ((kind & ~r->kind) != 0)
 		return NULL;
 	if (*len - 1 > r->last - gpa)
 		*len = r->last - gpa + 1;
 	return (uint8_t *)r->host + (size_t)(gpa - r->first);
 }
 
+static void *table_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	const struct viommu_memory_region *r = find_region(ctx, gpa);
+
+	return r != NULL ? resolve_in(r, gpa, kind, len) : NULL;
+}
+
 const struct viommu_memory_ops viommu_memory_table_ops = {
 	.size = sizeof(struct viommu_memory_ops),
 	.resolve = table_resolve,
+};
+
+static bool region_is_valid(const struct viommu_memory_region *r)
+{
+	if (r->first > r->last || r->last - r->first > UINTPTR_MAX - (uintptr_t)r->host)
+		return false;
+	return r->host != NULL &&
+	       (r->kind == VIOMMU_ACCESS_READ || r->kind == (VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE));
+}
+
+bool viommu_memory_regions_are_valid(const struct viommu_memory_region *regions, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (!region_is_valid(&regions[i]) || (i > 0 && regions[i].first <= regions[i - 1].last))
+			return false;
+	}
+	return true;
+}
+
+enum viommu_result viommu_memory_table_init(struct viommu_memory_table *table,
+					    const struct viommu_memory_region *regions, uint32_t count)
+{
+	table->generation = 0;
+	return viommu_memory_table_set(table, regions, count);
+}
+
+enum viommu_result viommu_memory_table_set(struct viommu_memory_table *table,
+					   const struct viommu_memory_region *regions, uint32_t count)
+{
+	if ((regions == NULL && count != 0) || !viommu_memory_regions_are_valid(regions, count))
+		return VIOMMU_E_ARG;
+	table->regions = regions;
+	table->count = count;
+	table->generation++;
+	VIOMMU_ASSERT(viommu_memory_table_is_valid(table));
+	return VIOMMU_OK;
+}
+
+void viommu_memory_view_init(struct viommu_memory_view *view, const struct viommu_memory_table *table)
+{
+	*view = (struct viommu_memory_view){ .table = table, .recent = { .first = 1, .last = 0 } };
+}
+
+static void *view_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	struct viommu_memory_view *view = ctx;
+	const struct viommu_memory_table *table = view->table;
+
+	if (view->generation != table->generation || gpa < view->recent.first || gpa > view->recent.last) {
+		const struct viommu_memory_region *r = find_region(table, gpa);
+
+		if (r == NULL)
+			return NULL;
+		view->recent = *r;
+		view->generation = table->generation;
+	}
+	return resolve_in(&view->recent, gpa, kind, len);
+}
+
+const struct viommu_memory_ops viommu_memory_view_ops = {
+	.size = sizeof(struct viommu_memory_ops),
+	.resolve = view_resolve,
 };

@@ -509,7 +509,7 @@ static void make_device(void)
 	endpoint.id = 8;
 	CHECK(viommu_device_add_endpoint(&w.device, &endpoint, &handle) == VIOMMU_OK);
 	w.region = (struct viommu_memory_region){ RAM_BASE, RAM_BASE + RAM_LEN - 1, w.ram, 3 };
-	w.table = (struct viommu_memory_table){ &w.region, 1 };
+	w.table = (struct viommu_memory_table){ .regions = &w.region, .count = 1 };
 	pump.queue_size_max = 16;
 	pump.device = &w.device;
 	pump.memory = (struct viommu_memory){ &viommu_memory_table_ops, &w.table };
