@@ -9,7 +9,7 @@
 
 #include "sim/env/env.h"
 
-static uint8_t get_status(void *ctx)
+static uint8_t local_get_status(void *ctx)
 {
 	struct sim_transport *t = ctx;
 
@@ -18,7 +18,7 @@ static uint8_t get_status(void *ctx)
 	return viommu_registers_get_status(t->registers);
 }
 
-static void set_status(void *ctx, uint8_t status)
+static void local_set_status(void *ctx, uint8_t status)
 {
 	struct sim_transport *t = ctx;
 
@@ -28,7 +28,7 @@ static void set_status(void *ctx, uint8_t status)
 	viommu_registers_set_status(t->registers, status);
 }
 
-static uint64_t get_features(void *ctx)
+static uint64_t local_get_features(void *ctx)
 {
 	struct sim_transport *t = ctx;
 
@@ -37,7 +37,7 @@ static uint64_t get_features(void *ctx)
 	return viommu_registers_get_features(t->registers);
 }
 
-static void set_features(void *ctx, uint64_t features)
+static void local_set_features(void *ctx, uint64_t features)
 {
 	struct sim_transport *t = ctx;
 
@@ -45,7 +45,7 @@ static void set_features(void *ctx, uint64_t features)
 		viommu_registers_set_features(t->registers, features);
 }
 
-static uint32_t config_generation(void *ctx)
+static uint32_t local_config_generation(void *ctx)
 {
 	struct sim_transport *t = ctx;
 
@@ -54,7 +54,7 @@ static uint32_t config_generation(void *ctx)
 	return viommu_registers_config_generation(t->registers);
 }
 
-static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
+static void local_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 {
 	struct sim_transport *t = ctx;
 
@@ -64,7 +64,7 @@ static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 		viommu_registers_config_read(t->registers, offset, dst, len);
 }
 
-static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
+static void local_config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
 {
 	struct sim_transport *t = ctx;
 
@@ -74,7 +74,7 @@ static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t l
 	viommu_registers_config_write(t->registers, offset, src, len);
 }
 
-static uint32_t queue_size_max(void *ctx, uint32_t queue)
+static uint32_t local_queue_size_max(void *ctx, uint32_t queue)
 {
 	struct sim_transport *t = ctx;
 
@@ -83,7 +83,7 @@ static uint32_t queue_size_max(void *ctx, uint32_t queue)
 	return viommu_registers_queue_size_max(t->registers, queue);
 }
 
-static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
+static enum viommu_result local_queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
 {
 	struct sim_transport *t = ctx;
 
@@ -92,7 +92,7 @@ static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct v
 	return viommu_registers_queue_enable(t->registers, queue, layout);
 }
 
-static enum viommu_result queue_reset(void *ctx, uint32_t queue)
+static enum viommu_result local_queue_reset(void *ctx, uint32_t queue)
 {
 	struct sim_transport *t = ctx;
 
@@ -102,7 +102,7 @@ static enum viommu_result queue_reset(void *ctx, uint32_t queue)
 	return viommu_registers_queue_reset(t->registers, queue);
 }
 
-static bool queue_is_resetting(void *ctx, uint32_t queue)
+static bool local_queue_is_resetting(void *ctx, uint32_t queue)
 {
 	struct sim_transport *t = ctx;
 
@@ -111,7 +111,7 @@ static bool queue_is_resetting(void *ctx, uint32_t queue)
 	return viommu_registers_queue_is_resetting(t->registers, queue);
 }
 
-static void notify(void *ctx, uint32_t queue)
+static void local_notify(void *ctx, uint32_t queue)
 {
 	struct sim_transport *t = ctx;
 
@@ -121,29 +121,29 @@ static void notify(void *ctx, uint32_t queue)
 }
 
 /* As in a transport only the data travel, and the device's side decodes them. */
-static void notify_data(void *ctx, uint32_t queue, uint32_t data)
+static void local_notify_data(void *ctx, uint32_t queue, uint32_t data)
 {
 	struct sim_transport *t = ctx;
 
 	if (viommu_registers_notified(t->registers, data, &queue) == VIOMMU_OK)
-		notify(ctx, queue);
+		local_notify(ctx, queue);
 }
 
 static const struct viommu_register_ops register_ops = {
 	.size = sizeof(struct viommu_register_ops),
-	.get_status = get_status,
-	.set_status = set_status,
-	.get_features = get_features,
-	.set_features = set_features,
-	.config_generation = config_generation,
-	.config_read = config_read,
-	.config_write = config_write,
-	.queue_size_max = queue_size_max,
-	.queue_enable = queue_enable,
-	.notify = notify,
-	.notify_data = notify_data,
-	.queue_reset = queue_reset,
-	.queue_is_resetting = queue_is_resetting,
+	.get_status = local_get_status,
+	.set_status = local_set_status,
+	.get_features = local_get_features,
+	.set_features = local_set_features,
+	.config_generation = local_config_generation,
+	.config_read = local_config_read,
+	.config_write = local_config_write,
+	.queue_size_max = local_queue_size_max,
+	.queue_enable = local_queue_enable,
+	.notify = local_notify,
+	.notify_data = local_notify_data,
+	.queue_reset = local_queue_reset,
+	.queue_is_resetting = local_queue_is_resetting,
 };
 
 static void used_interrupt(void *ctx, uint32_t queue)

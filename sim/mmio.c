@@ -55,7 +55,7 @@ static void set_line(void *ctx, bool high)
 	t->mmio.line = high;
 }
 
-static void notify(void *ctx, uint32_t queue, uint32_t value)
+static void on_notify(void *ctx, uint32_t queue, uint32_t value)
 {
 	(void)value;
 	sim_transport_kicked(ctx, queue);
@@ -64,7 +64,7 @@ static void notify(void *ctx, uint32_t queue, uint32_t value)
 static const struct viommu_mmio_ops ops = {
 	.size = sizeof(struct viommu_mmio_ops),
 	.set_line = set_line,
-	.notify = notify,
+	.notify = on_notify,
 };
 
 static void init(struct sim_transport *t)

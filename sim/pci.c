@@ -20,7 +20,7 @@ _Static_assert(VECTOR_QUEUES + VIOMMU_QUEUE_COUNT == SIM_PCI_VECTORS, "the sim h
 
 /* The bus */
 
-static uint32_t config_read(void *ctx, uint32_t function, uint32_t offset)
+static uint32_t space_read(void *ctx, uint32_t function, uint32_t offset)
 {
 	struct sim_transport *t = ctx;
 
@@ -29,7 +29,7 @@ static uint32_t config_read(void *ctx, uint32_t function, uint32_t offset)
 	return viommu_pci_config_read(&t->pci.device, offset, 4);
 }
 
-static void config_write(void *ctx, uint32_t function, uint32_t offset, uint32_t value)
+static void space_write(void *ctx, uint32_t function, uint32_t offset, uint32_t value)
 {
 	struct sim_transport *t = ctx;
 
@@ -85,8 +85,8 @@ static void bar_write(void *ctx, const struct viommu_pci_bar *bar, uint32_t offs
 
 static const struct viommu_pci_accessors accessors = {
 	.size = sizeof(struct viommu_pci_accessors),
-	.config_read = config_read,
-	.config_write = config_write,
+	.config_read = space_read,
+	.config_write = space_write,
 	.bar_read = bar_read,
 	.bar_write = bar_write,
 };
@@ -109,7 +109,7 @@ static void msi(void *ctx, uint64_t address, uint32_t data)
 		sim_transport_used(t, data - VECTOR_QUEUES);
 }
 
-static void notify(void *ctx, uint32_t queue, uint32_t value)
+static void on_notify(void *ctx, uint32_t queue, uint32_t value)
 {
 	if (queue != VIOMMU_REGISTER_NO_QUEUE && (value & 0xffff) != queue && !sim_env_has_fired())
 		sim_env_die("a kick says another queue than its place does");
@@ -119,7 +119,7 @@ static void notify(void *ctx, uint32_t queue, uint32_t value)
 static const struct viommu_pci_ops ops = {
 	.size = sizeof(struct viommu_pci_ops),
 	.msi = msi,
-	.notify = notify,
+	.notify = on_notify,
 };
 
 static void init(struct sim_transport *t)
