@@ -306,6 +306,7 @@ int suite_run_tests(const char *file, const struct CMUnitTest *tests, size_t cou
 	name_suite(suite, sizeof(suite), file);
 	if (mode < 0 || chosen == NULL) {
 		fprintf(stderr, "%s: no such environment\n", suite);
+		free(chosen);
 		return 2;
 	}
 	count = choose(chosen, tests, count, getenv("VIOMMU_TEST"));
