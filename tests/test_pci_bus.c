@@ -424,12 +424,15 @@ static void test_place_bars__random_windows__inside_aligned_and_apart(void **sta
 		struct viommu_pci_window windows[3], before[3];
 
 		setup();
+		memset(windows, 0, sizeof(windows)); /* the bytes between the members are compared, too */
 		with_bars(0xc, UINT32_MAX << (4 + sim_random_below(&random, 28)), 0, UINT32_MAX);
 		assert_int_equal(read_bars(), VIOMMU_OK);
 		for (unsigned i = 0; i < 3; i++) {
-			windows[i].first = sim_random_next(&random) >> sim_random_below(&random, 60);
-			windows[i].last =
-				windows[i].first + (sim_random_next(&random) >> sim_random_below(&random, 60));
+			windows[i].first = sim_random_next(&random);
+			windows[i].first >>= sim_random_below(&random, 60);
+			windows[i].last = sim_random_next(&random);
+			windows[i].last >>= sim_random_below(&random, 60);
+			windows[i].last += windows[i].first;
 			windows[i].is_prefetchable = sim_random_below(&random, 2) != 0;
 		}
 		memcpy(before, windows, sizeof(before));

@@ -222,7 +222,8 @@ static inline void viommu_port_fence(void)
 
 static inline uint16_t viommu_port_load16_acquire_strong(const void *p)
 {
-	uint16_t value = VIOMMU_PORT_LOAD(uint16_t, p, __ATOMIC_RELAXED);
+	/* The order tells the compiler, and tools that look for races; the barrier tells the machine. */
+	uint16_t value = VIOMMU_PORT_LOAD(uint16_t, p, __ATOMIC_ACQUIRE);
 
 	VIOMMU_PORT_STRONG_ACQUIRE();
 	return viommu_port_le16(value);
@@ -231,7 +232,7 @@ static inline uint16_t viommu_port_load16_acquire_strong(const void *p)
 static inline void viommu_port_store16_release_strong(void *p, uint16_t value)
 {
 	VIOMMU_PORT_STRONG_RELEASE();
-	VIOMMU_PORT_STORE(uint16_t, p, viommu_port_le16(value), __ATOMIC_RELAXED);
+	VIOMMU_PORT_STORE(uint16_t, p, viommu_port_le16(value), __ATOMIC_RELEASE);
 }
 
 static inline void viommu_port_fence_strong(void)
