@@ -1012,6 +1012,20 @@ static void test_queue_disable__after_driver_ok__state(void **state)
 	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
 }
 
+static void test_notified__feature_stored_but_not_agreed__all_bits_name_the_queue(void **state)
+{
+	static struct world w;
+	uint32_t queue = 77;
+
+	(void)state;
+	setup(&w);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER);
+	viommu_registers_set_features(&w.regs, VERSION_1 | VIOMMU_F_NOTIFICATION_DATA);
+	assert_int_equal(viommu_registers_notified(&w.regs, 0x10001, &queue), VIOMMU_E_ARG);
+	assert_int_equal(viommu_registers_notified(&w.regs, 1, &queue), VIOMMU_OK);
+	assert_int_equal(queue, 1);
+}
+
 /* INF-24: with NOTIFICATION_DATA the queue is in the lower half. Without, there is nothing else that it could be. */
 static void test_notified__any_value__the_queue_or_nothing(void **state)
 {
@@ -1053,6 +1067,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_notified__any_value__the_queue_or_nothing),
+		cmocka_unit_test(test_notified__feature_stored_but_not_agreed__all_bits_name_the_queue),
 		cmocka_unit_test(test_init__unknown_struct_size__abi),
 		cmocka_unit_test(test_init__bad_configuration__arg),
 		cmocka_unit_test(test_init__fresh__status_0_and_offer_complete),

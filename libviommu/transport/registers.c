@@ -234,7 +234,8 @@ bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint
 enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value, uint32_t *queue)
 {
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	if ((regs->features & VIOMMU_F_NOTIFICATION_DATA) != 0)
+	/* What is stored before FEATURES_OK is not agreed. */
+	if ((regs->status & VIOMMU_STATUS_FEATURES_OK) != 0 && (regs->features & VIOMMU_F_NOTIFICATION_DATA) != 0)
 		value &= 0xffff;
 	if (value >= regs->queue_count)
 		return VIOMMU_E_ARG;
