@@ -743,10 +743,14 @@ static void test_queue_reset__no_such_register__peer(void **state)
 	setup_liar();
 	liar.config[CAP_COMMON / 4 + 3] = 0x3b;
 	assert_int_equal(init(), VIOMMU_OK);
+	memset(&liar.bars[0][FEATURES], 0xff, 4); /* both halves read so */
+	assert_true((ops->get_features(&pci) | VIOMMU_F_RING_RESET) == UINT64_MAX);
+	assert_true((ops->get_features(&pci) & VIOMMU_F_RING_RESET) == 0);
 	assert_int_equal(ops->queue_reset(&pci, 0), VIOMMU_E_PEER);
 	assert_true(ops->queue_is_resetting(&pci, 0));
 	liar.config[CAP_COMMON / 4 + 3] = 0x3c;
 	assert_int_equal(init(), VIOMMU_OK);
+	assert_true(ops->get_features(&pci) == UINT64_MAX);
 	assert_int_equal(ops->queue_reset(&pci, 0), VIOMMU_OK);
 	assert_int_equal(liar.last_write.offset, QUEUE_RESET);
 }

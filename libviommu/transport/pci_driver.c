@@ -224,12 +224,18 @@ static void set_status(void *ctx, uint8_t status)
 
 static uint64_t get_features(void *ctx)
 {
+	const struct viommu_pci_driver *pci = ctx;
+	uint64_t high;
 	uint32_t low;
 
 	common_set(ctx, COMMON_DEVICE_FEATURES_SELECT, 4, 0);
 	low = common_get(ctx, COMMON_DEVICE_FEATURES, 4);
 	common_set(ctx, COMMON_DEVICE_FEATURES_SELECT, 4, 1);
-	return (uint64_t)common_get(ctx, COMMON_DEVICE_FEATURES, 4) << 32 | low;
+	high = common_get(ctx, COMMON_DEVICE_FEATURES, 4);
+	/* On offer without the register for it: as if it were not. */
+	if (pci->common.length < COMMON_SIZE_RESET)
+		high &= ~(VIOMMU_F_RING_RESET >> 32);
+	return high << 32 | low;
 }
 
 static void set_features(void *ctx, uint64_t features)
