@@ -24,7 +24,7 @@ static const char help[] =
 	"a simulated machine, one machine per file, moves bytes through what each request made,\n"
 	"and compares everything with an independent model.\n"
 	"\n"
-	"  --transport NAME   how the driver reaches the device: local (default), mmio or pci\n"
+	"  --transport NAME   how the driver reaches the device: local, mmio or pci (else VIOMMU_TRANSPORT says it)\n"
 	"  --json             one JSON object on standard output in place of the table\n"
 	"  --batch N          post up to N MAPs, or UNMAPs, before one sync (default 1: each alone)\n"
 	"  --seed N           of everything that is left to chance (default 1)\n"

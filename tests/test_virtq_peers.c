@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_virtq_peers.c: bugs that other rings had and no suite of a single function shows. */
+/* test_virtq_peers.c: what other rings got wrong, as situations on one or both halves. */
 #include "suite.h"
 #include "virtq_device_fixture.h"
 

@@ -119,6 +119,10 @@ struct viommu_driver_config {
 	 VIOMMU_F_ACCESS_PLATFORM | VIOMMU_F_IN_ORDER | VIOMMU_F_ORDER_PLATFORM | VIOMMU_F_NOTIFICATION_DATA |	\
 	 VIOMMU_F_RING_RESET)
 
+/*
+ * RING_RESET is accepted for what is to come: the driver resets no queue alone, and nobody else may reset one of its
+ * queues while it runs.
+ */
 #define VIOMMU_DRIVER_CONFIG_INIT { .size = sizeof(struct viommu_driver_config), .features = VIOMMU_DRIVER_FEATURES }
 
 /* Objects */
@@ -255,7 +259,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_add_memory(struct viommu_drive
  * FEATURES_OK refused, too few queue entries, a granule that is 0, too large or not that of the records, or not one
  * granule in input_range.
  * VIOMMU_E_NOMEM: probe_size is above probe_size_max. VIOMMU_E_PEER: ranges upside down, or a configuration that never
- * holds still. After all of these FAILED is set in the status. VIOMMU_E_TIMEOUT: the device does not finish its reset.
+ * holds still, or a queue that the device does not take. VIOMMU_E_REJECTED, VIOMMU_E_ARG: as the queue_enable of the
+ * registers, see there. After all of these FAILED is set in the status. VIOMMU_E_TIMEOUT: the device does not finish its reset.
  * Owner.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_start(struct viommu_driver *drv,

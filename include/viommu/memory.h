@@ -59,8 +59,8 @@ struct viommu_memory_region {
  * The regions are the caller's memory, sorted by address; they do not overlap, and are not joined where they touch. A
  * table that never changes may be initialised with its first two members alone. One that changes is changed by its
  * owner with viommu_memory_table_set, and not in place, while nobody else resolves in it; at all other times any number
- * of threads may. What a change means for a device that has used the old regions is told in pump.h and device.h
- * (memory_changed).
+ * of threads may. An enabled queue, a request that waits and a translation that was given out keep the pointers they
+ * have: a region that one of them may be in is taken away only after a reset of the device is over (status reads 0).
  */
 struct viommu_memory_table {
 	const struct viommu_memory_region *regions;
@@ -75,16 +75,16 @@ struct viommu_memory_table {
 bool viommu_memory_regions_are_valid(const struct viommu_memory_region *regions, uint32_t count);
 
 /*
- * Starts with these regions, which may be none. Views of it are initialised after it. VIOMMU_E_ARG: they are not valid.
- * Owner. Steps: count.
+ * Starts with these regions, which may be none. Views of it are initialised after it, and it is not initialised again
+ * as long as there are any. VIOMMU_E_ARG: they are not valid, and the table is not to be used. Owner. Steps: count.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_memory_table_init(struct viommu_memory_table *table,
 							     const struct viommu_memory_region *regions,
 							     uint32_t count);
 
 /*
- * From now on it is these regions: a new array, or the same after its elements were changed. VIOMMU_E_ARG: they are not
- * valid; the old ones stay. Owner, and nobody resolves meanwhile. Steps: count.
+ * From now on it is these regions, in another array than before. VIOMMU_E_ARG: they are not valid; the old ones stay.
+ * Owner, and nobody resolves meanwhile. Steps: count.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_memory_table_set(struct viommu_memory_table *table,
 							    const struct viommu_memory_region *regions, uint32_t count);
@@ -98,7 +98,7 @@ extern const struct viommu_memory_ops viommu_memory_table_ops;
 
 /*
  * One user's look at a table: remembers the region it found last, for as long as the table stays as it is. Each thread
- * that resolves has a view of its own. Private members.
+ * that resolves has a view of its own; a device whose accesses run on several threads gets the table. Private members.
  */
 struct viommu_memory_view {
 	const struct viommu_memory_table *table;

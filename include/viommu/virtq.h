@@ -140,7 +140,10 @@ void viommu_virtq_device_init(struct viommu_virtq_device *q, const struct viommu
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q,
 							       const struct viommu_virtq_layout *layout);
 
-/* Off, from any state. Heads that were taken are forgotten; pushing them later is refused. */
+/*
+ * Off, from any state. Heads that were taken are forgotten: pushing them is refused until the next enable, and not to be
+ * done after it, where the same numbers are other chains.
+ */
 void viommu_virtq_device_reset(struct viommu_virtq_device *q);
 
 enum viommu_virtq_state viommu_virtq_device_state(const struct viommu_virtq_device *q);

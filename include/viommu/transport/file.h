@@ -6,7 +6,7 @@
  * or 32 bits: it selects half of the features, or a queue, and then stores the parts. This object keeps the selectors and
  * the parts, and knows what each register does; mmio.h and pci.h only know at which offset and in which width it is.
  *
- *      offset, width --(mmio.c, pci.c: a table)--> enum viommu_register --(file.c)--> viommu_registers_*
+ *      offset, width --(mmio_device.c, pci_bar.c: a table)--> enum viommu_register --(file.c)--> viommu_registers_*
  *
  * What a driver may do wrong, and what comes of it: a selector beyond the features or the queues reads 0 and stores
  * nothing; the setup of a queue that is enabled is not changed; a queue whose parts make no queue does not become

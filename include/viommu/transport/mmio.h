@@ -20,7 +20,8 @@
  * and hands viommu_mmio_driver_ops to viommu_driver_start. Whatever the device answers, no function here does more than
  * a fixed number of accesses.
  *
- * Thread class of everything here: owner.
+ * Thread class of everything here: owner, except for viommu_mmio_driver_ops.notify and .notify_data, which any thread may
+ * call, also at the same time: the accessors have to stand that.
  */
 #ifndef VIOMMU_TRANSPORT_MMIO_H
 #define VIOMMU_TRANSPORT_MMIO_H

@@ -39,6 +39,10 @@ struct viommu_register_ops {
 	void (*config_read)(void *ctx, uint32_t offset, void *dst, uint32_t len);
 	void (*config_write)(void *ctx, uint32_t offset, const void *src, uint32_t len);
 	uint32_t (*queue_size_max)(void *ctx, uint32_t queue); /* 0: no such queue */
+	/*
+	 * VIOMMU_E_PEER: the device does not take it. VIOMMU_E_REJECTED: it does not take the interrupt vector.
+	 * VIOMMU_E_ARG: the transport was made for fewer queues. Others are passed on to the caller as they are.
+	 */
 	enum viommu_result (*queue_enable)(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout);
 	void (*notify)(void *ctx, uint32_t queue); /* kick; not called with the driver's lock held */
 	/*
