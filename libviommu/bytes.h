@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bytes.h: fields of a byte buffer, which may have any alignment. Little-endian, unless the name says be. By copies of a
- * known length: compilers make single loads and stores of them, and not always of shifted bytes.
+ * bytes.h: fields of a byte buffer, which may have any alignment. Little-endian, unless the name says be. By copies of
+ * a known length: compilers make single loads and stores of them, and not always of shifted bytes.
  */
 #ifndef VIOMMU_BYTES_H
 #define VIOMMU_BYTES_H

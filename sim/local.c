@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * local.c: the shortest transport there is: the driver's register operations are calls of the device's registers, in the
- * same process.
+ * local.c: the shortest transport there is: the driver's register operations are calls of the device's registers, in
+ * the same process.
  */
 #include "transport.h"
 

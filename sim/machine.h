@@ -4,8 +4,8 @@
  * together in one thread. Everything that happens is decided by the calls that are made and by the seed.
  *
  *      driver --- transport.h: registers, kicks ---> pump --> device <-- access --- engines, one per endpoint
- *        |                                         |                               |
- *        +--- shared area: rings, requests --------+------------ ram.h ------------+
+ *        |                                             |                               |
+ *        +--- shared area: rings, requests ------------+------------ ram.h ------------+
  *
  * The device works when somebody lets it: in the driver's wait hook, in step, and in settle. It does so only if it was
  * woken, by a kick, a store to a register, or its own work_pending hook; so a notification that one side owes the other

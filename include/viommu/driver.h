@@ -260,8 +260,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_add_memory(struct viommu_drive
  * granule in input_range.
  * VIOMMU_E_NOMEM: probe_size is above probe_size_max. VIOMMU_E_PEER: ranges upside down, or a configuration that never
  * holds still, or a queue that the device does not take. VIOMMU_E_REJECTED, VIOMMU_E_ARG: as the queue_enable of the
- * registers, see there. After all of these FAILED is set in the status. VIOMMU_E_TIMEOUT: the device does not finish its reset.
- * Owner.
+ * registers, see there. After all of these FAILED is set in the status. VIOMMU_E_TIMEOUT: the device does not finish
+ * its reset. Owner.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_start(struct viommu_driver *drv,
 							const struct viommu_register_ops *registers,

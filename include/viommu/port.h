@@ -11,8 +11,8 @@
  *   - proofs in which they return anything at all, so that one proof covers every content and every concurrent change.
  *
  * Barriers are named by what they order, not by an instruction. The plain ones are SMP barriers: right for a peer that
- * is another processor sharing coherent memory (every hypervisor). Those called _strong order what a device sees that is
- * hardware: a queue with VIRTIO_F_ORDER_PLATFORM uses them. They are, for acquire, release and full:
+ * is another processor sharing coherent memory (every hypervisor). Those called _strong order what a device sees that
+ * is hardware: a queue with VIRTIO_F_ORDER_PLATFORM uses them. They are, for acquire, release and full:
  *
  *   x86 with SSE2       lfence, sfence, mfence
  *   Arm (A, R: v7 on)   dmb oshld (v8) or dmb osh, dmb osh, dmb osh: the outer shareable domain is where devices are

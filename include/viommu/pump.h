@@ -7,9 +7,10 @@
  *                                      +-- PENDING ... next_done --^
  *      next_fault --------------------------------> event queue
  *
- * With IN_ORDER, what is done goes on to push when all requests that came before it have. Until then it holds one of the
- * slots that requests have to wait in, so that a request that waits for long stops the queue after max_pending others, and holds back
- * the answers of all that came after it, those of other domains too: offer IN_ORDER where access sections are short.
+ * With IN_ORDER, what is done goes on to push when all requests that came before it have. Until then it holds one of
+ * the slots that requests have to wait in, so that a request that waits for long stops the queue after max_pending
+ * others, and holds back the answers of all that came after it, those of other domains too: offer IN_ORDER where access
+ * sections are short.
  *
  * viommu_pump_process is all there is to call: when the driver kicks, when work_pending fires, or in a polling loop.
  *

@@ -46,9 +46,9 @@ extern "C" {
 
 /*
  * What both halves can do if it is negotiated. IN_ORDER: the device uses chains in the order in which they were made
- * available; the driver takes descriptors round the table, and one used entry may stand for all chains up to the one that
- * it names. With ORDER_PLATFORM their barriers are those for hardware (port.h), with
- * NOTIFICATION_DATA a kick says how far the available ring has come. RING_RESET needs nothing of them: they can be reset and start anew at any time.
+ * available; the driver takes descriptors round the table, and one used entry may stand for all chains up to the one
+ * that it names. With ORDER_PLATFORM their barriers are those for hardware (port.h), with NOTIFICATION_DATA a kick says
+ * how far the available ring has come. RING_RESET needs nothing of them: they can be reset and start anew at any time.
  */
 #define VIOMMU_VIRTQ_FEATURES											\
 	(VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_IN_ORDER | VIOMMU_F_ORDER_PLATFORM |		\
@@ -141,8 +141,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_enable(struct viommu_vir
 							       const struct viommu_virtq_layout *layout);
 
 /*
- * Off, from any state. Heads that were taken are forgotten: pushing them is refused until the next enable, and not to be
- * done after it, where the same numbers are other chains.
+ * Off, from any state. Heads that were taken are forgotten: pushing them is refused until the next enable, and not to
+ * be done after it, where the same numbers are other chains.
  */
 void viommu_virtq_device_reset(struct viommu_virtq_device *q);
 
@@ -278,8 +278,8 @@ uint32_t viommu_virtq_driver_notification(const struct viommu_virtq_driver *q, u
  * Takes the next chain that was used: its token, and the bytes written, cut to the length of the writable part. With
  * IN_ORDER one used entry may bring several, and those in front of the last count as written completely: what is in
  * them has to be judged by itself.
- * VIOMMU_E_EMPTY: none. VIOMMU_E_BROKEN: the index jumped, or the entry names nothing that is in flight, or with IN_ORDER
- * something that is behind the index; the same from then on for add and pop, until init.
+ * VIOMMU_E_EMPTY: none. VIOMMU_E_BROKEN: the index jumped, or the entry names nothing that is in flight, or with
+ * IN_ORDER something that is behind the index; the same from then on for add and pop, until init.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token,
 							    uint32_t *written);
@@ -292,8 +292,8 @@ uint32_t viommu_virtq_driver_unpublished(const struct viommu_virtq_driver *q);
 uint32_t viommu_virtq_driver_in_flight(const struct viommu_virtq_driver *q);
 
 /*
- * After the device, or this queue, was reset: gives back the tokens of what was in flight, one per call, in no order. NULL: no more.
- * Steps: at most size per call. The queue is to be initialised anew.
+ * After the device, or this queue, was reset: gives back the tokens of what was in flight, one per call, in no order.
+ * NULL: no more. Steps: at most size per call. The queue is to be initialised anew.
  */
 void *viommu_virtq_driver_reclaim(struct viommu_virtq_driver *q);
 

@@ -348,7 +348,10 @@ static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
 	return slot == NULL;
 }
 
-/* With IN_ORDER all that are in use, of a queue that is on, are in a list. The first of them is not done: it would have been answered. */
+/*
+ * With IN_ORDER all that are in use, of a queue that is on, are in a list. The first of them is not done: it would have
+ * been answered.
+ */
 static bool check_order(const struct viommu_pump *pump, const struct slots *s)
 {
 	const struct viommu_pump_slot *slot = pump->oldest;

@@ -360,8 +360,8 @@ inline look_and_sleep(half, barrier, wish, index, taken, acquire, other_work)
 
 /*
  * Steps of a half that nobody can see before a later one are one step with that: a store may wait until then anyway,
- * and so may a fence until the load after it. Nothing that can be chosen begins with an if that has an else: to Spin that
- * would be the else of the whole choice.
+ * and so may a fence until the load after it. Nothing that can be chosen begins with an if that has an else: to Spin
+ * that would be the else of the whole choice.
  */
 
 /* The driver */

@@ -42,23 +42,24 @@ enum sim_ops_kind {
 	SIM_OPS_U32,
 	SIM_OPS_U64,
 	/*
-	 * 64 bits. Binary: a byte, whose upper three bits choose, with n the lower five: 0, 1: first and last address of
-	 * page n; 2, 3: the same for the n-th page from the top; 4: the n-th edge, such as 2^32; 5: that, plus a signed
-	 * byte that follows; 6: one of the last addresses of the stream, or its neighbour; 7: the address follows.
-	 * FIRST and LAST are for the ends of a range: 0 to 3 are then always the first or the last address of a page.
+	 * 64 bits. Binary: a byte, whose upper three bits choose, with n the lower five: 0, 1: first and last address
+	 * of page n; 2, 3: the same for the n-th page from the top; 4: the n-th edge, such as 2^32; 5: that, plus a
+	 * signed byte that follows; 6: one of the last addresses of the stream, or its neighbour; 7: the address
+	 * follows. FIRST and LAST are for the ends of a range: 0 to 3 are then always the first or the last address of
+	 * a page.
 	 */
 	SIM_OPS_ADDRESS,
 	SIM_OPS_FIRST,
 	SIM_OPS_LAST,
 	SIM_OPS_CHOICE, /* the number of a word in `list`, of which there are `limit`. Binary: a byte, modulo that */
 	/*
-	 * 32 bits, mostly one of the `limit` uint32_t in `list`. Binary: a byte, below 0xf0 its number, modulo that; from
-	 * 0xf0 on the number follows, in 4 bytes.
+	 * 32 bits, mostly one of the `limit` uint32_t in `list`. Binary: a byte, below 0xf0 its number, modulo that;
+	 * from 0xf0 on the number follows, in 4 bytes.
 	 */
 	SIM_OPS_PICK,
 	/*
-	 * Bytes, at most `limit` (0: 255) of them. At most one argument of a verb, of which op->arg says nothing. Binary:
-	 * how many, modulo the limit + 1, in one byte, or in two if the limit is above 255; then they.
+	 * Bytes, at most `limit` (0: 255) of them. At most one argument of a verb, of which op->arg says nothing.
+	 * Binary: how many, modulo the limit + 1, in one byte, or in two if the limit is above 255; then they.
 	 */
 	SIM_OPS_BYTES
 };

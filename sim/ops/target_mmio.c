@@ -5,10 +5,10 @@
  * pump and the device.
  *
  * A second set of registers, written from the specification and docs/decisions.md alone, foretells each value that is
- * read, whether the device is told of a store, and the level of the interrupt line. What is left to the rings (whether a
- * used buffer notification comes of a run of the pump) is taken over from the device, within what may happen there.
- * Memory changes in runs of the pump only, and in those only while the device is alive. At the end a reset and an honest
- * driver are all it takes for everything to work.
+ * read, whether the device is told of a store, and the level of the interrupt line. What is left to the rings (whether
+ * a used buffer notification comes of a run of the pump) is taken over from the device, within what may happen there.
+ * Memory changes in runs of the pump only, and in those only while the device is alive. At the end a reset and an
+ * honest driver are all it takes for everything to work.
  */
 #include <string.h>
 

@@ -103,7 +103,7 @@ struct world {
 	uint32_t meddle_count;
 	bool delayed; /* since the last start a section was open: something may have timed out */
 	bool meddled; /* since the last start: the wire is not as it should be */
-	bool misled[ENDPOINTS]; /* probed over such a wire: also after a restart its reserved regions may not be known */
+	bool misled[ENDPOINTS]; /* probed over such a wire: its reserved regions may not be known, after a restart too */
 	/* by the requests that the device accepted */
 	struct mapping mappings[MAPPINGS];
 	uint32_t mapping_count;

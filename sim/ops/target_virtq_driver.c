@@ -3,10 +3,10 @@
  * target_virtq_driver.c: the driver's half of the virtqueue against a device that writes what it likes, wherever it
  * likes, into the shared memory.
  *
- * The model knows what was posted: for each head the token, the writable length and the descriptors it took. Each call's
- * outcome is foretold from that and from the used ring, and from nothing else: so what the device did to the descriptors
- * and the available ring has no influence, or the foretelling fails. Right after add the chain is read back as an honest
- * device would, and has to say what was asked. Each call may write its own fields only.
+ * The model knows what was posted: for each head the token, the writable length and the descriptors it took. Each
+ * call's outcome is foretold from that and from the used ring, and from nothing else: so what the device did to the
+ * descriptors and the available ring has no influence, or the foretelling fails. Right after add the chain is read back
+ * as an honest device would, and has to say what was asked. Each call may write its own fields only.
  */
 #include <string.h>
 

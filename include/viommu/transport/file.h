@@ -2,16 +2,17 @@
 /*
  * transport/file.h: what the register files of all transports have in common, the device's side.
  *
- * registers.h takes a queue or a set of features in one piece. A driver stores them bit by bit through a window of 8, 16
- * or 32 bits: it selects half of the features, or a queue, and then stores the parts. This object keeps the selectors and
- * the parts, and knows what each register does; mmio.h and pci.h only know at which offset and in which width it is.
+ * registers.h takes a queue or a set of features in one piece. A driver stores them bit by bit through a window of 8,
+ * 16 or 32 bits: it selects half of the features, or a queue, and then stores the parts. This object keeps the
+ * selectors and the parts, and knows what each register does; mmio.h and pci.h only know at which offset and in which
+ * width it is.
  *
  *      offset, width --(mmio_device.c, pci_bar.c: a table)--> enum viommu_register --(file.c)--> viommu_registers_*
  *
  * What a driver may do wrong, and what comes of it: a selector beyond the features or the queues reads 0 and stores
  * nothing; the setup of a queue that is enabled is not changed; a queue whose parts make no queue does not become
- * enabled, and one that is in use stays so (QUEUE_ENABLE reads 0, or 1); a vector that is not there reads back as VIOMMU_REGISTER_NO_VECTOR. From the begin of a
- * reset to its end nothing is stored.
+ * enabled, and one that is in use stays so (QUEUE_ENABLE reads 0, or 1); a vector that is not there reads back as
+ * VIOMMU_REGISTER_NO_VECTOR. From the begin of a reset to its end nothing is stored.
  *
  * A transport is told of resets and notifications by the registers: it is their viommu_interrupt_ops, and calls
  * viommu_register_file_reset and _raise from there.
@@ -82,8 +83,8 @@ struct viommu_register_file {
 #define VIOMMU_INTERRUPT_CONFIG 2u /* configuration change notification */
 
 /*
- * `registers` is initialised, `queues` has as many elements as it has queues; both are kept by pointer. vector_count: of
- * interrupt vectors there are, 0 where a transport has none.
+ * `registers` is initialised, `queues` has as many elements as it has queues; both are kept by pointer. vector_count:
+ * of interrupt vectors there are, 0 where a transport has none.
  */
 void viommu_register_file_init(struct viommu_register_file *file, struct viommu_registers *registers,
 			       struct viommu_register_queue *queues, uint32_t vector_count);

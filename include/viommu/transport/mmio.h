@@ -20,8 +20,8 @@
  * and hands viommu_mmio_driver_ops to viommu_driver_start. Whatever the device answers, no function here does more than
  * a fixed number of accesses.
  *
- * Thread class of everything here: owner, except for viommu_mmio_driver_ops.notify and .notify_data, which any thread may
- * call, also at the same time: the accessors have to stand that.
+ * Thread class of everything here: owner, except for viommu_mmio_driver_ops.notify and .notify_data, which any thread
+ * may call, also at the same time: the accessors have to stand that.
  */
 #ifndef VIOMMU_TRANSPORT_MMIO_H
 #define VIOMMU_TRANSPORT_MMIO_H
@@ -75,9 +75,9 @@ struct viommu_mmio_ops {
 	void (*set_line)(void *ctx, bool high);
 	/*
 	 * The device has to look: the driver kicked `queue`, and stored `value` to do so (which is the queue, and with
-	 * NOTIFICATION_DATA the place in it too); or it stored a status or configuration, or reset a queue, and `queue` is
-	 * VIOMMU_REGISTER_NO_QUEUE. Called last in viommu_mmio_write. May call viommu_pump_process at once, or wake the
-	 * thread that does; must not call viommu_mmio_*.
+	 * NOTIFICATION_DATA the place in it too); or it stored a status or configuration, or reset a queue, and `queue`
+	 * is VIOMMU_REGISTER_NO_QUEUE. Called last in viommu_mmio_write. May call viommu_pump_process at once, or wake
+	 * the thread that does; must not call viommu_mmio_*.
 	 */
 	void (*notify)(void *ctx, uint32_t queue, uint32_t value);
 };
@@ -148,8 +148,8 @@ struct viommu_mmio_driver {
 /*
  * Looks what is there. The accessors are kept by pointer; `device_id` is what the caller has a driver for, not 0.
  * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: an accessor is missing, device id 0.
- * Not an error of anybody's, but nothing to be used: VIOMMU_E_NOENT: a placeholder without a device, of which nobody need
- * hear; VIOMMU_E_UNSUPP: another kind of device. VIOMMU_E_PEER: no virtio-mmio of version 2. At most 3 reads.
+ * Not an error of anybody's, but nothing to be used: VIOMMU_E_NOENT: a placeholder without a device, of which nobody
+ * need hear; VIOMMU_E_UNSUPP: another kind of device. VIOMMU_E_PEER: no virtio-mmio of version 2. At most 3 reads.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_mmio_driver_init(struct viommu_mmio_driver *mmio,
 							    const struct viommu_mmio_accessors *accessors, void *ctx,
@@ -158,8 +158,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_mmio_driver_init(struct viommu_mmio_d
 /*
  * For viommu_driver_start; ctx: the struct viommu_mmio_driver, initialised. queue_enable returns VIOMMU_E_PEER if the
  * device has the queue in use already, or does not say that it is ready afterwards. config_read and _write make one
- * access for each field if they are called for one field, or for some of 4 or of 8 bytes. The loop over the generation is
- * the caller's.
+ * access for each field if they are called for one field, or for some of 4 or of 8 bytes. The loop over the generation
+ * is the caller's.
  */
 extern const struct viommu_register_ops viommu_mmio_driver_ops;
 

@@ -18,7 +18,8 @@
  * Nothing that a device shows is trusted. Lists of capabilities have an end after 48 of them; structures count only
  * inside of a BAR; no access leaves what was found to be the BAR. What a device can achieve is an error.
  *
- * Thread class of everything here: owner, except for viommu_pci_driver_ops.notify and .notify_data, which any thread may call.
+ * Thread class of everything here: owner, except for viommu_pci_driver_ops.notify and .notify_data, which any thread
+ * may call.
  */
 #ifndef VIOMMU_TRANSPORT_PCI_DRIVER_H
 #define VIOMMU_TRANSPORT_PCI_DRIVER_H

@@ -11,8 +11,9 @@
  *
  * Rules kept by the device's side, whatever the driver stores: FEATURES_OK sticks only if the driver's bits are a
  * subset of the offer, contain VERSION_1 and suit the class; no bit changes after it. A queue is set up only after
- * FEATURES_OK and before DRIVER_OK, or after a reset of its own. Status bits are only added; writing 0 resets, and status reads 0 once nothing of
- * the old life is going on any more. DRIVER_OK without FEATURES_OK is ignored. NEEDS_RESET is the device's alone.
+ * FEATURES_OK and before DRIVER_OK, or after a reset of its own. Status bits are only added; writing 0 resets, and
+ * status reads 0 once nothing of the old life is going on any more. DRIVER_OK without FEATURES_OK is ignored.
+ * NEEDS_RESET is the device's alone.
  *
  * Thread class of everything here: owner.
  */
@@ -52,8 +53,8 @@ struct viommu_register_ops {
 	void (*notify_data)(void *ctx, uint32_t queue, uint32_t data);
 	/*
 	 * If RING_RESET was negotiated: begins the reset of one queue, and tells whether it is still going on. Until it
-	 * is not, the queue's memory is the device's; then queue_enable may be called for it again. One of them NULL: the
-	 * driver does not accept RING_RESET.
+	 * is not, the queue's memory is the device's; then queue_enable may be called for it again. One of them NULL:
+	 * the driver does not accept RING_RESET.
 	 */
 	enum viommu_result (*queue_reset)(void *ctx, uint32_t queue);
 	bool (*queue_is_resetting)(void *ctx, uint32_t queue);
@@ -72,8 +73,8 @@ struct viommu_register_class {
 	void (*reset)(void *ctx);      /* the queues are off already */
 	bool (*is_settled)(void *ctx); /* is the last reset complete? */
 	/*
-	 * This queue was reset, and is off already: what was taken from it is not to be answered, and nothing more is to
-	 * be done because of it. The other one tells whether the last of that is over, so that nothing can still be
+	 * This queue was reset, and is off already: what was taken from it is not to be answered, and nothing more is
+	 * to be done because of it. The other one tells whether the last of that is over, so that nothing can still be
 	 * written into the queue's buffers. Needed if RING_RESET is offered.
 	 */
 	void (*queue_reset)(void *ctx, uint32_t queue);
@@ -85,7 +86,8 @@ struct viommu_interrupt_ops {
 	uint32_t size; /* sizeof(struct viommu_interrupt_ops) */
 	void (*used)(void *ctx, uint32_t queue); /* used buffer notification. Must not call back */
 	void (*config)(void *ctx);               /* configuration change notification. Must not call back */
-	void (*reset)(void *ctx); /* a reset begins: what is pending is gone. Must not call back. NULL: not of interest */
+	/* A reset begins: what is pending is gone. Must not call back. NULL: not of interest. */
+	void (*reset)(void *ctx);
 };
 
 /* Private members. */
@@ -131,16 +133,15 @@ uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, ui
 
 /*
  * The driver enables a queue; the features in *layout are replaced by the negotiated ones.
- * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: not between FEATURES_OK and DRIVER_OK, and not after a reset of this queue
- * either; or enabled already.
- * VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than queue_size_max.
+ * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: not between FEATURES_OK and DRIVER_OK, and not after a reset of this
+ * queue either; or enabled already. VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than queue_size_max.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
 								  const struct viommu_virtq_layout *layout);
 
 /*
- * The driver takes that back: the queue is off and may be set up anew. VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: after
- * DRIVER_OK, where buffers may be in use; then only a reset stops it.
+ * The driver takes that back: the queue is off and may be set up anew. VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE:
+ * after DRIVER_OK, where buffers may be in use; then only a reset stops it.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs, uint32_t queue);
 
@@ -149,12 +150,14 @@ bool viommu_registers_is_resetting(struct viommu_registers *regs);
 
 /*
  * The driver resets one queue, which is off from then on. ("Virtqueue Reset")
- * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: RING_RESET was not negotiated, no DRIVER_OK, or the queue is not enabled.
- * Nothing has happened then. While a reset of it is going on: VIOMMU_OK, and nothing new.
+ * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: RING_RESET was not negotiated, no DRIVER_OK, or the queue is not
+ * enabled. Nothing has happened then. While a reset of it is going on: VIOMMU_OK, and nothing new.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, uint32_t queue);
 
-/* What queue_reset reads as: is one going on? False for a queue that there is not. May complete it, as get_status does. */
+/*
+ * What queue_reset reads as: is one going on? False for a queue that there is not. May complete it, as get_status does.
+ */
 bool viommu_registers_queue_is_resetting(struct viommu_registers *regs, uint32_t queue);
 
 /* What queue_enable reads as. False for a queue that there is not. */
@@ -162,8 +165,8 @@ bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint
 
 /*
  * The driver has written `value` to be noticed: *queue is the one it means, which has to be looked at. With
- * NOTIFICATION_DATA that is in the lower half; the rest says where the driver is, and is not used: it is in the ring, too.
- * VIOMMU_E_ARG: no such queue; nothing is to be done.
+ * NOTIFICATION_DATA that is in the lower half; the rest says where the driver is, and is not used: it is in the ring,
+ * too. VIOMMU_E_ARG: no such queue; nothing is to be done.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value,
 							      uint32_t *queue);
