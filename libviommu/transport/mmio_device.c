@@ -2,6 +2,7 @@
 /* mmio_device.c: the device's side of virtio-mmio: which register is where, and one interrupt line. */
 #include <viommu/transport/mmio.h>
 
+#include "core.h"
 #include "../internal.h"
 
 /* What the driver may do to a register. */
@@ -145,19 +146,13 @@ static void write_register(struct viommu_mmio *mmio, uint32_t offset, uint32_t v
 	}
 }
 
-/* 1, 2, 4 or 8 bytes, naturally aligned. */
-static bool is_natural(uint32_t offset, uint32_t width)
-{
-	return width != 0 && width <= 8 && (width & (width - 1)) == 0 && (offset & (width - 1)) == 0;
-}
-
 uint64_t viommu_mmio_read(struct viommu_mmio *mmio, uint32_t offset, uint32_t width)
 {
 	uint8_t bytes[8] = { 0 };
 	uint64_t value = 0;
 
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
-	if (!is_natural(offset, width))
+	if (!viommu_i_is_natural(offset, width))
 		return 0;
 	if (offset < VIOMMU_MMIO_CONFIG)
 		return width == 4 ? read_register(mmio, offset) : 0;
@@ -172,7 +167,7 @@ void viommu_mmio_write(struct viommu_mmio *mmio, uint32_t offset, uint32_t width
 	uint8_t bytes[8];
 
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
-	if (!is_natural(offset, width))
+	if (!viommu_i_is_natural(offset, width))
 		return;
 	if (offset < VIOMMU_MMIO_CONFIG) {
 		if (width != 4)

@@ -2,6 +2,7 @@
 /* mmio_driver.c: the driver's side of virtio-mmio: the operations of a driver made of accesses of 1, 2 and 4 bytes. */
 #include <viommu/transport/mmio.h>
 
+#include "core.h"
 #include "../internal.h"
 
 static uint32_t get(const struct viommu_mmio_driver *mmio, uint32_t offset)
@@ -79,42 +80,28 @@ static uint32_t config_generation(void *ctx)
 	return get(ctx, VIOMMU_MMIO_CONFIG_GENERATION);
 }
 
-/* The widest access that a place allows with so much left: for one field its own width, 4 for one of 8 bytes. */
-static uint32_t config_width(uint32_t offset, uint32_t left)
+static uint32_t config_get(const void *driver, uint32_t offset, uint32_t width)
 {
-	if ((offset & 3) == 0 && left >= 4)
-		return 4;
-	return (offset & 1) == 0 && left >= 2 ? 2 : 1;
+	const struct viommu_mmio_driver *mmio = driver;
+
+	return mmio->accessors->read(mmio->ctx, VIOMMU_MMIO_CONFIG + offset, width);
+}
+
+static void config_set(const void *driver, uint32_t offset, uint32_t width, uint32_t value)
+{
+	const struct viommu_mmio_driver *mmio = driver;
+
+	mmio->accessors->write(mmio->ctx, VIOMMU_MMIO_CONFIG + offset, width, value);
 }
 
 static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 {
-	const struct viommu_mmio_driver *mmio = ctx;
-	uint8_t *bytes = dst;
-
-	for (uint32_t at = 0; at < len;) {
-		uint32_t width = config_width(offset + at, len - at);
-		uint32_t value = mmio->accessors->read(mmio->ctx, VIOMMU_MMIO_CONFIG + offset + at, width);
-
-		for (; width > 0; width--, value >>= 8)
-			bytes[at++] = (uint8_t)value;
-	}
+	viommu_i_config_read(config_get, ctx, offset, dst, len);
 }
 
 static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
 {
-	const struct viommu_mmio_driver *mmio = ctx;
-	const uint8_t *bytes = src;
-	uint32_t width;
-
-	for (uint32_t at = 0; at < len; at += width) {
-		uint32_t value = 0;
-
-		width = config_width(offset + at, len - at);
-		for (uint32_t i = width; i > 0; i--)
-			value = value << 8 | bytes[at + i - 1];
-		mmio->accessors->write(mmio->ctx, VIOMMU_MMIO_CONFIG + offset + at, width, value);
-	}
+	viommu_i_config_write(config_set, ctx, offset, src, len);
 }
 
 static uint32_t queue_size_max(void *ctx, uint32_t queue)

@@ -5,6 +5,8 @@
 
 #include <viommu/transport/pci.h>
 
+#include "core.h"
+
 #define PCI_VENDOR_VIRTIO 0x1af4u
 #define PCI_DEVICE_VIRTIO 0x1040u /* plus the device id of virtio */
 #define PCI_DEVICE_VIRTIO_MAX 63u
@@ -104,7 +106,7 @@ static inline bool pci_msix_is_on(const struct viommu_pci *pci)
 
 static inline bool pci_is_natural(uint64_t offset, uint32_t width)
 {
-	return (width == 1 || width == 2 || width == 4) && (offset & (width - 1)) == 0;
+	return width <= 4 && viommu_i_is_natural(offset, width);
 }
 
 /* Not now, or not to this driver. */

@@ -251,53 +251,36 @@ static uint32_t config_generation(void *ctx)
 	return common_get(ctx, COMMON_GENERATION, 1);
 }
 
-/* The widest access that a place allows with so much left: for one field its own width, 4 for one of 8 bytes. */
-static uint32_t config_width(uint32_t offset, uint32_t left)
-{
-	if ((offset & 3) == 0 && left >= 4)
-		return 4;
-	return (offset & 1) == 0 && left >= 2 ? 2 : 1;
-}
-
 static bool is_in_config(const struct viommu_pci_driver *pci, uint32_t offset, uint32_t len)
 {
 	return offset <= pci->device.length && len <= pci->device.length - offset;
 }
+static uint32_t device_get(const void *driver, uint32_t offset, uint32_t width)
+{
+	const struct viommu_pci_driver *pci = driver;
+
+	return get(pci, &pci->device, offset, width);
+}
+
+static void device_set(const void *driver, uint32_t offset, uint32_t width, uint32_t value)
+{
+	const struct viommu_pci_driver *pci = driver;
+
+	set(pci, &pci->device, offset, width, value);
+}
 
 static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 {
-	const struct viommu_pci_driver *pci = ctx;
-	uint8_t *bytes = dst;
-
-	if (!is_in_config(pci, offset, len)) {
+	if (is_in_config(ctx, offset, len))
+		viommu_i_config_read(device_get, ctx, offset, dst, len);
+	else
 		memset(dst, 0, len);
-		return;
-	}
-	for (uint32_t at = 0; at < len;) {
-		uint32_t width = config_width(offset + at, len - at);
-		uint32_t value = get(pci, &pci->device, offset + at, width);
-
-		for (; width > 0; width--, value >>= 8)
-			bytes[at++] = (uint8_t)value;
-	}
 }
 
 static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
 {
-	const struct viommu_pci_driver *pci = ctx;
-	const uint8_t *bytes = src;
-	uint32_t width;
-
-	if (!is_in_config(pci, offset, len))
-		return;
-	for (uint32_t at = 0; at < len; at += width) {
-		uint32_t value = 0;
-
-		width = config_width(offset + at, len - at);
-		for (uint32_t i = width; i > 0; i--)
-			value = value << 8 | bytes[at + i - 1];
-		set(pci, &pci->device, offset + at, width, value);
-	}
+	if (is_in_config(ctx, offset, len))
+		viommu_i_config_write(device_set, ctx, offset, src, len);
 }
 
 /* Queues */
