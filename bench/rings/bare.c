@@ -62,7 +62,7 @@ static void *bare_driver_open(const struct bench_ring_memory *memory, uint64_t f
 
 static inline void bare_fill(struct split_desc *d, const struct viommu_bus_segment *piece, uint16_t flags)
 {
-	d->addr = split_le64(piece->addr);
+	d->addr = viommu_port_le64(piece->addr);
 	d->len = viommu_port_le32(piece->len);
 	d->flags = viommu_port_le16(flags);
 }
@@ -83,7 +83,7 @@ static bool bare_add(void *driver, const struct viommu_bus_segment *pieces, uint
 		bare_fill(&table[0], &pieces[0], SPLIT_NEXT);
 		table[0].next = viommu_port_le16(1);
 		bare_fill(&table[1], &pieces[1], SPLIT_WRITE);
-		first->addr = split_le64(b->tables_addr + sizeof(*b->tables) * head);
+		first->addr = viommu_port_le64(b->tables_addr + sizeof(*b->tables) * head);
 		first->len = viommu_port_le32(2 * sizeof(*first));
 		first->flags = viommu_port_le16(SPLIT_INDIRECT);
 	} else {
@@ -143,7 +143,7 @@ static void *bare_device_open(const struct bench_ring_memory *memory, const stru
 
 static inline uint8_t *bare_host(const struct bare *b, uint64_t addr)
 {
-	return b->base + (split_le64(addr) - b->addr);
+	return b->base + (viommu_port_le64(addr) - b->addr);
 }
 
 static uint32_t bare_serve(void *device, bool *interrupt)

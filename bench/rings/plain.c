@@ -55,7 +55,7 @@ static void *plain_driver_open(const struct bench_ring_memory *memory, uint64_t 
 /* All but the link to the next one. */
 static inline void plain_fill(struct split_desc *d, const struct viommu_bus_segment *piece, bool writable, bool last)
 {
-	d->addr = split_le64(piece->addr);
+	d->addr = viommu_port_le64(piece->addr);
 	d->len = viommu_port_le32(piece->len);
 	d->flags = viommu_port_le16((uint16_t)((writable ? SPLIT_WRITE : 0) | (last ? 0 : SPLIT_NEXT)));
 }
@@ -70,7 +70,7 @@ static void plain_add_indirect(struct plain_driver *d, const struct viommu_bus_s
 		plain_fill(&table[i], &pieces[i], i >= readable, i + 1 == count);
 		table[i].next = viommu_port_le16((uint16_t)(i + 1));
 	}
-	head->addr = split_le64(d->tables_addr + sizeof(*d->tables) * d->free_head);
+	head->addr = viommu_port_le64(d->tables_addr + sizeof(*d->tables) * d->free_head);
 	head->len = viommu_port_le32((uint32_t)sizeof(*head) * count);
 	head->flags = viommu_port_le16(SPLIT_INDIRECT);
 	d->free_head = viommu_port_le16(head->next);
@@ -204,7 +204,7 @@ static inline const struct split_desc *plain_fetch(const struct split_desc *desc
 	if (!copying)
 		return desc;
 	viommu_port_load_pair(desc, &low, &high);
-	*copy = (struct split_desc){ split_le64(low), viommu_port_le32((uint32_t)high),
+	*copy = (struct split_desc){ viommu_port_le64(low), viommu_port_le32((uint32_t)high),
 				     viommu_port_le16((uint16_t)(high >> 32)),
 				     viommu_port_le16((uint16_t)(high >> 48)) };
 	return copy;
@@ -226,7 +226,7 @@ static inline __attribute__((always_inline)) bool plain_walk(struct plain_device
 
 		if (!d->indirect || len % sizeof(*desc) != 0)
 			return false;
-		table = (const void *)split_host(&d->memory, split_le64(desc->addr), len);
+		table = (const void *)split_host(&d->memory, viommu_port_le64(desc->addr), len);
 		if (table == NULL)
 			return false;
 		entries = len / sizeof(*desc);
@@ -234,7 +234,7 @@ static inline __attribute__((always_inline)) bool plain_walk(struct plain_device
 	}
 	for (;;) {
 		const uint32_t len = viommu_port_le32(desc->len);
-		uint8_t *base = split_host(&d->memory, split_le64(desc->addr), len);
+		uint8_t *base = split_host(&d->memory, viommu_port_le64(desc->addr), len);
 		uint16_t next;
 
 		if (base == NULL || count == BENCH_RING_SIZE || (viommu_port_le16(desc->flags) & SPLIT_INDIRECT) != 0)

@@ -65,7 +65,7 @@ static const struct bad_chain good_chain = { "a good chain", { { TABLE, 32, SPLI
 
 static void put(const struct bench_trips *t, uint64_t addr, struct split_desc d)
 {
-	struct split_desc raw = { split_le64(d.addr), viommu_port_le32(d.len), viommu_port_le16(d.flags),
+	struct split_desc raw = { viommu_port_le64(d.addr), viommu_port_le32(d.len), viommu_port_le16(d.flags),
 				  viommu_port_le16(d.next) };
 
 	memcpy(split_host(&t->memory, addr, sizeof raw), &raw, sizeof raw);

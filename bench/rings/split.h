@@ -42,21 +42,12 @@ struct split_used {
 	uint16_t avail_event;
 };
 
-static inline uint64_t split_le64(uint64_t v)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return __builtin_bswap64(v);
-#else
-	return v;
-#endif
-}
-
 static inline uint64_t split_get64(const uint8_t *p)
 {
 	uint64_t v;
 
 	memcpy(&v, p, sizeof v);
-	return split_le64(v);
+	return viommu_port_le64(v);
 }
 
 /* The host address of [addr, addr + len) if that is not empty and lies in one region, or NULL. */
