@@ -3,6 +3,7 @@
 #include <viommu/transport/mmio.h>
 
 #include "core.h"
+
 #include "../internal.h"
 
 /* What the driver may do to a register. */

@@ -3,6 +3,7 @@
 #include <viommu/transport/mmio.h>
 
 #include "core.h"
+
 #include "../internal.h"
 
 static uint32_t get(const struct viommu_mmio_driver *mmio, uint32_t offset)
