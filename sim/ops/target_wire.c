@@ -57,8 +57,8 @@ static uint64_t number(const uint8_t *p, unsigned bytes)
 static uint64_t member(const struct viommu_wire_request *request, const struct field *f)
 {
 	const uint8_t *p = (const uint8_t *)request + f->member;
-	uint64_t wide;
-	uint32_t narrow;
+	uint64_t wide = 0;
+	uint32_t narrow = 0;
 
 	memcpy(&wide, p, f->bytes == 8 ? 8 : 0);
 	memcpy(&narrow, p, f->bytes == 4 ? 4 : 0);
