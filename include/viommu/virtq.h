@@ -37,6 +37,7 @@
 #define VIOMMU_VIRTQ_H
 
 #include <viommu/memory.h>
+#include <viommu/virtio.h>
 
 #ifdef __cplusplus
 extern "C" {

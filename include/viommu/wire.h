@@ -41,26 +41,6 @@ enum viommu_queue {
 #define VIOMMU_F_MMIO (UINT64_C(1) << 5)
 #define VIOMMU_F_BYPASS_CONFIG (UINT64_C(1) << 6)
 
-/* Feature bits common to all virtio devices that matter here. */
-#define VIOMMU_F_INDIRECT_DESC (UINT64_C(1) << 28)
-#define VIOMMU_F_EVENT_IDX (UINT64_C(1) << 29)
-#define VIOMMU_F_VERSION_1 (UINT64_C(1) << 32)
-#define VIOMMU_F_ACCESS_PLATFORM (UINT64_C(1) << 33)
-#define VIOMMU_F_IN_ORDER (UINT64_C(1) << 35)
-#define VIOMMU_F_ORDER_PLATFORM (UINT64_C(1) << 36)
-#define VIOMMU_F_NOTIFICATION_DATA (UINT64_C(1) << 38)
-#define VIOMMU_F_RING_RESET (UINT64_C(1) << 40)
-
-/* Device status bits ("Device Status Field"). */
-enum viommu_device_status {
-	VIOMMU_STATUS_ACKNOWLEDGE = 1,
-	VIOMMU_STATUS_DRIVER = 2,
-	VIOMMU_STATUS_DRIVER_OK = 4,
-	VIOMMU_STATUS_FEATURES_OK = 8,
-	VIOMMU_STATUS_NEEDS_RESET = 64,
-	VIOMMU_STATUS_FAILED = 128
-};
-
 enum viommu_request_type {
 	VIOMMU_T_ATTACH = 1,
 	VIOMMU_T_DETACH = 2,

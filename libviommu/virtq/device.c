@@ -6,7 +6,6 @@
  * copy: a driver that changes the ring gets one of its own versions, never a mixture of checked and unchecked.
  */
 #include <viommu/virtq.h>
-#include <viommu/wire.h>
 
 #include "layout.h"
 

@@ -7,7 +7,6 @@
  * and what it says is looked up in the shadow.
  */
 #include <viommu/virtq.h>
-#include <viommu/wire.h>
 
 #include "../internal.h"
 #include "layout.h"

@@ -10,6 +10,7 @@
 #define VIOMMU_SIM_OPS_SCRIPTED_H
 
 #include <viommu/transport/registers.h>
+#include <viommu/wire.h>
 
 #define SCRIPTED_ENDPOINTS 3u
 #define SCRIPTED_FIRST_ENDPOINT 8u /* the others follow */

@@ -27,6 +27,7 @@
 #define VIOMMU_TRANSPORT_MMIO_H
 
 #include <viommu/transport/file.h>
+#include <viommu/wire.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -38,6 +38,7 @@
 #define VIOMMU_TRANSPORT_PCI_H
 
 #include <viommu/transport/file.h>
+#include <viommu/wire.h>
 
 #ifdef __cplusplus
 extern "C" {

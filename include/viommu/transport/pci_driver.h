@@ -25,6 +25,7 @@
 #define VIOMMU_TRANSPORT_PCI_DRIVER_H
 
 #include <viommu/transport/file.h>
+#include <viommu/wire.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -21,7 +21,6 @@
 #define VIOMMU_TRANSPORT_REGISTERS_H
 
 #include <viommu/virtq.h>
-#include <viommu/wire.h>
 
 #ifdef __cplusplus
 extern "C" {
