@@ -237,6 +237,7 @@ enum viommu_result sim_machine_init(struct sim_machine *machine, const struct si
 	machine->wait_attempts = config->wait_attempts;
 	sim_transport_init(&machine->transport, config->transport);
 	r = sim_ram_init(&machine->ram, config->ram_last, config->ram_pieces);
+	machine->ram.copied = config->ram_copied;
 	if (r == VIOMMU_OK)
 		r = build_device(machine, config);
 	if (r == VIOMMU_OK)

@@ -67,6 +67,7 @@ struct sim_machine_config {
 	viommu_gpa shared_base; /* of the driver's shared area, a multiple of 16 */
 	viommu_gpa ram_last;    /* there is no memory above it */
 	uint32_t ram_pieces;    /* at most; 2 MiB each */
+	bool ram_copied;        /* the device gets no pointers to it: read and write alone */
 	uint32_t map_nodes;     /* for each side */
 	uint32_t wait_attempts; /* fruitless ones before the wait hook gives up */
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "copied.h"
 #include "sim/env/env.h"
 #include <sys/mman.h>
 
@@ -117,10 +118,40 @@ static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 	return ram->pieces[at].host + gpa % SIM_RAM_PIECE_SIZE;
 }
 
+enum viommu_result sim_ram_restrict(struct sim_ram *ram, viommu_gpa first, viommu_gpa last, uint32_t kind)
+{
+	if (ram->rule_count == SIM_RAM_RULES)
+		return VIOMMU_E_FULL;
+	ram->rules[ram->rule_count++] = (struct sim_ram_rule){ first, last, kind };
+	return VIOMMU_OK;
+}
+
+/* May the device do this at gpa? If so, *len is cut to where another rule may hold. */
+static bool is_allowed(const struct sim_ram *ram, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	uint32_t allowed = VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE;
+
+	for (uint32_t i = 0; i < ram->rule_count; i++) {
+		const struct sim_ram_rule *rule = &ram->rules[i];
+
+		if (gpa < rule->first) {
+			if (*len > rule->first - gpa)
+				*len = rule->first - gpa;
+		} else if (gpa <= rule->last) {
+			allowed = rule->kind;
+			if (*len - 1 > rule->last - gpa)
+				*len = rule->last - gpa + 1;
+		}
+	}
+	return (kind & ~allowed) == 0;
+}
+
 /* As the device asks. */
 static void *resolve_for_device(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 {
-	return sim_env_call(SIM_ENV_RESOLVE, gpa, *len) ? NULL : resolve(ctx, gpa, kind, len);
+	if (sim_env_call(SIM_ENV_RESOLVE, gpa, *len) || !is_allowed(ctx, gpa, kind, len))
+		return NULL;
+	return resolve(ctx, gpa, kind, len);
 }
 
 static const struct viommu_memory_ops memory_ops = {
@@ -130,7 +161,8 @@ static const struct viommu_memory_ops memory_ops = {
 
 struct viommu_memory sim_ram_memory(struct sim_ram *ram)
 {
-	return (struct viommu_memory){ .ops = &memory_ops, .ctx = ram };
+	ram->pointers = (struct viommu_memory){ .ops = &memory_ops, .ctx = ram };
+	return ram->copied ? sim_copied(&ram->pointers) : ram->pointers;
 }
 
 bool sim_ram_read(struct sim_ram *ram, viommu_gpa gpa, void *dst, size_t len)

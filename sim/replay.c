@@ -526,6 +526,7 @@ static bool build(struct replay *r, const struct sim_trace *trace, struct sim_er
 		machine.queue_size = r->options->queue_size;
 		machine.map_nodes = map_nodes(trace);
 		machine.ram_pieces = 1u << 18;
+		machine.ram_copied = r->options->ram_copied;
 		result = sim_machine_init(r->machine, &machine);
 		if (result == VIOMMU_OK)
 			result = sim_machine_start(r->machine);

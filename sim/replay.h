@@ -32,6 +32,7 @@ struct sim_replay_options {
 	uint64_t seed;
 	uint32_t batch; /* MAPs, or UNMAPs, of one domain that are posted before one sync; 1 to SIM_REPLAY_BATCH_MAX */
 	uint32_t queue_size;                        /* as struct sim_machine_config */
+	bool ram_copied;                            /* the same */
 	const struct sim_transport_kind *transport; /* NULL: see sim_transport_default */
 	FILE *log;                                  /* where disagreements go; NULL: they are only counted */
 	FILE *progress;                             /* where a line is kept up to date; NULL: nowhere */

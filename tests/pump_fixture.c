@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pump_fixture.h"
 
+#include "suite.h"
+
 #include "sim/env/env.h"
 
 uint8_t ram[RAM_LEN] __attribute__((aligned(16)));
@@ -16,6 +18,7 @@ static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 }
 
 static const struct viommu_memory_ops memory_ops = { .size = sizeof(memory_ops), .resolve = resolve };
+static const struct viommu_memory ram_memory = { &memory_ops, &ram_table };
 
 struct viommu_pump_config pump_config(struct world *w)
 {
@@ -23,8 +26,7 @@ struct viommu_pump_config pump_config(struct world *w)
 
 	config.queue_size_max = QUEUE_SIZE;
 	config.device = &w->f.dev;
-	config.memory.ops = &memory_ops;
-	config.memory.ctx = &ram_table;
+	config.memory = suite_memory(&ram_memory);
 	config.interrupts = w->transport.interrupt_ops;
 	config.interrupt_ctx = w->transport.interrupt_ctx;
 	return config;

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sim/copied.h"
 #include "sim/env/env.h"
 #include "sim/random.h"
 
@@ -292,6 +293,18 @@ static size_t choose(struct CMUnitTest *chosen, const struct CMUnitTest *tests, 
 			chosen[n++] = tests[i];
 	}
 	return n;
+}
+
+bool suite_memory_is_copied(void)
+{
+	const char *memory = getenv("VIOMMU_MEMORY");
+
+	return memory != NULL && strcmp(memory, "copied") == 0;
+}
+
+struct viommu_memory suite_memory(const struct viommu_memory *pointers)
+{
+	return suite_memory_is_copied() ? sim_copied(pointers) : *pointers;
 }
 
 int suite_run_tests(const char *file, const struct CMUnitTest *tests, size_t count)

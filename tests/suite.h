@@ -8,6 +8,7 @@
  *   VIOMMU_SWEEP    how much a sweep may spend on one test, in accesses and callbacks (default 2^21)
  *   VIOMMU_SHUFFLE  a number: the tests in an order made from it
  *   VIOMMU_TRANSPORT  between driver and device, see sim/transport.h
+ *   VIOMMU_MEMORY   copied: the device side gets no pointers to guest memory, in suites that go through suite_memory
  *
  * plain and counting are one run. The others are sweeps: a run of each test for each point where something can happen
  * (of very long tests, for points evenly spread over it; the output says how many). From then on the body's assertions
@@ -19,6 +20,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,5 +30,11 @@
 int suite_run_tests(const char *file, const struct CMUnitTest *tests, size_t count);
 
 #define suite_run(tests) suite_run_tests(__FILE__, tests, sizeof(tests) / sizeof((tests)[0]))
+
+struct viommu_memory; /* viommu/memory.h: not included, test_env has accessors of its own */
+
+/* The memory seam for a device: `pointers`, which stay in place, or with VIOMMU_MEMORY=copied what copies from them. */
+struct viommu_memory suite_memory(const struct viommu_memory *pointers);
+bool suite_memory_is_copied(void);
 
 #endif /* VIOMMU_TESTS_SUITE_H */

@@ -23,6 +23,7 @@ static const struct viommu_memory_region ram_regions[] = { { 0x10000, 0x17fff, r
 							   { 0x18000, 0x1bfff, ram_b, RW },
 							   { 0x20000, 0x20fff, rom, R } };
 static struct viommu_memory_table ram_table = { .regions = ram_regions, .count = 3 };
+static const struct viommu_memory ram_memory = { &viommu_memory_table_ops, &ram_table };
 
 /* All endpoints in domain 1; endpoint 3 has a doorbell. */
 static void prepare(struct device_fixture *f)
@@ -33,8 +34,7 @@ static void prepare(struct device_fixture *f)
 	device_options_init(&options);
 	options.regions[3] = doorbell;
 	options.region_counts[3] = 2;
-	options.config.memory.ops = &viommu_memory_table_ops;
-	options.config.memory.ctx = &ram_table;
+	options.config.memory = suite_memory(&ram_memory);
 	device_setup(f, &options);
 	for (i = 0; i < DEVICE_ENDPOINTS; i++)
 		assert_int_equal(device_attach(f, 1, device_endpoint_id(i), 0), VIOMMU_S_OK);
@@ -643,7 +643,7 @@ static void test_read_write__no_memory_there__peer(void **state)
 	assert_int_equal(device_map(&f, 1, 0x5000, 0x5fff, 0xfffffffffffff000, RW), VIOMMU_S_OK);
 	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
 	assert_int_equal(viommu_access_read(&f.accesses[0], 0x1fc0, bytes, 0x100, &done), VIOMMU_E_PEER);
-	assert_int_equal(done, 0x40);
+	assert_int_equal(done, suite_memory_is_copied() ? 0 : 0x40); /* one call of the seam, which failed */
 	assert_int_equal(viommu_access_write(&f.accesses[0], 0x2000, bytes, 1, &done), VIOMMU_E_PEER);
 	assert_int_equal(done, 0);
 	assert_int_equal(viommu_access_read(&f.accesses[0], 0x4fff, bytes, 1, &done), VIOMMU_OK);

@@ -93,6 +93,8 @@ static bool driver_check(void)
 	X(AT_ONCE, no_descriptors, dev.desc = NULL)								\
 	X(AT_ONCE, no_available_ring, dev.avail = NULL)								\
 	X(AT_ONCE, no_used_ring, dev.used = NULL)								\
+	X(AT_ONCE, used_ring_alone, dev.desc = NULL; dev.avail = NULL)						\
+	X(AT_ONCE, no_ring_and_no_callbacks, dev.desc = NULL; dev.avail = NULL; dev.used = NULL)		\
 	X(AT_ONCE, available_ring_misaligned, dev.avail++)							\
 	X(AT_ONCE, used_ring_misaligned, dev.used += 2)								\
 	X(AT_ONCE, more_taken_than_there_can_be, dev.popped = (uint16_t)(dev.published + SIZE + 1))		\

@@ -72,6 +72,42 @@ static void test_device_init__unknown_struct_size__refused(void **state)
 	assert_int_equal(init_result(&config), VIOMMU_E_ABI);
 }
 
+static bool no_read(void *ctx, viommu_gpa gpa, void *dst, size_t len)
+{
+	(void)ctx;
+	(void)gpa;
+	(void)dst;
+	(void)len;
+	return false;
+}
+
+static bool no_write(void *ctx, viommu_gpa gpa, const void *src, size_t len)
+{
+	(void)ctx;
+	(void)gpa;
+	(void)src;
+	(void)len;
+	return false;
+}
+
+/* Pointers, copies in both directions, or both kinds. */
+static void test_device_init__memory_callbacks_missing__refused(void **state)
+{
+	struct viommu_device_config config = default_config();
+
+	(void)state;
+	for (unsigned has = 0; has < 8; has++) {
+		struct viommu_memory_ops memory = { .size = sizeof(memory) };
+		bool good = has == 1 || has == 6 || has == 7;
+
+		memory.resolve = (has & 1) != 0 ? viommu_memory_table_ops.resolve : NULL;
+		memory.read = (has & 2) != 0 ? no_read : NULL;
+		memory.write = (has & 4) != 0 ? no_write : NULL;
+		config.memory.ops = &memory;
+		assert_int_equal(init_result(&config), good ? VIOMMU_OK : VIOMMU_E_ARG);
+	}
+}
+
 /* IOMMU-DEV-FEAT-02, IOMMU-DEV-FEAT-03: the old F_BYPASS is never on offer. GEN-DEV-FEAT-04, GEN-DEV-RSVD-10 */
 static void test_device_init__features_beyond_the_class__refused(void **state)
 {
@@ -584,6 +620,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_device_init__defaults__accepted),
 		cmocka_unit_test(test_device_init__unknown_struct_size__refused),
+		cmocka_unit_test(test_device_init__memory_callbacks_missing__refused),
 		cmocka_unit_test(test_device_init__features_beyond_the_class__refused),
 		cmocka_unit_test(test_device_init__page_size_mask__granule_from_256),
 		cmocka_unit_test(test_device_init__first_above_last__refused),

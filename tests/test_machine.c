@@ -70,6 +70,40 @@ static void test_ram__end_of_memory__nothing_above(void **state)
 	sim_ram_deinit(&ram);
 }
 
+static void test_ram__rules__hold_for_the_device_alone(void **state)
+{
+	const uint32_t r = VIOMMU_ACCESS_READ, w = VIOMMU_ACCESS_WRITE;
+	static const uint8_t zeroes[16];
+	struct viommu_memory memory;
+	struct sim_ram ram;
+	uint8_t bytes[16];
+
+	(void)state;
+	sim_env_allow_aliases();
+	for (int copied = 0; copied < 2; copied++) {
+		assert_int_equal(sim_ram_init(&ram, UINT64_MAX, 2), VIOMMU_OK);
+		ram.copied = copied != 0;
+		memory = sim_ram_memory(&ram);
+		assert_int_equal(sim_ram_restrict(&ram, 0x1000, 0x1fff, 0), VIOMMU_OK);
+		assert_int_equal(sim_ram_restrict(&ram, 0x2000, 0x2fff, r), VIOMMU_OK);
+		assert_int_equal(viommu_memory_pointer(&memory, 0xff0, 16, r | w) != NULL, !copied);
+		assert_int_equal(viommu_memory_write(&memory, 0xff0, zeroes, 16), 16);
+		assert_int_equal(viommu_memory_write(&memory, 0xff8, zeroes, 16), copied ? 0 : 8);
+		assert_int_equal(viommu_memory_read(&memory, 0x1ff8, bytes, 16), 0);
+		assert_int_equal(viommu_memory_read(&memory, 0x2000, bytes, 16), 16);
+		assert_int_equal(viommu_memory_write(&memory, 0x2000, zeroes, 16), 0);
+		assert_int_equal(viommu_memory_write(&memory, 0x3000, zeroes, 16), 16);
+		assert_true(sim_ram_write(&ram, 0x1ff8, zeroes, 16));
+		assert_int_equal(sim_ram_restrict(&ram, 0x1800, 0x1fff, r | w), VIOMMU_OK);
+		assert_int_equal(viommu_memory_write(&memory, 0x1800, zeroes, 16), 16);
+		assert_int_equal(viommu_memory_read(&memory, 0x17ff, bytes, 1), 0);
+		for (unsigned i = 3; i < SIM_RAM_RULES; i++)
+			assert_int_equal(sim_ram_restrict(&ram, 0, 0, r | w), VIOMMU_OK);
+		assert_int_equal(sim_ram_restrict(&ram, 0, 0, r | w), VIOMMU_E_FULL);
+		sim_ram_deinit(&ram);
+	}
+}
+
 static void test_ram__reserved_area__contiguous_once(void **state)
 {
 	const viommu_gpa base = 3 * SIM_RAM_PIECE_SIZE + 64;
@@ -137,6 +171,7 @@ static int start_machine(void **state)
 
 	config.endpoints = endpoint_ids;
 	config.endpoint_count = SIZE_OF(endpoint_ids);
+	config.ram_copied = suite_memory_is_copied();
 	assert_int_equal(sim_machine_init(&f->machine, &config), VIOMMU_OK);
 	sim_env_on_end(end_of_test, f);
 	assert_int_equal(sim_machine_start(&f->machine), VIOMMU_OK);
@@ -279,6 +314,7 @@ static void test_machine__kicks_lost__driver_gives_up(void **state)
 	assert_non_null(machine);
 	config.endpoints = endpoint_ids;
 	config.endpoint_count = SIZE_OF(endpoint_ids);
+	config.ram_copied = suite_memory_is_copied();
 	assert_int_equal(sim_machine_init(machine, &config), VIOMMU_OK);
 	mute = *machine->transport.register_ops;
 	mute.notify = no_notify;
@@ -401,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_ram__across_pieces_and_at_the_ends__bytes_come_back),
 		cmocka_unit_test(test_ram__too_many_pieces__no_memory_and_said_so),
 		cmocka_unit_test(test_ram__end_of_memory__nothing_above),
+		cmocka_unit_test(test_ram__rules__hold_for_the_device_alone),
 		cmocka_unit_test(test_ram__reserved_area__contiguous_once),
 		cmocka_unit_test_setup_teardown(test_machine__engines__by_id, start_machine, stop_machine),
 		cmocka_unit_test_setup_teardown(test_machine__engine_over_two_mappings__bytes_at_their_places,

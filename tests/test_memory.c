@@ -323,7 +323,7 @@ static void *odd_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len
 
 static void test_copy__resolve_answers_zero_or_too_much__ends_in_bounds(void **state)
 {
-	static const struct viommu_memory_ops ops = { sizeof(ops), odd_resolve };
+	static const struct viommu_memory_ops ops = { .size = sizeof(ops), .resolve = odd_resolve };
 	uint8_t host[4] = { 1, 2, 3, 4 };
 	uint8_t copy[4] = { 0 };
 	const struct viommu_memory memory = { &ops, host };
@@ -350,6 +350,92 @@ static void test_copy__resolve_answers_zero_or_too_much__ends_in_bounds(void **s
 	assert_null(viommu_memory_pointer(&memory, 0, 4, R));
 }
 
+/* Pointers to the low region alone; all of it by copies, which are counted, and none if `failing`. */
+static struct {
+	unsigned calls;
+	uint64_t gpa;
+	size_t len;
+	bool failing;
+} copies;
+
+static void *low_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	return gpa < NEXT_GPA ? viommu_memory_table_ops.resolve(ctx, gpa, kind, len) : NULL;
+}
+
+static bool note_copy(viommu_gpa gpa, size_t len)
+{
+	copies.calls++;
+	copies.gpa = gpa;
+	copies.len = len;
+	return !copies.failing;
+}
+
+static bool copy_read(void *ctx, viommu_gpa gpa, void *dst, size_t len)
+{
+	(void)ctx;
+	return note_copy(gpa, len) && viommu_memory_read(&guest.pointers, gpa, dst, len) == len;
+}
+
+static bool copy_write(void *ctx, viommu_gpa gpa, const void *src, size_t len)
+{
+	(void)ctx;
+	return note_copy(gpa, len) && viommu_memory_write(&guest.pointers, gpa, src, len) == len;
+}
+
+static void test_copy__no_pointer_from_some_byte_on__the_rest_in_one_call(void **state)
+{
+	const struct viommu_memory_ops both = {
+		.size = sizeof both, .resolve = low_resolve, .read = copy_read, .write = copy_write
+	};
+	const struct viommu_memory memory = { &both, &guest.table };
+	uint8_t data[32], copy[32];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i + 1);
+	for (unsigned before = 0; before <= sizeof(data); before++) {
+		uint64_t gpa = NEXT_GPA - before;
+
+		for (int failing = 0; failing < 2; failing++) {
+			size_t done = failing ? before : sizeof(data);
+
+			sim_env_operation();
+			memset(&copies, 0, sizeof(copies));
+			copies.failing = failing != 0;
+			assert_int_equal(viommu_memory_write(&memory, gpa, data, sizeof(data)), done);
+			assert_int_equal(copies.calls, before < sizeof(data));
+			memset(copy, 0, sizeof(copy));
+			assert_int_equal(viommu_memory_read(&memory, gpa, copy, sizeof(copy)), done);
+			assert_memory_equal(copy, data, done);
+			assert_int_equal(copies.calls, 2 * (before < sizeof(data)));
+			if (before < sizeof(data)) {
+				assert_true(copies.gpa == NEXT_GPA);
+				assert_int_equal(copies.len, sizeof(data) - before);
+			}
+		}
+	}
+	guest_check_canaries(&guest);
+}
+
+static void test_copy__callbacks_alone__no_pointer_and_nothing_beyond_the_top(void **state)
+{
+	const struct viommu_memory_ops alone = { .size = sizeof alone, .read = copy_read, .write = copy_write };
+	const struct viommu_memory memory = { &alone, NULL };
+	uint8_t copy[8];
+
+	(void)state;
+	memset(&copies, 0, sizeof(copies));
+	assert_null(viommu_memory_pointer(&memory, LOW_GPA, 1, R));
+	assert_int_equal(viommu_memory_read(&memory, LOW_GPA, copy, 0), 0);
+	assert_int_equal(viommu_memory_write(&memory, LOW_GPA, copy, 0), 0);
+	assert_int_equal(copies.calls, 0);
+	assert_int_equal(viommu_memory_read(&memory, UINT64_MAX - 3, copy, 8), 4);
+	assert_int_equal(copies.len, 4);
+	assert_int_equal(viommu_memory_read(&memory, HOLE_GPA - 4, copy, 8), 0);
+	assert_int_equal(viommu_memory_write(&memory, ROM_GPA, copy, 8), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +449,8 @@ int main(void)
 		cmocka_unit_test(test_view__table_changes__no_answer_of_before),
 		cmocka_unit_test(test_view__same_region_again__no_search),
 		cmocka_unit_test(test_table__random_regions__as_a_linear_search_says),
+		cmocka_unit_test_setup(test_copy__no_pointer_from_some_byte_on__the_rest_in_one_call, setup),
+		cmocka_unit_test_setup(test_copy__callbacks_alone__no_pointer_and_nothing_beyond_the_top, setup),
 		cmocka_unit_test(test_copy__resolve_answers_zero_or_too_much__ends_in_bounds),
 	};
 

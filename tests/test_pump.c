@@ -39,6 +39,8 @@ static void test_init__bad_configuration__refused(void **state)
 	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ARG);
 	config.memory.ops = &memory;
 	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ABI);
+	memory.size--; /* and no callback */
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ARG);
 	config = pump_config(w);
 	config.max_segments = VIOMMU_PUMP_SEGMENTS_MAX;
 	assert_int_equal(viommu_pump_mem_size(&config, &needed), VIOMMU_OK);
@@ -215,8 +217,9 @@ static void test_requests__no_request__returned_with_length_0(void **state)
 	assert_ptr_equal(collect(w, 0), nowhere);
 	assert_ptr_equal(collect(w, 0), events);
 	assert_int_equal(unknown->written + empty->written + no_tail->written + nowhere->written + events->written, 0);
-	assert_int_equal(viommu_pump_get_stats(&w->pump)->malformed, 2);
-	assert_int_equal(viommu_device_get_stats(&w->f.dev)->unanswered, 3);
+	/* Without pointers the device takes the tail that is nowhere for one that is missing. */
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->malformed, suite_memory_is_copied() ? 1 : 2);
+	assert_int_equal(viommu_device_get_stats(&w->f.dev)->unanswered, suite_memory_is_copied() ? 4 : 3);
 	assert_int_equal(ask(w, &attach), VIOMMU_S_OK);
 	assert_int_equal(viommu_registers_get_status(viommu_pump_registers(&w->pump)), ALIVE);
 	teardown(w);

@@ -20,6 +20,14 @@
 #include "sim/replay.h"
 #include "sim/report.h"
 
+static struct sim_replay_options options_init(void)
+{
+	struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+
+	options.ram_copied = suite_memory_is_copied();
+	return options;
+}
+
 #define SIZE_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* What the replayer wrote to its log. */
@@ -45,7 +53,7 @@ static struct sim_replay_result run(const char *text, struct sim_replay_options 
 
 static struct sim_replay_result run_plain(const char *text)
 {
-	const struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+	const struct sim_replay_options options = options_init();
 
 	return run(text, options);
 }
@@ -211,7 +219,7 @@ static void test_replay__batches__same_proofs_fewer_kicks(void **state)
 	assert_agreed(&one);
 	for (size_t b = 0; b < SIZE_OF(batches); b++) {
 		for (size_t q = 0; q < SIZE_OF(sizes); q++) {
-			struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+			struct sim_replay_options options = options_init();
 			struct sim_replay_result result;
 
 			options.batch = batches[b];
@@ -235,7 +243,7 @@ static void test_replay__batches__same_proofs_fewer_kicks(void **state)
 /* The driver's record still has what the first UNMAP takes away when the second one is posted: it would be split. */
 static void test_replay__unmap_meets_unmap_in_flight__waits_for_it(void **state)
 {
-	struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+	struct sim_replay_options options = options_init();
 	struct sim_replay_result result;
 
 	(void)state;
@@ -249,7 +257,7 @@ static void test_replay__any_seed__agrees_and_repeats(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 0; seed < 50; seed++) {
-		struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+		struct sim_replay_options options = options_init();
 		struct sim_replay_result first, second;
 
 		options.seed = seed * UINT64_C(0x123456789abcdef1);
@@ -298,8 +306,7 @@ static size_t random_line(struct sim_random *random, char *out)
 		return len + (size_t)sprintf(out + len, "\n");
 	case 5:
 		return (size_t)sprintf(out, "T %x %llx %x\n", endpoint,
-				       (unsigned long long)sim_random_below(random, 0x18000),
-				       1 + flags % 3);
+				       (unsigned long long)sim_random_below(random, 0x18000), 1 + flags % 3);
 	default:
 		len = (size_t)sprintf(out, "M %x ", domain);
 		len += random_range(random, out + len);
@@ -320,7 +327,7 @@ static void test_replay__random_requests__agree(void **state)
 	(void)state;
 	assert_non_null(text);
 	for (uint64_t seed = 0; seed < 100; seed++) {
-		struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+		struct sim_replay_options options = options_init();
 		struct sim_random random = { seed };
 		struct sim_replay_result result;
 		size_t len = 0;
@@ -348,7 +355,7 @@ static void test_replay__shipped_recordings__agree(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sim_env_rounds(SIZE_OF(files), 1); i++) {
-		struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+		struct sim_replay_options options = options_init();
 		struct sim_replay_result result;
 		struct sim_trace trace;
 		struct sim_error error;
@@ -374,8 +381,9 @@ static void test_replay__shipped_recordings__agree(void **state)
 static uint8_t ask_device(struct sim_machine *machine, const struct viommu_wire_request *wire)
 {
 	uint8_t readable[VIOMMU_WIRE_REQUEST_MAX], writable[VIOMMU_WIRE_TAIL_SIZE];
-	struct viommu_segment in = { readable, viommu_wire_request_encode(wire, readable, sizeof(readable)) };
-	struct viommu_segment out = { writable, sizeof(writable) };
+	struct viommu_segment in = { .base = readable,
+				     .len = viommu_wire_request_encode(wire, readable, sizeof(readable)) };
+	struct viommu_segment out = { .base = writable, .len = sizeof(writable) };
 	struct viommu_request request = { .readable = &in, .writable = &out, .readable_count = 1, .writable_count = 1 };
 
 	sim_env_operation();
@@ -614,7 +622,7 @@ static void test_replay__each_lie__found_at_its_line(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < SIZE_OF(lies); i++) {
-		struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+		struct sim_replay_options options = options_init();
 		struct sim_replay_result result = run_plain(lies[i].text);
 
 		assert_agreed(&result); /* without the lie */
@@ -631,7 +639,7 @@ static void test_replay__each_lie__found_at_its_line(void **state)
 static void test_replay__device_refuses_one_of_a_batch__named(void **state)
 {
 	static const struct lie lie = { .at = 3, .tell = map_ahead };
-	struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+	struct sim_replay_options options = options_init();
 	struct sim_replay_result result;
 
 	(void)state;
@@ -649,7 +657,7 @@ static void test_replay__device_refuses_one_of_a_batch__named(void **state)
 static void test_replay__device_keeps_one_of_a_batch__named(void **state)
 {
 	static const struct lie lie = { .at = 5, .tell = keep_mapping };
-	struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+	struct sim_replay_options options = options_init();
 	struct sim_replay_result result;
 
 	(void)state;
@@ -665,7 +673,7 @@ static void test_replay__device_keeps_one_of_a_batch__named(void **state)
 static void test_replay__more_lies_than_are_told__all_counted(void **state)
 {
 	static const struct lie lie = { .at = 3, .tell = oracle_errs };
-	struct sim_replay_options options = SIM_REPLAY_OPTIONS_INIT;
+	struct sim_replay_options options = options_init();
 	struct sim_replay_result result;
 	char text[1024] = MAPPED;
 	size_t lines = 0;

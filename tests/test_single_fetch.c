@@ -128,10 +128,10 @@ static void test_submit__every_request_and_length__readable_once_writable_never(
 		memcpy(in, requests[i], sizeof requests[i]);
 		for (size_t r = 0; r <= sizeof in; r++) {
 			for (size_t w = 0; w <= sizeof out; w++) {
-				struct viommu_segment pieces[4] = { { in, r / 2 },
-								    { in + r / 2, r - r / 2 },
-								    { out, w / 3 },
-								    { out + w / 3, w - w / 3 } };
+				struct viommu_segment pieces[4] = { { .base = in, .len = r / 2 },
+								    { .base = in + r / 2, .len = r - r / 2 },
+								    { .base = out, .len = w / 3 },
+								    { .base = out + w / 3, .len = w - w / 3 } };
 				struct viommu_request request = { .readable = pieces,
 								  .readable_count = 2,
 								  .writable = pieces + 2,

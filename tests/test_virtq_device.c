@@ -36,6 +36,13 @@ static void test_enable__every_size__only_powers_of_two_to_32768(void **state)
 }
 
 /* VQ-DRV-LAYOUT-01; known-bugs 87, 88, 94, 102. Size 8: 128, 22 and 70 bytes. */
+/* Without pointers it has to be aligned and must not wrap; the rest shows when it is read. */
+static bool layout_does_without_pointers(const struct viommu_virtq_layout *l)
+{
+	return l->desc % 16 == 0 && l->avail % 2 == 0 && l->used % 4 == 0 && l->desc + 127 > l->desc &&
+	       l->avail + 21 > l->avail && l->used + 69 > l->used;
+}
+
 static void test_enable__places_of_the_areas__aligned_and_contiguous_or_refused(void **state)
 {
 	static const struct {
@@ -79,10 +86,12 @@ static void test_enable__places_of_the_areas__aligned_and_contiguous_or_refused(
 	viommu_virtq_device_init(&q, &guest.memory);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct viommu_virtq_layout layout = { 8, rows[i].desc, rows[i].avail, rows[i].used, 0 };
+		bool good = suite_memory_is_copied() ? layout_does_without_pointers(&layout) : rows[i].good;
+		enum viommu_result look = rows[i].avail == HOLE_GPA ? VIOMMU_E_BROKEN : VIOMMU_E_EMPTY;
 
-		assert_int_equal(viommu_virtq_device_enable(&q, &layout), rows[i].good ? VIOMMU_OK : VIOMMU_E_PEER);
-		assert_int_equal(viommu_virtq_device_state(&q), rows[i].good ? VIOMMU_VIRTQ_READY : VIOMMU_VIRTQ_OFF);
-		assert_int_equal(pop(), rows[i].good ? VIOMMU_E_EMPTY : VIOMMU_E_STATE);
+		assert_int_equal(viommu_virtq_device_enable(&q, &layout), good ? VIOMMU_OK : VIOMMU_E_PEER);
+		assert_int_equal(viommu_virtq_device_state(&q), good ? VIOMMU_VIRTQ_READY : VIOMMU_VIRTQ_OFF);
+		assert_int_equal(pop(), good ? look : VIOMMU_E_STATE);
 	}
 }
 
@@ -91,6 +100,7 @@ static void test_enable__host_memory_misaligned__refused(void **state)
 	struct viommu_virtq_layout layout = ring_layout(8, 0);
 
 	(void)state;
+	guest.memory = guest.pointers; /* is what this is about */
 	guest.regions[0].host = guest.low + 1;
 	guest.regions[0].last--;
 	viommu_virtq_device_init(&q, &guest.memory);
@@ -438,10 +448,16 @@ static void check_popped(enum viommu_result r, uint32_t size)
 			assert_true(len == chain.readable_len);
 			len = 0;
 		}
-		assert_true(segments[k].len != 0 && guest_holds(&guest, segments[k].base, segments[k].len));
+		assert_true(segments[k].len != 0);
+		len += segments[k].len;
+		if (suite_memory_is_copied()) {
+			assert_null(segments[k].base);
+			assert_true(segments[k].len - 1 <= UINT64_MAX - segments[k].gpa);
+			continue;
+		}
+		assert_true(guest_holds(&guest, segments[k].base, segments[k].len));
 		if (k >= chain.readable)
 			assert_false(segments[k].base >= guest.rom && segments[k].base < guest.rom + ROM_LEN);
-		len += segments[k].len;
 	}
 	assert_true(len == (chain.writable == 0 ? chain.readable_len : chain.writable_len));
 }
@@ -450,7 +466,7 @@ static void push_or_not(uint16_t head)
 {
 	enum viommu_result r = viommu_virtq_device_push(&q, head, UINT32_MAX);
 
-	assert_true(r == VIOMMU_OK || r == VIOMMU_E_STATE);
+	assert_true(r == VIOMMU_OK || r == VIOMMU_E_STATE || (r == VIOMMU_E_BROKEN && suite_memory_is_copied()));
 }
 
 static void random_ring_state(struct sim_random *random)

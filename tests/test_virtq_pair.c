@@ -153,20 +153,26 @@ static void driver_look(void)
 static uint32_t device_answer(const struct viommu_chain *c)
 {
 	const struct viommu_segment *s = c->segments;
-	uint32_t offset = (uint32_t)(s[c->readable].base - guest_at(&pair.guest, slot_gpa(0)));
+	uint32_t offset = (uint32_t)(segment_at(&pair.guest, &s[c->readable]) - guest_at(&pair.guest, slot_gpa(0)));
 	struct request *r = &pair.requests[offset / SLOT_BYTES];
 	uint32_t i = 0, done = 0;
 
 	assert_true(r->busy && c->writable > 0);
 	assert_true(c->readable_len == r->readable_len && c->writable_len == r->writable_len);
-	for (uint32_t k = 0; k < c->readable; k++)
+	for (uint32_t k = 0; k < c->readable; k++) {
+		const uint8_t *bytes = segment_at(&pair.guest, &s[k]);
+
 		for (size_t b = 0; b < s[k].len; b++)
-			assert_int_equal(s[k].base[b], pattern(r->number, i++, false));
+			assert_int_equal(bytes[b], pattern(r->number, i++, false));
+	}
 	assert_int_equal(i, r->readable_len);
 	r->written = (uint32_t)sim_random_below(&pair.random, r->writable_len + 1);
-	for (uint32_t k = c->readable; k < c->readable + c->writable; k++)
+	for (uint32_t k = c->readable; k < c->readable + c->writable; k++) {
+		uint8_t *bytes = segment_at(&pair.guest, &s[k]);
+
 		for (size_t b = 0; b < s[k].len && done < r->written; b++)
-			s[k].base[b] = pattern(r->number, done++, true);
+			bytes[b] = pattern(r->number, done++, true);
+	}
 	return r->written;
 }
 
@@ -305,7 +311,7 @@ static void test_pair__32768_chains_in_one_batch__all_there(void **state)
 			assert_true(viommu_virtq_driver_check(&pair.driver));
 			for (uint32_t k = 0; k < size; k++) {
 				assert_int_equal(viommu_virtq_device_pop(&pair.device, &chain), VIOMMU_OK);
-				assert_ptr_equal(segments[1].base, guest_at(&guest, DATA_GPA + k));
+				assert_ptr_equal(segment_at(&guest, &segments[1]), guest_at(&guest, DATA_GPA + k));
 				assert_int_equal(viommu_virtq_device_push(&pair.device, chain.head, 1), VIOMMU_OK);
 			}
 			assert_int_equal(viommu_virtq_device_pop(&pair.device, &chain), VIOMMU_E_EMPTY);

@@ -25,6 +25,8 @@
 #include <viommu/virtq.h>
 #include <viommu/wire.h>
 
+#include "suite.h"
+
 #include "sim/env/env.h"
 
 #define LOW_GPA UINT64_C(0x10000)
@@ -64,7 +66,8 @@ struct guest {
 	uint8_t canary4[CANARY_LEN];
 	struct viommu_memory_region regions[4];
 	struct viommu_memory_table table;
-	struct viommu_memory memory;
+	struct viommu_memory pointers;
+	struct viommu_memory memory; /* for the device: these, or copies (suite.h) */
 };
 
 static inline void *guest_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
@@ -92,7 +95,8 @@ static inline void guest_init(struct guest *g)
 	g->regions[3] =
 		(struct viommu_memory_region){ TOP_GPA, UINT64_MAX, g->top, VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
 	g->table = (struct viommu_memory_table){ .regions = g->regions, .count = 4 };
-	g->memory = (struct viommu_memory){ &guest_memory_ops, &g->table };
+	g->pointers = (struct viommu_memory){ &guest_memory_ops, &g->table };
+	g->memory = suite_memory(&g->pointers);
 }
 
 static inline void guest_check_canaries(const struct guest *g)
@@ -115,6 +119,14 @@ static inline uint8_t *guest_at(struct guest *g, uint64_t gpa)
 		return g->next + (gpa - NEXT_GPA);
 	assert_true(gpa >= LOW_GPA && gpa < NEXT_GPA);
 	return g->low + (gpa - LOW_GPA);
+}
+
+/* Where the bytes of a segment are, whether the device has a pointer to them or not. */
+static inline uint8_t *segment_at(struct guest *g, const struct viommu_segment *s)
+{
+	if (suite_memory_is_copied())
+		assert_null(s->base);
+	return s->base != NULL ? s->base : guest_at(g, s->gpa);
 }
 
 static inline bool guest_holds(const struct guest *g, const void *p, size_t len)

@@ -63,7 +63,8 @@ struct viommu_device_config {
 	uint32_t domain_last;
 	uint32_t probe_size;    /* if F_PROBE: bytes for properties; 0 is legal and leaves no room for any */
 	uint8_t bypass;         /* if F_BYPASS_CONFIG: initial value of config.bypass, 0 or 1 */
-	struct viommu_memory memory; /* for viommu_access_read and _write; ops NULL: these return VIOMMU_E_STATE */
+	/* For viommu_access_read and _write; ops NULL: these return VIOMMU_E_STATE. VIOMMU_E_ARG: see memory.h. */
+	struct viommu_memory memory;
 	const struct viommu_device_ops *ops; /* kept by pointer; may be NULL */
 	void *ops_ctx;
 };
@@ -104,8 +105,8 @@ enum viommu_request_state {
 
 /*
  * One request, owned by the caller, untouched and in place from submit until it is DONE. The two vectors are read
- * inside submit only; the bytes that `writable` names have to stay writable until the request is done. Zero it before
- * first use.
+ * inside submit only; `memory` and the bytes that `writable` names have to stay usable until the request is done. Zero
+ * it before first use.
  */
 struct viommu_request {
 	/* in */
@@ -113,9 +114,14 @@ struct viommu_request {
 	const struct viommu_segment *writable;
 	uint32_t readable_count;
 	uint32_t writable_count;
+	const struct viommu_memory *memory; /* for segments whose base is NULL; if there is none it may be NULL */
 	void *user; /* yours */
 	/* out */
-	uint32_t written; /* used length: bytes from the first writable one. 0: not a request, nothing was written */
+	/*
+	 * Used length: bytes from the first writable one. 0: not a request, or the reply could not be written because
+	 * `memory` failed: then the request may have been carried out, and nobody is told how it ended.
+	 */
+	uint32_t written;
 	uint8_t status;   /* enum viommu_status as written; meaningless if written is 0 */
 	uint8_t state;    /* enum viommu_request_state */
 	uint8_t type;     /* as the driver wrote it, for statistics; 0 if there was no complete head */

@@ -3,8 +3,9 @@
  * memory.h: seam C, guest-physical memory as the device side sees it.
  *
  * The device reaches the rings, the requests and (through access.h) an endpoint's buffers only by asking this seam for
- * a pointer. The embedder answers from whatever it has: a fixed table (struct viommu_memory_table below), its own
- * memory slots, or pages made on demand.
+ * a pointer, or, where there is none, to have bytes copied. The embedder answers from whatever it has: a table of
+ * regions (struct viommu_memory_table below), its own memory slots, pages made on demand, or the read and write
+ * functions of its address space.
  */
 #ifndef VIOMMU_MEMORY_H
 #define VIOMMU_MEMORY_H
@@ -22,9 +23,23 @@ struct viommu_memory_ops {
 	 * NULL where there is no memory or that access is not allowed. *len: in, the bytes wanted (at least 1); out,
 	 * how many of them are contiguous at the returned pointer (at least 1, at most what was wanted). Must not block
 	 * or call back into the library. The pointer has to stay usable until the embedder has been told that nothing
-	 * in flight can still use it.
+	 * in flight can still use it. NULL if read and write are all there is.
 	 */
 	void *(*resolve)(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len);
+	/*
+	 * Both or none. Copy between guest memory and private memory; called where resolve is NULL or answers NULL, but
+	 * they have to reach all memory: a ring that is not in one piece in the host goes through them as a whole.
+	 * len > 0, and gpa + len - 1 does not wrap. False: there is no memory, or the access is not allowed, for at
+	 * least one of the bytes; the others may have been copied. Must not block or call back into the library.
+	 *
+	 * The driver may store to the same bytes at the same time. So: each byte of guest memory is read or written
+	 * once per call. 2 and 4 bytes at a multiple of their number are one access, which does not tear. What a call
+	 * did has taken effect when it returns, as an ordinary load or store of this thread has: the library puts its
+	 * own barriers (full ones, see port.h) between the calls. A callback that hands the access on, to another thread or
+	 * over a bus, waits until it is carried out.
+	 */
+	bool (*read)(void *ctx, viommu_gpa gpa, void *dst, size_t len);
+	bool (*write)(void *ctx, viommu_gpa gpa, const void *src, size_t len);
 };
 
 /* Copied where it is given; ops and ctx are kept by pointer. */
@@ -34,14 +49,15 @@ struct viommu_memory {
 };
 
 /*
- * A pointer to len bytes in one piece, or NULL: not memory, not allowed, not contiguous in the host, or gpa + len - 1
- * wraps. len > 0. Any thread that may call resolve. One call of resolve.
+ * A pointer to len bytes in one piece, or NULL: not memory, not allowed, not contiguous in the host, reached by read
+ * and write alone, or gpa + len - 1 wraps. len > 0. Any thread that may call resolve. One call of resolve.
  */
 void *viommu_memory_pointer(const struct viommu_memory *memory, viommu_gpa gpa, uint64_t len, uint32_t kind);
 
 /*
  * Copies between guest memory and private memory, across pieces. Returns the bytes copied: fewer than len if it met a
- * hole. Any thread that may call resolve. One call of resolve per piece.
+ * hole. From the first byte that has no pointer on the rest is one call of read or write, and does not count if that
+ * fails. Any thread that may call resolve. One call of resolve per piece.
  */
 size_t viommu_memory_read(const struct viommu_memory *memory, viommu_gpa gpa, void *dst, size_t len);
 size_t viommu_memory_write(const struct viommu_memory *memory, viommu_gpa gpa, const void *src, size_t len);

@@ -62,7 +62,7 @@ struct viommu_pump_slot {
 
 /* Counters, saturating. */
 struct viommu_pump_stats {
-	uint32_t malformed;      /* chains that were no requests */
+	uint32_t malformed;      /* chains that were no requests, and event buffers that could not be written */
 	uint32_t events;         /* fault reports delivered */
 	uint32_t events_dropped; /* no buffer, or one that was too short */
 };
@@ -88,7 +88,8 @@ struct viommu_pump {
 VIOMMU_NODISCARD enum viommu_result viommu_pump_mem_size(const struct viommu_pump_config *config, size_t *bytes);
 
 /*
- * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: queue size, segments, ring features, no device, no memory.
+ * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: queue size, segments, ring features, no device, no memory or one
+ * without callbacks (memory.h).
  * VIOMMU_E_NOMEM: mem is too small. mem (any alignment) is the pump's until it is not used any more.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pump_init(struct viommu_pump *pump, const struct viommu_pump_config *config,

@@ -29,7 +29,8 @@
  *   length 0 or not a multiple of 16, INDIRECT not negotiated, memory that does not exist, more descriptors than the
  *   queue has entries, more pieces than the caller has room for, total length over 2^32)
  *                                                                 VIOMMU_E_PEER, with the head: give it back unused
- *   head out of range, index ahead by more than the ring holds    VIOMMU_E_BROKEN, and again until the next enable
+ *   head out of range, index ahead by more than the ring holds, a ring that the memory seam fails to read or write
+ *                                                                 VIOMMU_E_BROKEN, and again until the next enable
  *
  * Thread class of everything here: owner (of that half of that queue).
  */
@@ -71,10 +72,11 @@ static inline bool viommu_virtq_size_is_valid(uint32_t size)
 
 /* The device's half */
 
-/* A piece of a request in host memory. */
+/* A piece of a request. */
 struct viommu_segment {
-	uint8_t *base;
+	uint8_t *base; /* in host memory; NULL: there is no pointer, the memory seam's read and write have to do */
 	size_t len;
+	viommu_gpa gpa; /* where it is for the driver; looked at where base is NULL */
 };
 
 /* One request taken from the queue. Zero-length descriptors leave no segment; adjacent ones are not joined. */
@@ -107,9 +109,12 @@ enum viommu_virtq_reset {
 /* Private members. */
 struct viommu_virtq_device {
 	struct viommu_memory memory;
-	const uint8_t *desc;
+	const uint8_t *desc; /* all three or none: then the ring is reached by the seam's read and write */
 	const uint8_t *avail;
 	uint8_t *used;
+	viommu_gpa desc_gpa;
+	viommu_gpa avail_gpa;
+	viommu_gpa used_gpa;
 	uint32_t size;
 	uint16_t popped;    /* free-running: heads taken */
 	uint16_t pushed;    /* free-running: used entries written */
@@ -131,12 +136,13 @@ struct viommu_virtq_layout {
 	uint64_t features; /* those of VIOMMU_VIRTQ_FEATURES count, the rest is ignored */
 };
 
-/* Off. `memory` is copied. */
+/* Off. `memory` is copied; what its ops have to have is in memory.h. */
 void viommu_virtq_device_init(struct viommu_virtq_device *q, const struct viommu_memory *memory);
 
 /*
  * Starts at index 0, from any state.
- * VIOMMU_E_PEER: bad size or alignment, or an area is not contiguous memory. The queue is then off.
+ * VIOMMU_E_PEER: bad size or alignment, an area wraps, or it is not contiguous memory and the seam has no read and
+ * write. The queue is then off. Whether there is memory that only these reach shows when it is first accessed.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q,
 							       const struct viommu_virtq_layout *layout);
@@ -161,12 +167,15 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_
  * writable byte. Heads from before a reset are not to be pushed after it. With IN_ORDER it is the caller's duty to push
  * in the order of pop, one entry for each: which heads are out is not remembered here.
  * VIOMMU_E_STATE: the queue is not ready, no popped head is outstanding, or head is not
- * below the queue's size.
+ * below the queue's size. VIOMMU_E_BROKEN: see above.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_push(struct viommu_virtq_device *q, uint16_t head,
 							     uint32_t written);
 
-/* Makes all pushed entries visible. Returns whether the driver asked to be notified of any of them. */
+/*
+ * Makes all pushed entries visible. Returns whether the driver asked to be notified of any of them. If the seam fails
+ * the queue is broken.
+ */
 bool viommu_virtq_device_publish(struct viommu_virtq_device *q);
 
 /*

@@ -298,10 +298,12 @@ bool viommu_pump_is_valid(const struct viommu_pump *pump)
 	       viommu_i_is_behind(pump->segments, pump->slots, pump->slot_count, sizeof *pump->slots);
 }
 
-/* Chains that were taken from the queue and not answered. */
-static uint16_t unanswered(const struct viommu_virtq_device *q)
+/* Were so many chains taken and not answered? A queue whose ring cannot be written any more has lost count. */
+static bool is_unanswered(const struct viommu_virtq_device *q, uint32_t count)
 {
-	return q->state == VIOMMU_VIRTQ_OFF ? 0 : (uint16_t)(q->popped - q->pushed);
+	if (q->state == VIOMMU_VIRTQ_BROKEN)
+		return true;
+	return count == (q->state == VIOMMU_VIRTQ_OFF ? 0 : (uint16_t)(q->popped - q->pushed));
 }
 
 /* With the device, or held back until it is its turn. */
@@ -333,7 +335,7 @@ static bool count_slots(const struct viommu_pump *pump, struct slots *s)
 		s->held += slot->held;
 	}
 	/* A queue that is being reset has forgotten what the device still works on. */
-	return q->reset == VIOMMU_VIRTQ_RESET_RUNNING || s->in_use == unanswered(q);
+	return q->reset == VIOMMU_VIRTQ_RESET_RUNNING || is_unanswered(q, s->in_use);
 }
 
 static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
@@ -390,5 +392,5 @@ bool viommu_pump_check(const struct viommu_pump *pump)
 		return false;
 	if (!count_slots(pump, &s) || !check_free_slots(pump, pump->slot_count - s.in_use) || !check_order(pump, &s))
 		return false;
-	return s.in_use - s.held == count_requests(pump->device) && unanswered(&pump->queues[VIOMMU_QUEUE_EVENT]) == 0;
+	return s.in_use - s.held == count_requests(pump->device) && is_unanswered(&pump->queues[VIOMMU_QUEUE_EVENT], 0);
 }

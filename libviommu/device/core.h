@@ -36,9 +36,14 @@ uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request
 struct viommu_i_writer {
 	const struct viommu_segment *segment;
 	size_t at; /* in it */
+	const struct viommu_memory *memory; /* for segments without a pointer */
+	bool failed; /* some of it could not be written */
 };
 void viommu_i_write(struct viommu_i_writer *w, const uint8_t *bytes, size_t len);
 void viommu_i_write_zeroes(struct viommu_i_writer *w, uint64_t len);
+/* Writes to the beginning of a segment, which is as long at least. False: by callback, and that failed. */
+bool viommu_i_write_segment(const struct viommu_memory *memory, const struct viommu_segment *segment,
+			    const uint8_t *bytes, size_t len);
 
 /* PROBE takes nothing away, but writes: all `area` bytes in front of the tail. */
 uint8_t viommu_i_probe(struct viommu_device *dev, const struct viommu_wire_request *r, struct viommu_i_writer *w,

@@ -3,6 +3,7 @@
 #include "core.h"
 
 #include "../internal.h"
+#include "../virtq/memory.h"
 
 #define DEFAULT_COUNT 16u
 #define DEFAULT_PAGE_SIZE_MASK (~UINT64_C(0xfff))
@@ -22,12 +23,16 @@ static uint64_t page_size_mask(const struct viommu_device_config *config)
 
 static enum viommu_result config_check(const struct viommu_device_config *config)
 {
+	enum viommu_result result = VIOMMU_OK;
+
 	if (config->size != sizeof *config)
 		return VIOMMU_E_ABI;
 	if (config->ops != NULL && config->ops->size != sizeof *config->ops)
 		return VIOMMU_E_ABI;
-	if (config->memory.ops != NULL && config->memory.ops->size != sizeof *config->memory.ops)
-		return VIOMMU_E_ABI;
+	if (config->memory.ops != NULL)
+		result = viommu_i_memory_ops_check(config->memory.ops);
+	if (result != VIOMMU_OK)
+		return result;
 	if ((config->features & ~VIOMMU_DEVICE_FEATURES) != 0 || config->bypass > 1)
 		return VIOMMU_E_ARG;
 	if ((page_size_mask(config) & (VIOMMU_MAP_GRANULE_MIN - 1)) != 0)

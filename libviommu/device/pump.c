@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pump.c: between the rings and seam A. */
+#include "core.h"
+
 #include <viommu/pump.h>
 
 #include "../internal.h"
+#include "../virtq/memory.h"
 
 #define DEFAULT_QUEUE_SIZE 256u
 #define HOST_PAGE 4096u
@@ -27,13 +30,16 @@ static uint32_t max_segments(const struct viommu_pump_config *config)
 
 enum viommu_result viommu_pump_mem_size(const struct viommu_pump_config *config, size_t *bytes)
 {
+	enum viommu_result result;
+
 	if (config->size != sizeof *config)
-		return VIOMMU_E_ABI;
-	if (config->memory.ops != NULL && config->memory.ops->size != sizeof *config->memory.ops)
 		return VIOMMU_E_ABI;
 	if (config->device == NULL || config->memory.ops == NULL ||
 	    !viommu_virtq_size_is_valid(queue_size_max(config)) || config->max_segments > VIOMMU_PUMP_SEGMENTS_MAX)
 		return VIOMMU_E_ARG;
+	result = viommu_i_memory_ops_check(config->memory.ops);
+	if (result != VIOMMU_OK)
+		return result;
 	*bytes = 16 + config->device->max_pending * sizeof(struct viommu_pump_slot) +
 		 max_segments(config) * sizeof(struct viommu_segment);
 	return VIOMMU_OK;
@@ -198,7 +204,7 @@ static void spend(uint32_t *budget, uint32_t steps)
 
 static void answer(struct viommu_pump *pump, uint32_t queue, uint16_t head, uint32_t written)
 {
-	/* Cannot fail: the head was popped since the queue was enabled. */
+	/* The head was popped since the queue was enabled. If the ring is broken by now, process says so at its end. */
 	(void)!viommu_virtq_device_push(&pump->queues[queue], head, written);
 }
 
@@ -268,6 +274,7 @@ static void submit(struct viommu_pump *pump, const struct viommu_chain *chain)
 	request->readable_count = chain->readable;
 	request->writable = chain->segments + chain->readable;
 	request->writable_count = chain->writable;
+	request->memory = &pump->queues[VIOMMU_QUEUE_REQUEST].memory;
 	/* Cannot fail: the slot was free, and there are as many as the device lets wait. */
 	VIOMMU_ASSERT(!viommu_device_is_busy(pump->device));
 	(void)!viommu_device_submit(pump->device, request);
@@ -335,8 +342,8 @@ static void deliver(struct viommu_pump *pump, const struct viommu_chain *chain)
 	const struct viommu_segment *s = chain->segments + chain->readable;
 	size_t done = 0;
 
-	pump->has_fault = false;
 	if (chain->writable_len < sizeof bytes) {
+		pump->has_fault = false;
 		viommu_count(&pump->stats.events_dropped);
 		answer(pump, VIOMMU_QUEUE_EVENT, chain->head, 0);
 		return;
@@ -345,9 +352,15 @@ static void deliver(struct viommu_pump *pump, const struct viommu_chain *chain)
 	for (; done < sizeof bytes; s++) {
 		size_t n = s->len < sizeof bytes - done ? s->len : sizeof bytes - done;
 
-		viommu_port_copy_out(s->base, bytes + done, n);
+		if (!viommu_i_write_segment(&pump->queues[VIOMMU_QUEUE_EVENT].memory, s, bytes + done, n)) {
+			/* There is no memory: a malformed chain, and the report waits for the next buffer. */
+			viommu_count(&pump->stats.malformed);
+			answer(pump, VIOMMU_QUEUE_EVENT, chain->head, 0);
+			return;
+		}
 		done += n;
 	}
+	pump->has_fault = false;
 	viommu_count(&pump->stats.events);
 	answer(pump, VIOMMU_QUEUE_EVENT, chain->head, sizeof bytes);
 }
@@ -385,6 +398,9 @@ bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget)
 	for (uint32_t queue = 0; queue < VIOMMU_QUEUE_COUNT; queue++) {
 		if (viommu_virtq_device_publish(&pump->queues[queue]))
 			viommu_registers_interrupt(&pump->registers, queue);
+		/* By a used ring that cannot be written: what the driver did wrong shows when a chain is taken. */
+		if (viommu_virtq_device_state(&pump->queues[queue]) == VIOMMU_VIRTQ_BROKEN)
+			viommu_registers_needs_reset(&pump->registers);
 	}
 	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
 	return more || budget == 0;

@@ -4,7 +4,28 @@
 
 #include "../internal.h"
 
-/* Copies the readable part, up to what the longest request needs: once, before anything in it is judged. */
+static bool read_segment(const struct viommu_memory *memory, const struct viommu_segment *segment, uint8_t *bytes,
+			 size_t len)
+{
+	if (segment->base == NULL)
+		return viommu_memory_read(memory, segment->gpa, bytes, len) == len;
+	viommu_port_copy_in(bytes, segment->base, len);
+	return true;
+}
+
+bool viommu_i_write_segment(const struct viommu_memory *memory, const struct viommu_segment *segment,
+			    const uint8_t *bytes, size_t len)
+{
+	if (segment->base == NULL)
+		return viommu_memory_write(memory, segment->gpa, bytes, len) == len;
+	viommu_port_copy_out(segment->base, bytes, len);
+	return true;
+}
+
+/*
+ * Copies the readable part, up to what the longest request needs: once, before anything in it is judged. Returns its
+ * length; 0 if some of it cannot be read: that is no request.
+ */
 static size_t gather(const struct viommu_request *request, uint8_t bytes[VIOMMU_WIRE_REQUEST_MAX])
 {
 	size_t len = 0;
@@ -16,7 +37,8 @@ static size_t gather(const struct viommu_request *request, uint8_t bytes[VIOMMU_
 			continue; /* and base may be NULL */
 		if (n > VIOMMU_WIRE_REQUEST_MAX - len)
 			n = VIOMMU_WIRE_REQUEST_MAX - len;
-		viommu_port_copy_in(bytes + len, request->readable[i].base, n);
+		if (!read_segment(request->memory, &request->readable[i], bytes + len, n))
+			return 0;
 		len += n;
 	}
 	return len;
@@ -40,8 +62,11 @@ static struct viommu_segment next_piece(struct viommu_i_writer *w, uint64_t len)
 		w->segment++;
 		w->at = 0;
 	}
-	piece.base = w->segment->base + w->at;
-	piece.len = w->segment->len - w->at;
+	piece = *w->segment;
+	if (piece.base != NULL)
+		piece.base += w->at;
+	piece.gpa += w->at;
+	piece.len -= w->at;
 	if (piece.len > len)
 		piece.len = (size_t)len;
 	w->at += piece.len;
@@ -53,7 +78,8 @@ void viommu_i_write(struct viommu_i_writer *w, const uint8_t *bytes, size_t len)
 	while (len > 0) {
 		struct viommu_segment piece = next_piece(w, len);
 
-		viommu_port_copy_out(piece.base, bytes, piece.len);
+		if (!viommu_i_write_segment(w->memory, &piece, bytes, piece.len))
+			w->failed = true;
 		bytes += piece.len;
 		len -= piece.len;
 	}
@@ -84,25 +110,31 @@ static void locate_tail(struct viommu_request *request, struct viommu_i_writer *
 	}
 }
 
+/* Not a request, not one that this device has, or there is no memory for the reply: the driver gets no answer. */
+static void refuse(struct viommu_device *dev, struct viommu_request *request)
+{
+	request->written = 0;
+	viommu_count(&dev->stats.unanswered);
+	request->state = VIOMMU_REQUEST_DONE;
+}
+
 static void finish(struct viommu_device *dev, struct viommu_request *request)
 {
 	uint8_t tail[VIOMMU_WIRE_TAIL_SIZE];
 	uint32_t offset = 0;
 
+	viommu_map_pool_retire(&dev->pool, &request->limbo);
 	viommu_wire_tail_encode(request->status, tail);
 	for (uint32_t i = 0; i < request->tail_count; i++) {
-		viommu_port_copy_out(request->tail[i].base, tail + offset, request->tail[i].len);
-		offset += (uint32_t)request->tail[i].len;
-	}
-	viommu_map_pool_retire(&dev->pool, &request->limbo);
-	viommu_count(&dev->stats.statuses[request->status]);
-	request->state = VIOMMU_REQUEST_DONE;
-}
+		const struct viommu_segment *piece = &request->tail[i];
 
-/* Not a request, or not one that this device has: nothing is written. */
-static void refuse(struct viommu_device *dev, struct viommu_request *request)
-{
-	viommu_count(&dev->stats.unanswered);
+		if (!viommu_i_write_segment(request->memory, piece, tail + offset, piece->len)) {
+			refuse(dev, request);
+			return;
+		}
+		offset += (uint32_t)piece->len;
+	}
+	viommu_count(&dev->stats.statuses[request->status]);
 	request->state = VIOMMU_REQUEST_DONE;
 }
 
@@ -143,7 +175,7 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	struct viommu_wire_request r;
 	uint64_t writable = writable_len(request);
 	uint64_t area = 0; /* in front of the tail */
-	struct viommu_i_writer w = { .segment = request->writable };
+	struct viommu_i_writer w = { .segment = request->writable, .memory = request->memory };
 	size_t len;
 	bool parsed;
 
@@ -155,7 +187,6 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	/* Gives back what a reset cut out, if its sections have ended by now: a MAP may need it. */
 	(void)viommu_device_is_settled(dev);
 
-	request->written = 0;
 	request->tail_count = 0;
 	request->in_domain = false;
 	request->epoch = 0;
@@ -177,7 +208,9 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	request->status = execute(dev, request, &r, &w, area);
 	request->written = (uint32_t)area + VIOMMU_WIRE_TAIL_SIZE;
 	locate_tail(request, &w);
-	if (viommu_i_grace_is_over(dev, request)) {
+	if (w.failed) {
+		refuse(dev, request); /* a PROBE, which has changed nothing */
+	} else if (viommu_i_grace_is_over(dev, request)) {
 		finish(dev, request);
 	} else {
 		request->state = VIOMMU_REQUEST_PENDING;

@@ -22,6 +22,9 @@ static bool is_aligned(const void *p, uintptr_t align)
 
 static bool areas_are_valid(const struct viommu_virtq_device *q)
 {
+	/* Where there is no pointer the seam copies. */
+	if (q->desc == NULL && q->avail == NULL && q->used == NULL)
+		return q->memory.ops->read != NULL;
 	if (q->desc == NULL || q->avail == NULL || q->used == NULL)
 		return false;
 	return is_aligned(q->avail, VIOMMU_VIRTQ_AVAIL_ALIGN) && is_aligned(q->used, VIOMMU_VIRTQ_USED_ALIGN);

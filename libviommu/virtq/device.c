@@ -7,15 +7,17 @@
  */
 #include <viommu/virtq.h>
 
+#include "copied.h"
 #include "layout.h"
+#include "memory.h"
 
 /* Where the walk along a chain stands. */
 struct walk {
-	const uint8_t *table; /* of descriptors; NULL: an indirect one that is not in one piece in the host */
-	viommu_gpa table_gpa; /* of an indirect table */
-	uint32_t entries;     /* in the table */
-	uint32_t index;       /* of the next descriptor: below entries */
-	uint32_t data;        /* data descriptors so far */
+	const uint8_t *table; /* of descriptors; NULL: it is not in one piece in the host */
+	viommu_gpa table_gpa;
+	uint32_t entries; /* in the table */
+	uint32_t index;   /* of the next descriptor: below entries */
+	uint32_t data;    /* data descriptors so far */
 	bool in_indirect;
 	bool in_writable;
 };
@@ -42,32 +44,58 @@ enum viommu_virtq_state viommu_virtq_device_state(const struct viommu_virtq_devi
 	return (enum viommu_virtq_state)q->state;
 }
 
-/* An area of the ring, or NULL. */
+/* Does an area lie where it may? */
+static bool area_is_valid(viommu_gpa gpa, uint32_t len, uint32_t align)
+{
+	return (gpa & (align - 1)) == 0 && len - 1 <= UINT64_MAX - gpa;
+}
+
+static bool layout_is_valid(const struct viommu_virtq_layout *layout)
+{
+	uint32_t size = layout->size;
+
+	return viommu_virtq_size_is_valid(size) &&
+	       area_is_valid(layout->desc, VIOMMU_VIRTQ_DESC_SIZE(size), VIOMMU_VIRTQ_DESC_ALIGN) &&
+	       area_is_valid(layout->avail, VIOMMU_VIRTQ_AVAIL_SIZE(size), VIOMMU_VIRTQ_AVAIL_ALIGN) &&
+	       area_is_valid(layout->used, VIOMMU_VIRTQ_USED_SIZE(size), VIOMMU_VIRTQ_USED_ALIGN);
+}
+
+/* The host address of an area, or NULL where there is none that is good for the accessors, which need the alignment. */
 static void *find_area(const struct viommu_virtq_device *q, viommu_gpa gpa, uint32_t len, uint32_t align, uint32_t kind)
 {
-	return (gpa & (align - 1)) == 0 ? viommu_memory_pointer(&q->memory, gpa, len, kind) : NULL;
+	void *host = viommu_memory_pointer(&q->memory, gpa, len, kind);
+
+	return ((uintptr_t)host & (align - 1)) == 0 ? host : NULL;
+}
+
+/* Finds the ring in the host. False: it is not there in one piece each, and the seam has no other way to reach it. */
+static bool find_ring(struct viommu_virtq_device *q)
+{
+	/* Descriptors are copied: any alignment will do. */
+	q->desc = find_area(q, q->desc_gpa, VIOMMU_VIRTQ_DESC_SIZE(q->size), 1, VIOMMU_ACCESS_READ);
+	q->avail = find_area(q, q->avail_gpa, VIOMMU_VIRTQ_AVAIL_SIZE(q->size), VIOMMU_VIRTQ_AVAIL_ALIGN,
+			     VIOMMU_ACCESS_READ);
+	q->used = find_area(q, q->used_gpa, VIOMMU_VIRTQ_USED_SIZE(q->size), VIOMMU_VIRTQ_USED_ALIGN,
+			    VIOMMU_ACCESS_WRITE);
+	if (q->desc != NULL && q->avail != NULL && q->used != NULL)
+		return true;
+	q->desc = NULL;
+	q->avail = NULL;
+	q->used = NULL;
+	return q->memory.ops->read != NULL;
 }
 
 enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q, const struct viommu_virtq_layout *layout)
 {
-	uint32_t size = layout->size;
-
 	q->state = VIOMMU_VIRTQ_OFF;
-	if (!viommu_virtq_size_is_valid(size))
+	if (!layout_is_valid(layout))
 		return VIOMMU_E_PEER;
-	q->desc = find_area(q, layout->desc, VIOMMU_VIRTQ_DESC_SIZE(size), VIOMMU_VIRTQ_DESC_ALIGN, VIOMMU_ACCESS_READ);
-	q->avail = find_area(q, layout->avail, VIOMMU_VIRTQ_AVAIL_SIZE(size), VIOMMU_VIRTQ_AVAIL_ALIGN,
-			     VIOMMU_ACCESS_READ);
-	q->used =
-		find_area(q, layout->used, VIOMMU_VIRTQ_USED_SIZE(size), VIOMMU_VIRTQ_USED_ALIGN, VIOMMU_ACCESS_WRITE);
-	if (q->desc == NULL || q->avail == NULL || q->used == NULL)
+	q->desc_gpa = layout->desc;
+	q->avail_gpa = layout->avail;
+	q->used_gpa = layout->used;
+	q->size = layout->size;
+	if (!find_ring(q))
 		return VIOMMU_E_PEER;
-	/* The accessors need the alignment in the host too; descriptors are copied and need none. */
-	if (((uintptr_t)q->avail & (VIOMMU_VIRTQ_AVAIL_ALIGN - 1)) != 0 ||
-	    ((uintptr_t)q->used & (VIOMMU_VIRTQ_USED_ALIGN - 1)) != 0)
-		return VIOMMU_E_PEER;
-
-	q->size = size;
 	q->popped = 0;
 	q->pushed = 0;
 	q->published = 0;
@@ -90,9 +118,9 @@ static uint64_t add_segment(const struct viommu_virtq_device *q, struct viommu_c
 	if (count >= chain->capacity)
 		return 0;
 	base = viommu_i_memory_piece(&q->memory, gpa, writable ? VIOMMU_ACCESS_WRITE : VIOMMU_ACCESS_READ, &len);
-	if (base == NULL)
+	if (base == NULL && q->memory.ops->read == NULL)
 		return 0;
-	chain->segments[count] = (struct viommu_segment){ .base = base, .len = (size_t)len };
+	chain->segments[count] = (struct viommu_segment){ .base = base, .len = (size_t)len, .gpa = gpa };
 	if (writable)
 		chain->writable++;
 	else
@@ -188,6 +216,24 @@ static enum viommu_result break_queue(struct viommu_virtq_device *q)
 	return VIOMMU_E_BROKEN;
 }
 
+static bool load_index(const struct viommu_virtq_device *q, uint16_t *index)
+{
+	if (q->avail == NULL)
+		return viommu_i_copied_index(q, index);
+	*index = viommu_i_index_load(q->avail + VIOMMU_I_RING_INDEX, q->order_platform);
+	return true;
+}
+
+static bool load_entry(const struct viommu_virtq_device *q, uint16_t *head)
+{
+	uint32_t at = viommu_i_avail_entry(q->size, q->popped);
+
+	if (q->avail == NULL)
+		return viommu_i_copied_load(q, at, head);
+	*head = viommu_port_load16(q->avail + at);
+	return true;
+}
+
 /* Takes the next head. */
 static enum viommu_result take_head(struct viommu_virtq_device *q, uint16_t *head)
 {
@@ -196,16 +242,17 @@ static enum viommu_result take_head(struct viommu_virtq_device *q, uint16_t *hea
 	 * pushed but not published are at most `size` together.
 	 */
 	uint16_t taken = (uint16_t)(q->popped - q->published);
-	uint16_t waiting =
-		(uint16_t)(viommu_i_index_load(q->avail + VIOMMU_I_RING_INDEX, q->order_platform) - q->popped);
+	uint16_t waiting;
 	uint16_t index;
 
+	if (!load_index(q, &index))
+		return break_queue(q);
+	waiting = (uint16_t)(index - q->popped);
 	if (waiting == 0)
 		return VIOMMU_E_EMPTY;
 	if (waiting > q->size - taken)
 		return break_queue(q);
-	index = viommu_port_load16(q->avail + viommu_i_avail_entry(q->size, q->popped));
-	if (index >= q->size)
+	if (!load_entry(q, &index) || index >= q->size)
 		return break_queue(q);
 	*head = (uint16_t)viommu_port_mask_index(index, q->size);
 	q->popped = viommu_i_index_after(q->popped);
@@ -223,7 +270,7 @@ static void clear_pieces(struct viommu_chain *chain)
 
 enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_device *q, struct viommu_chain *chain)
 {
-	struct walk w = { .table = q->desc, .entries = q->size };
+	struct walk w = { .table = q->desc, .table_gpa = q->desc_gpa, .entries = q->size };
 	enum viommu_result r;
 	enum step step;
 
@@ -256,6 +303,8 @@ enum viommu_result viommu_virtq_device_push(struct viommu_virtq_device *q, uint1
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	if (q->state != VIOMMU_VIRTQ_READY || q->pushed == q->popped || head >= q->size)
 		return VIOMMU_E_STATE;
+	if (q->used == NULL)
+		return viommu_i_copied_push(q, head, written);
 	entry = q->used + viommu_i_used_entry(q->size, q->pushed);
 	viommu_port_store32(entry + VIOMMU_I_USED_ID, head);
 	viommu_port_store32(entry + VIOMMU_I_USED_LEN, written);
@@ -274,6 +323,8 @@ bool viommu_virtq_device_publish(struct viommu_virtq_device *q)
 		return false;
 	q->published = q->pushed;
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
+	if (q->used == NULL)
+		return viommu_i_copied_publish(q, before);
 	viommu_i_index_store(q->used + VIOMMU_I_RING_INDEX, q->published, q->order_platform);
 	viommu_i_full_fence(q->order_platform);
 	if (q->event_idx)
@@ -287,6 +338,8 @@ bool viommu_virtq_device_arm(struct viommu_virtq_device *q)
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	if (q->state != VIOMMU_VIRTQ_READY)
 		return false;
+	if (q->used == NULL)
+		return viommu_i_copied_arm(q);
 	if (q->event_idx) {
 		viommu_port_store16(q->used + viommu_i_avail_event(q->size), q->popped);
 		viommu_i_full_fence(q->order_platform);

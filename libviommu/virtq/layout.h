@@ -129,10 +129,4 @@ static inline void viommu_i_desc_encode(uint8_t raw[VIOMMU_I_DESC_LEN], struct v
 	viommu_i_put16(raw + 14, d.next);
 }
 
-/*
- * The beginning of guest memory [gpa, gpa + *len) that is in one piece in the host. Asks the seam once, and makes sure
- * of what it answers: at least 1 byte, at most what was asked for, or NULL. *len > 0 and gpa + *len - 1 does not wrap.
- */
-void *viommu_i_memory_piece(const struct viommu_memory *memory, viommu_gpa gpa, uint32_t kind, uint64_t *len);
-
 #endif /* VIOMMU_VIRTQ_LAYOUT_H */

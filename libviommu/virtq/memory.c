@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* memory.c: guest-physical memory through the embedder's resolve, and the ready-made table of regions. */
+/* memory.c: guest-physical memory through the embedder's callbacks, and the ready-made table of regions. */
 #include <viommu/memory.h>
 
-#include "layout.h"
+#include "memory.h"
 
-void *viommu_i_memory_piece(const struct viommu_memory *memory, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+enum viommu_result viommu_i_memory_ops_check(const struct viommu_memory_ops *ops)
 {
-	uint64_t got = *len;
-	void *host = memory->ops->resolve(memory->ctx, gpa, kind, &got);
-
-	if (host == NULL || got == 0)
-		return NULL;
-	if (got < *len)
-		*len = got;
-	return host;
+	if (ops->size != sizeof *ops)
+		return VIOMMU_E_ABI;
+	if ((ops->read == NULL) != (ops->write == NULL))
+		return VIOMMU_E_ARG;
+	return ops->resolve == NULL && ops->read == NULL ? VIOMMU_E_ARG : VIOMMU_OK;
 }
 
 void *viommu_memory_pointer(const struct viommu_memory *memory, viommu_gpa gpa, uint64_t len, uint32_t kind)
@@ -25,6 +22,16 @@ void *viommu_memory_pointer(const struct viommu_memory *memory, viommu_gpa gpa, 
 		return NULL;
 	host = viommu_i_memory_piece(memory, gpa, kind, &got);
 	return got == len ? host : NULL;
+}
+
+bool viommu_i_memory_fetch(const struct viommu_memory *memory, viommu_gpa gpa, void *dst, size_t len)
+{
+	return memory->ops->read != NULL && memory->ops->read(memory->ctx, gpa, dst, len);
+}
+
+bool viommu_i_memory_store(const struct viommu_memory *memory, viommu_gpa gpa, const void *src, size_t len)
+{
+	return memory->ops->write != NULL && memory->ops->write(memory->ctx, gpa, src, len);
 }
 
 /* How much of [gpa, gpa + len) lies below the top of the address space: there is no memory behind it. */
@@ -49,6 +56,8 @@ size_t viommu_memory_read(const struct viommu_memory *memory, viommu_gpa gpa, vo
 		viommu_port_copy_in((uint8_t *)dst + done, host, (size_t)n);
 		done += (size_t)n;
 	}
+	if (done < want && viommu_i_memory_fetch(memory, gpa + done, (uint8_t *)dst + done, want - done))
+		return want;
 	return done;
 }
 
@@ -66,6 +75,8 @@ size_t viommu_memory_write(const struct viommu_memory *memory, viommu_gpa gpa, c
 		viommu_port_copy_out(host, (const uint8_t *)src + done, (size_t)n);
 		done += (size_t)n;
 	}
+	if (done < want && viommu_i_memory_store(memory, gpa + done, (const uint8_t *)src + done, want - done))
+		return want;
 	return done;
 }
 

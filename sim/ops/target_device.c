@@ -156,8 +156,8 @@ static void cut(struct part *part, size_t len, uint8_t how)
 		if (part->count + 3 > PIECES)
 			n = len;
 		if ((how & 32) != 0 && part->count + 4 < PIECES)
-			part->pieces[part->count++] = (struct viommu_segment){ part->arena + part->end, 0 };
-		part->pieces[part->count++] = (struct viommu_segment){ part->arena + part->end, n };
+			part->pieces[part->count++] = (struct viommu_segment){ .base = part->arena + part->end };
+		part->pieces[part->count++] = (struct viommu_segment){ .base = part->arena + part->end, .len = n };
 		part->end += n + 1;
 		len -= n;
 	}

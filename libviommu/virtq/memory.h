@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* memory.h: the memory seam as the rooms of the device side call it. */
+#ifndef VIOMMU_VIRTQ_MEMORY_H
+#define VIOMMU_VIRTQ_MEMORY_H
+
+#include <viommu/memory.h>
+
+/* VIOMMU_E_ABI: the size is unknown. VIOMMU_E_ARG: read without write, write without read, or nothing at all. */
+enum viommu_result viommu_i_memory_ops_check(const struct viommu_memory_ops *ops);
+
+/*
+ * The beginning of guest memory [gpa, gpa + *len) that is in one piece in the host. Asks the seam once, and makes sure
+ * of what it answers: at least 1 byte, at most what was asked for, or NULL. *len > 0 and gpa + *len - 1 does not wrap.
+ */
+static inline void *viommu_i_memory_piece(const struct viommu_memory *memory, viommu_gpa gpa, uint32_t kind,
+					  uint64_t *len)
+{
+	uint64_t got = *len;
+	void *host;
+
+	if (memory->ops->resolve == NULL)
+		return NULL;
+	host = memory->ops->resolve(memory->ctx, gpa, kind, &got);
+	if (host == NULL || got == 0)
+		return NULL;
+	if (got < *len)
+		*len = got;
+	return host;
+}
+
+/* Without a pointer, by the seam's read and write. False also if it has none. As they say in memory.h. */
+bool viommu_i_memory_fetch(const struct viommu_memory *memory, viommu_gpa gpa, void *dst, size_t len);
+bool viommu_i_memory_store(const struct viommu_memory *memory, viommu_gpa gpa, const void *src, size_t len);
+
+#endif /* VIOMMU_VIRTQ_MEMORY_H */
