@@ -6,8 +6,8 @@
 #include "sim/env/env.h"
 
 uint8_t ram[RAM_LEN] __attribute__((aligned(16)));
-static const struct viommu_memory_region ram_region = { RAM_BASE, RAM_BASE + RAM_LEN - 1, ram, 3 };
-static struct viommu_memory_table ram_table = { .regions = &ram_region, .count = 1 };
+const struct viommu_memory_region ram_region = { RAM_BASE, RAM_BASE + RAM_LEN - 1, ram, 3 };
+struct viommu_memory_table ram_table;
 struct world world;
 
 static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
@@ -85,6 +85,7 @@ static void end_of_test(void *ctx)
 	struct slot *event;
 
 	assert_true(viommu_pump_check(&w->pump) && sim_transport_check(&w->transport));
+	assert_int_equal(viommu_memory_table_set(&ram_table, &ram_region, 1), VIOMMU_OK);
 	device_end_sections(&w->f);
 	viommu_registers_set_status(viommu_pump_registers(&w->pump), 0);
 	process(w);
@@ -121,6 +122,7 @@ void setup(struct world *w, uint32_t max_pending)
 	sim_transport_init(&w->transport, NULL);
 	config = pump_config(w);
 	memset(ram, 0, sizeof(ram));
+	assert_int_equal(viommu_memory_table_init(&ram_table, &ram_region, 1), VIOMMU_OK);
 	device_options_init(&options);
 	options.negotiate = 0;
 	options.config.max_pending = max_pending;

@@ -48,8 +48,10 @@ struct world {
 	struct sim_transport transport; /* the one that VIOMMU_TRANSPORT names */
 };
 
-/* The memory that both see, at RAM_BASE of the bus. */
+/* The memory that both see, at RAM_BASE of the bus: one region, unless a test changes the table. */
 extern uint8_t ram[RAM_LEN];
+extern const struct viommu_memory_region ram_region;
+extern struct viommu_memory_table ram_table;
 extern struct world world;
 
 struct viommu_pump_config pump_config(struct world *w);

@@ -22,7 +22,7 @@ static uint8_t ram_a[0x8000], ram_b[0x4000], rom[0x1000];
 static const struct viommu_memory_region ram_regions[] = { { 0x10000, 0x17fff, ram_a, RW },
 							   { 0x18000, 0x1bfff, ram_b, RW },
 							   { 0x20000, 0x20fff, rom, R } };
-static struct viommu_memory_table ram_table = { .regions = ram_regions, .count = 3 };
+static struct viommu_memory_table ram_table;
 static const struct viommu_memory ram_memory = { &viommu_memory_table_ops, &ram_table };
 
 /* All endpoints in domain 1; endpoint 3 has a doorbell. */
@@ -35,6 +35,7 @@ static void prepare(struct device_fixture *f)
 	options.regions[3] = doorbell;
 	options.region_counts[3] = 2;
 	options.config.memory = suite_memory(&ram_memory);
+	assert_int_equal(viommu_memory_table_init(&ram_table, ram_regions, 3), VIOMMU_OK);
 	device_setup(f, &options);
 	for (i = 0; i < DEVICE_ENDPOINTS; i++)
 		assert_int_equal(device_attach(f, 1, device_endpoint_id(i), 0), VIOMMU_S_OK);
@@ -628,6 +629,48 @@ static void test_read_write__unmapped_in_the_middle__fault_and_bytes_done(void *
 	device_teardown(&f);
 }
 
+/*
+ * P3, from the embedder's side: the page is taken from the guest. Copies do not find it from then on, in sections of
+ * before too; who has a pointer keeps it until the section ends, and only then the page is given away.
+ */
+static void test_read_write__memory_taken_away__settled_when_the_section_ends(void **state)
+{
+	static const struct viommu_memory_region without_b[] = { { 0x10000, 0x17fff, ram_a, RW },
+								 { 0x20000, 0x20fff, rom, R } };
+	struct viommu_access_token tokens[2];
+	struct viommu_translation t;
+	struct device_fixture f;
+	uint8_t bytes[16], *page;
+	size_t done;
+
+	(void)state;
+	prepare(&f);
+	assert_int_equal(device_map(&f, 1, 0x1000, 0x1fff, 0x18000, RW), VIOMMU_S_OK);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(viommu_access_begin(&f.accesses[i], &tokens[i]), VIOMMU_OK);
+	assert_int_equal(viommu_access_translate(&f.accesses[1], 0x1000, 16, RW, &t), VIOMMU_OK);
+	page = viommu_memory_pointer(&ram_memory, t.gpa, 16, RW);
+	assert_ptr_equal(page, ram_b);
+
+	assert_int_equal(viommu_memory_table_set(&ram_table, without_b, 2), VIOMMU_OK);
+	viommu_device_memory_changed(&f.dev);
+	assert_int_equal(viommu_access_write(&f.accesses[0], 0x1000, bytes, 1, &done), VIOMMU_E_PEER);
+	assert_int_equal(viommu_access_read(&f.accesses[1], 0x1000, bytes, 1, &done), VIOMMU_E_PEER);
+	assert_true(viommu_device_is_settled(&f.dev)); /* which is about resets */
+	viommu_access_end(&f.accesses[0], tokens[0]);
+	assert_false(viommu_device_memory_is_settled(&f.dev));
+	page[0] = 1; /* still there */
+	viommu_access_end(&f.accesses[1], tokens[1]);
+	assert_true(viommu_device_memory_is_settled(&f.dev));
+
+	assert_int_equal(viommu_memory_table_set(&ram_table, ram_regions, 3), VIOMMU_OK);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &tokens[0]), VIOMMU_OK);
+	assert_int_equal(viommu_access_read(&f.accesses[0], 0x1000, bytes, 16, &done), VIOMMU_OK);
+	assert_memory_equal(bytes, ram_b, 16);
+	viommu_access_end(&f.accesses[0], tokens[0]);
+	device_teardown(&f);
+}
+
 /* The driver mapped what is not memory: its mistake, but nobody's fault report. */
 static void test_read_write__no_memory_there__peer(void **state)
 {
@@ -751,6 +794,7 @@ int main(void)
 		cmocka_unit_test(test_fault__noisy_endpoint__others_get_through),
 		cmocka_unit_test(test_read_write__across_mappings_and_regions__as_translated),
 		cmocka_unit_test(test_read_write__unmapped_in_the_middle__fault_and_bytes_done),
+		cmocka_unit_test(test_read_write__memory_taken_away__settled_when_the_section_ends),
 		cmocka_unit_test(test_read_write__no_memory_there__peer),
 		cmocka_unit_test(test_read_write__bypass__identity),
 		cmocka_unit_test(test_read_write__wrong_state__refused),

@@ -209,6 +209,7 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(AT_ONCE, domain_range_upside_down, f.dev.config.domain_first = 1; f.dev.config.domain_last = 0)	\
 	X(AT_ONCE, pool_is_not_valid, f.dev.pool.fresh = 0)							\
 	X(AT_ONCE, settles_in_the_future, f.dev.settle_epoch = f.dev.epoch + 1)					\
+	X(AT_ONCE, memory_changes_in_the_future, f.dev.memory_epoch = f.dev.epoch + 1)				\
 	X(AT_ONCE, limbo_without_end, f.dev.limbo.last = 0)							\
 	X(AT_ONCE, limbo_waits_for_nothing, f.dev.settle_epoch = 0)
 

@@ -95,6 +95,7 @@ static bool driver_check(void)
 	X(AT_ONCE, no_used_ring, dev.used = NULL)								\
 	X(AT_ONCE, used_ring_alone, dev.desc = NULL; dev.avail = NULL)						\
 	X(AT_ONCE, no_ring_and_no_callbacks, dev.desc = NULL; dev.avail = NULL; dev.used = NULL)		\
+	X(AT_ONCE, gone_with_something_to_publish, dev.state = VIOMMU_VIRTQ_BROKEN; dev.used = NULL)		\
 	X(AT_ONCE, available_ring_misaligned, dev.avail++)							\
 	X(AT_ONCE, used_ring_misaligned, dev.used += 2)								\
 	X(AT_ONCE, more_taken_than_there_can_be, dev.popped = (uint16_t)(dev.published + SIZE + 1))		\
@@ -154,6 +155,9 @@ static void test_virtq_device_check__each_condition__is_seen(void **state)
 	dev.pushed = dev.popped;
 	assert_true(device_check());
 	dev.state = VIOMMU_VIRTQ_BROKEN;
+	assert_true(device_check());
+	dev.published = dev.pushed;
+	dev.used = NULL; /* gone, and nobody needs it */
 	assert_true(device_check());
 	viommu_virtq_device_reset(&dev);
 	dev.size = 7;

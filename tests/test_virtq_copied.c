@@ -251,6 +251,30 @@ static void test_enable__some_areas_without_pointer__all_copied(void **state)
 	}
 }
 
+/* A ring that loses its pointers goes on without, as long as the seam copies. */
+static void test_memory_changed__no_pointer_any_more__copied(void **state)
+{
+	struct viommu_memory_region kept = { TOP_GPA, UINT64_MAX, guest.top, 3 };
+	struct viommu_memory_table pointers;
+	struct viommu_memory behind = { &viommu_memory_table_ops, &pointers };
+	const struct viommu_memory mixed = { &mixed_ops, &behind };
+
+	(void)state;
+	enable(&mixed_memory, 0);
+	assert_int_equal(viommu_memory_table_init(&pointers, guest.regions, 4), VIOMMU_OK);
+	viommu_virtq_device_init(&q, &mixed);
+	assert_int_equal(
+		viommu_virtq_device_enable(&q, &(struct viommu_virtq_layout){ 4, RING_DESC, RING_AVAIL, RING_USED, 0 }),
+		VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_memory_changed(&q), VIOMMU_OK);
+	assert_int_equal(pop(), VIOMMU_E_EMPTY);
+	assert_int_equal(call_count, 0);
+	assert_int_equal(viommu_memory_table_set(&pointers, &kept, 1), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_memory_changed(&q), VIOMMU_OK);
+	assert_int_equal(pop(), VIOMMU_E_BROKEN); /* `behind` has none of it either */
+	ASSERT_CALLS({ 'r', RING_AVAIL + 2, 2 });
+}
+
 static void test_enable__host_memory_misaligned__copied(void **state)
 {
 	struct viommu_virtq_layout layout = ring_layout(4, 0);
@@ -287,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_ring__seam_fails__broken_and_no_answer_twice),
 		cmocka_unit_test(test_pop__descriptor_cannot_be_read__malformed),
 		cmocka_unit_test(test_enable__some_areas_without_pointer__all_copied),
+		cmocka_unit_test(test_memory_changed__no_pointer_any_more__copied),
 		cmocka_unit_test(test_enable__host_memory_misaligned__copied),
 		cmocka_unit_test(test_pop__buffer_partly_without_pointer__pieces_of_both_kinds),
 	};

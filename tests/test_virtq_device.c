@@ -163,6 +163,104 @@ static void test_enable__after_use__starts_at_zero_and_forgets_heads(void **stat
 	}
 }
 
+/* Memory that changes */
+
+static void move_low(uint8_t *host)
+{
+	guest.regions[0].host = host;
+	assert_int_equal(viommu_memory_table_set(&guest.table, guest.regions, 4), VIOMMU_OK);
+}
+
+/* The ring is where its address leads to now, with all that is in it. */
+static void test_memory_changed__ring_moved__goes_on_there(void **state)
+{
+	static _Alignas(16) uint8_t elsewhere[LOW_LEN];
+	static uint8_t before[LOW_LEN];
+
+	(void)state;
+	ring_enable(&ring, &guest, &q, 8, 0);
+	check_good_chain(0);
+	ring_desc(&ring, 3, DATA_GPA, 4, F_WRITE, 0);
+	ring_add(&ring, 3);
+	assert_int_equal(pop(), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_push(&q, 3, 4), VIOMMU_OK);
+	memcpy(before, guest.low, LOW_LEN);
+	memcpy(elsewhere, guest.low, LOW_LEN);
+	move_low(elsewhere);
+	assert_int_equal(viommu_virtq_device_memory_changed(&q), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_state(&q), VIOMMU_VIRTQ_READY);
+	assert_true(viommu_virtq_device_publish(&q));
+	assert_int_equal(get_le(elsewhere + (RING_USED - LOW_GPA) + 2, 2), 2);
+	assert_false(viommu_virtq_device_arm(&q));
+	assert_memory_equal(before, guest.low, LOW_LEN);
+	memcpy(guest.low, elsewhere, LOW_LEN);
+	move_low(guest.low);
+	assert_int_equal(viommu_virtq_device_memory_changed(&q), VIOMMU_OK);
+	check_good_chain(2);
+}
+
+/* Whichever area it is, and whatever is going on: broken, and the old place is left alone. */
+static void test_memory_changed__area_gone__broken_and_not_touched(void **state)
+{
+	static const uint64_t areas[] = { RING_DESC, RING_AVAIL, RING_USED };
+	static uint8_t before[LOW_LEN];
+
+	(void)state;
+	guest.memory = guest.pointers; /* without pointers it shows when the ring is accessed: test_virtq_copied.c */
+	for (unsigned i = 0; i < 2 * COUNT(areas); i++) {
+		struct viommu_virtq_layout layout = ring_layout(8, EVT);
+		struct viommu_memory_region regions[2];
+		bool is_broken = i >= COUNT(areas);
+		uint64_t at = areas[i % COUNT(areas)];
+
+		ring_init(&ring, &guest, 8);
+		viommu_virtq_device_init(&q, &guest.memory);
+		assert_int_equal(viommu_virtq_device_enable(&q, &layout), VIOMMU_OK);
+		for (unsigned k = 0; k < 3; k++) {
+			ring_desc(&ring, k, DATA_GPA, 4, F_WRITE, 0);
+			ring_add(&ring, k);
+		}
+		assert_int_equal(pop(), VIOMMU_OK);
+		assert_int_equal(pop(), VIOMMU_OK);
+		assert_int_equal(viommu_virtq_device_push(&q, 0, 4), VIOMMU_OK);
+		if (is_broken) {
+			ring_set_index(&ring, 77);
+			assert_int_equal(pop(), VIOMMU_E_BROKEN);
+		}
+		memcpy(before, guest.low, LOW_LEN);
+		regions[0] = (struct viommu_memory_region){ LOW_GPA, at + 15, guest.low, 3 };
+		regions[1] = (struct viommu_memory_region){ at + 16, NEXT_GPA - 1, guest.low + (at + 16 - LOW_GPA), 3 };
+		assert_int_equal(viommu_memory_table_set(&guest.table, regions, 2), VIOMMU_OK);
+		assert_int_equal(viommu_virtq_device_memory_changed(&q), VIOMMU_E_BROKEN);
+		assert_true(viommu_virtq_device_check(&q));
+		assert_int_equal(viommu_virtq_device_state(&q), VIOMMU_VIRTQ_BROKEN);
+		assert_int_equal(pop(), VIOMMU_E_BROKEN);
+		assert_int_equal(viommu_virtq_device_push(&q, 1, 4), VIOMMU_E_STATE);
+		assert_false(viommu_virtq_device_publish(&q));
+		assert_false(viommu_virtq_device_arm(&q));
+		assert_memory_equal(before, guest.low, LOW_LEN);
+
+		/* Memory that comes back mends nothing, an enable does. */
+		assert_int_equal(viommu_memory_table_set(&guest.table, guest.regions, 4), VIOMMU_OK);
+		assert_int_equal(viommu_virtq_device_memory_changed(&q), VIOMMU_OK);
+		assert_int_equal(pop(), VIOMMU_E_BROKEN);
+		assert_false(viommu_virtq_device_publish(&q));
+		assert_memory_equal(before, guest.low, LOW_LEN);
+		ring_init(&ring, &guest, 8);
+		assert_int_equal(viommu_virtq_device_enable(&q, &layout), VIOMMU_OK);
+		check_good_chain(1);
+	}
+}
+
+static void test_memory_changed__queue_off__stays_off(void **state)
+{
+	(void)state;
+	viommu_virtq_device_init(&q, &guest.memory);
+	assert_int_equal(viommu_virtq_device_memory_changed(&q), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_state(&q), VIOMMU_VIRTQ_OFF);
+	assert_int_equal(pop(), VIOMMU_E_STATE);
+}
+
 /* Indices and accounting */
 
 /* VQ-DEV-IDX-01, known-bugs 79, 80, 95: exactly full is legal, and nobody waits for a kick */
@@ -554,6 +652,9 @@ int main(void)
 		TEST(test_enable__host_memory_misaligned__refused),
 		TEST(test_all__queue_is_off__refused_and_ring_untouched),
 		TEST(test_enable__after_use__starts_at_zero_and_forgets_heads),
+		TEST(test_memory_changed__ring_moved__goes_on_there),
+		TEST(test_memory_changed__area_gone__broken_and_not_touched),
+		TEST(test_memory_changed__queue_off__stays_off),
 		TEST(test_pop__ring_exactly_full__all_taken_then_empty),
 		TEST(test_pop__every_available_index__more_than_the_ring_holds_is_broken),
 		TEST(test_pop__head_out_of_range__broken_until_enable),

@@ -41,9 +41,9 @@ struct viommu_device;
 struct viommu_device_ops {
 	uint32_t size; /* sizeof(struct viommu_device_ops) */
 	/*
-	 * There is something to do: a fault to fetch, or a request that may be done by now. Only wakes: must not call
-	 * back into the library, must not block. Called while an access section ends or a fault is raised. NULL: the
-	 * owner polls.
+	 * There is something to do: a fault to fetch, or a request, a reset or a change of guest memory that may be
+	 * done by now. Only wakes: must not call back into the library, must not block. Called while an access section
+	 * ends or a fault is raised. NULL: the owner polls.
 	 */
 	void (*work_pending)(void *ctx);
 };
@@ -195,6 +195,7 @@ struct viommu_device {
 	uint64_t negotiated;
 	uint64_t epoch;         /* counts revocations */
 	uint64_t settle_epoch;  /* of the last reset or bypass 1 -> 0 whose sections have not all ended; 0: none */
+	uint64_t memory_epoch;  /* of the last change of guest memory, likewise */
 	struct viommu_map_limbo limbo; /* what a reset cut out */
 	uint32_t max_endpoints;
 	uint32_t max_domains;
@@ -300,6 +301,26 @@ void viommu_device_system_reset(struct viommu_device *dev);
 
 /* Have all access sections ended that began before the last reset or bypass 1 -> 0? Steps: access contexts. */
 bool viommu_device_is_settled(struct viommu_device *dev);
+
+/* Guest memory that changes */
+
+/*
+ * Memory was taken away, moved or restricted: call this once the seams answer accordingly (a pump: pump.h does it). New
+ * memory alone needs no call. What begins from now on does not meet the old memory: translations lead where they led,
+ * but there is no pointer and no copy any more; requests submitted from now on must not have segments in it. What began
+ * before may go on using it: access sections, and requests that are PENDING, whose tails are written into it when they
+ * are done. When that is over, which viommu_device_memory_is_settled says, the old memory may be released. Steps: as
+ * viommu_device_memory_is_settled.
+ */
+void viommu_device_memory_changed(struct viommu_device *dev);
+
+/*
+ * Have all access sections ended that were open at the last change, and have all requests come back from next_done that
+ * were pending then? Ask when work_pending was called, after next_done (or viommu_pump_process) had its turn. Sections
+ * that began later do not count, and requests of the driver do not wait for the change. Steps: endpoints, access
+ * contexts, pending requests.
+ */
+bool viommu_device_memory_is_settled(struct viommu_device *dev);
 
 const struct viommu_device_stats *viommu_device_get_stats(const struct viommu_device *dev);
 

@@ -22,8 +22,9 @@ struct viommu_memory_ops {
 	 * The host address of guest-physical `gpa` for this kind of access (VIOMMU_ACCESS_READ, _WRITE or both), or
 	 * NULL where there is no memory or that access is not allowed. *len: in, the bytes wanted (at least 1); out,
 	 * how many of them are contiguous at the returned pointer (at least 1, at most what was wanted). Must not block
-	 * or call back into the library. The pointer has to stay usable until the embedder has been told that nothing
-	 * in flight can still use it. NULL if read and write are all there is.
+	 * or call back into the library. The pointer has to stay usable until the embedder has said that memory changed
+	 * (viommu_pump_memory_changed, viommu_device_memory_changed) and viommu_device_memory_is_settled. NULL if read
+	 * and write are all there is.
 	 */
 	void *(*resolve)(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len);
 	/*
@@ -35,8 +36,8 @@ struct viommu_memory_ops {
 	 * The driver may store to the same bytes at the same time. So: each byte of guest memory is read or written
 	 * once per call. 2 and 4 bytes at a multiple of their number are one access, which does not tear. What a call
 	 * did has taken effect when it returns, as an ordinary load or store of this thread has: the library puts its
-	 * own barriers (full ones, see port.h) between the calls. A callback that hands the access on, to another thread or
-	 * over a bus, waits until it is carried out.
+	 * own barriers (full ones, see port.h) between the calls. A callback that hands the access on, to another
+	 * thread or over a bus, waits until it is carried out.
 	 */
 	bool (*read)(void *ctx, viommu_gpa gpa, void *dst, size_t len);
 	bool (*write)(void *ctx, viommu_gpa gpa, const void *src, size_t len);
@@ -75,8 +76,8 @@ struct viommu_memory_region {
  * The regions are the caller's memory, sorted by address; they do not overlap, and are not joined where they touch. A
  * table that never changes may be initialised with its first two members alone. One that changes is changed by its
  * owner with viommu_memory_table_set, and not in place, while nobody else resolves in it; at all other times any number
- * of threads may. An enabled queue, a request that waits and a translation that was given out keep the pointers they
- * have: a region that one of them may be in is taken away only after a reset of the device is over (status reads 0).
+ * of threads may. A device that has used the old regions is told of it with viommu_pump_memory_changed (pump.h), or
+ * viommu_device_memory_changed (device.h) where there is no pump.
  */
 struct viommu_memory_table {
 	const struct viommu_memory_region *regions;

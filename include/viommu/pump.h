@@ -109,6 +109,15 @@ bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget);
 /* Reset of the whole machine: as a device reset by the driver, and config.bypass is as configured. */
 void viommu_pump_system_reset(struct viommu_pump *pump);
 
+/*
+ * Guest memory was taken away, moved or restricted, as for viommu_device_memory_changed (device.h), which this calls:
+ * viommu_device_memory_is_settled says when the old memory may be released, and viommu_pump_process brings it about. A
+ * ring that is elsewhere in the host now is used there. A ring that is gone is not touched any more: the driver gets
+ * NEEDS_RESET, at once or, if there are no pointers to it, when it is next accessed. Requests whose buffers are gone are
+ * malformed, those that were taken before excepted.
+ */
+void viommu_pump_memory_changed(struct viommu_pump *pump);
+
 const struct viommu_pump_stats *viommu_pump_get_stats(const struct viommu_pump *pump);
 
 /* See types.h. _check includes the device. Steps: what the device's needs, and the slots. */

@@ -156,6 +156,14 @@ void viommu_virtq_device_reset(struct viommu_virtq_device *q);
 enum viommu_virtq_state viommu_virtq_device_state(const struct viommu_virtq_device *q);
 
 /*
+ * The memory seam answers differently from now on: finds the ring anew, in any state, and goes on where it is now. The
+ * old place is not touched any more.
+ * VIOMMU_E_BROKEN: it is not there (as enable would say) and the queue is broken; what was pushed and not yet published
+ * is lost. A ring that is reached by read and write alone is found to be gone when it is next accessed.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_memory_changed(struct viommu_virtq_device *q);
+
+/*
  * Takes the next chain.
  * VIOMMU_E_EMPTY: none. VIOMMU_E_PEER: malformed; chain->head and ->steps are set, push it with length 0.
  * VIOMMU_E_BROKEN: see above. VIOMMU_E_STATE: the queue is off. Steps: at most size + 1 descriptors.

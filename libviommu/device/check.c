@@ -149,7 +149,7 @@ bool viommu_device_is_valid(const struct viommu_device *dev)
 	if (!features_are_valid(dev) || !config_is_valid(dev) || !viommu_map_pool_is_valid(&dev->pool))
 		return false;
 	/* What a reset cut out waits for as long as the reset does. */
-	return dev->settle_epoch <= dev->epoch && limbo_is_valid(&dev->limbo) &&
+	return dev->settle_epoch <= dev->epoch && dev->memory_epoch <= dev->epoch && limbo_is_valid(&dev->limbo) &&
 	       (dev->settle_epoch != 0 || dev->limbo.first == 0);
 }
 

@@ -104,7 +104,7 @@ bool viommu_i_grace_is_awaited_by(const struct viommu_device *dev, struct viommu
 
 bool viommu_i_grace_is_awaited(const struct viommu_device *dev)
 {
-	return dev->pending != NULL || dev->settle_epoch != 0;
+	return dev->pending != NULL || dev->settle_epoch != 0 || dev->memory_epoch != 0;
 }
 
 bool viommu_device_is_settled(struct viommu_device *dev)
@@ -116,4 +116,39 @@ bool viommu_device_is_settled(struct viommu_device *dev)
 	}
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return dev->settle_epoch == 0;
+}
+
+/* Memory is nobody's translation: whichever endpoint a section is of, it may have a pointer. */
+static bool all_are_drained(struct viommu_device *dev, uint64_t epoch)
+{
+	bool drained = true;
+
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++)
+		drained = is_drained(dev, &dev->endpoints[dev->endpoint_ids.slots[i]], epoch) && drained;
+	return drained;
+}
+
+static bool is_pending_since_before(const struct viommu_device *dev, uint64_t epoch)
+{
+	const struct viommu_request *request = dev->pending;
+
+	while (request != NULL && request->epoch > epoch)
+		request = request->next;
+	return request != NULL;
+}
+
+bool viommu_device_memory_is_settled(struct viommu_device *dev)
+{
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	if (all_are_drained(dev, dev->memory_epoch) && !is_pending_since_before(dev, dev->memory_epoch))
+		dev->memory_epoch = 0;
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	return dev->memory_epoch == 0;
+}
+
+void viommu_device_memory_changed(struct viommu_device *dev)
+{
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	dev->memory_epoch = viommu_i_grace_begin(dev);
+	(void)viommu_device_memory_is_settled(dev); /* sections that begin from now on are told apart */
 }

@@ -196,6 +196,17 @@ void viommu_pump_system_reset(struct viommu_pump *pump)
 	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
 }
 
+void viommu_pump_memory_changed(struct viommu_pump *pump)
+{
+	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
+	for (uint32_t queue = 0; queue < VIOMMU_QUEUE_COUNT; queue++) {
+		if (viommu_virtq_device_memory_changed(&pump->queues[queue]) != VIOMMU_OK)
+			viommu_registers_needs_reset(&pump->registers);
+	}
+	viommu_device_memory_changed(pump->device);
+	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
+}
+
 /* Takes up to *budget steps away. */
 static void spend(uint32_t *budget, uint32_t steps)
 {
@@ -387,10 +398,11 @@ bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget)
 	bool more = false;
 
 	VIOMMU_ASSERT(viommu_pump_is_valid(pump));
-	if (!viommu_registers_is_live(&pump->registers))
-		return false;
 	(void)viommu_device_is_settled(pump->device); /* after bypass 1 to 0 nobody else asks */
+	/* Also if nobody will hear of these requests any more: guest memory that goes away waits for them. */
 	pump_done(pump, &budget);
+	if (!viommu_registers_is_live(&pump->registers))
+		return budget == 0;
 	more |= pump_requests(pump, &budget);
 	if (viommu_registers_is_live(&pump->registers))
 		more |= pump_faults(pump, &budget);

@@ -40,7 +40,10 @@ bool viommu_virtq_device_is_valid(const struct viommu_virtq_device *q)
 	if (q->state > VIOMMU_VIRTQ_BROKEN || q->reset != VIOMMU_VIRTQ_RESET_NONE || q->memory.ops == NULL ||
 	    !viommu_virtq_size_is_valid(q->size))
 		return false;
-	return areas_are_valid(q) && taken <= q->size && finished <= taken;
+	if (taken > q->size || finished > taken)
+		return false;
+	/* Nothing is read from a broken ring, and nothing written if nothing was finished: it may be gone. */
+	return areas_are_valid(q) || (q->state == VIOMMU_VIRTQ_BROKEN && finished == 0);
 }
 
 bool viommu_virtq_device_check(const struct viommu_virtq_device *q)

@@ -108,6 +108,19 @@ enum viommu_result viommu_virtq_device_enable(struct viommu_virtq_device *q, con
 	return VIOMMU_OK;
 }
 
+enum viommu_result viommu_virtq_device_memory_changed(struct viommu_virtq_device *q)
+{
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
+	if (q->state == VIOMMU_VIRTQ_OFF || find_ring(q))
+		return VIOMMU_OK;
+	/* There is nothing left to publish into. */
+	q->pushed = q->popped;
+	q->published = q->popped;
+	q->state = VIOMMU_VIRTQ_BROKEN;
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
+	return VIOMMU_E_BROKEN;
+}
+
 /* Appends what is in one piece at gpa, at most len bytes. Returns how many that were; 0: not memory, or no room. */
 static uint64_t add_segment(const struct viommu_virtq_device *q, struct viommu_chain *chain, viommu_gpa gpa,
 			    uint64_t len, bool writable)
