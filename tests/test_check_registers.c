@@ -149,7 +149,8 @@ static bool registers_check(void)
 	X(AT_ONCE, largest_size_not_a_power_of_two, regs.queue_size_max = 9)					\
 	X(AT_ONCE, unknown_status_bit, regs.status |= 16)							\
 	X(AT_ONCE, runs_without_agreement, regs.status &= (uint8_t)~VIOMMU_STATUS_FEATURES_OK)			\
-	X(AT_ONCE, features_survive_a_reset, regs.resetting = true)						\
+	X(AT_ONCE, features_survive_a_reset, regs.resetting = true; regs.status = VIOMMU_STATUS_NEEDS_RESET)	\
+	X(AT_ONCE, status_survives_a_reset, regs.resetting = true; regs.features = 0)				\
 	X(AT_ONCE, features_without_driver, regs.status = ACK)							\
 	X(AT_ONCE, agreement_without_version_1, regs.features = 1)						\
 	X(IN_DETAIL, queue_reset_without_the_feature, queues[0].reset = VIOMMU_VIRTQ_RESET_DONE;		\
@@ -159,7 +160,8 @@ static bool registers_check(void)
 	X(IN_DETAIL, queue_is_not_valid, queues[1].size = 7)							\
 	X(IN_DETAIL, queue_larger_than_allowed, regs.queue_size_max = SIZE / 2)					\
 	X(IN_DETAIL, queue_on_before_agreement, regs.status = ACK_DRIVER)					\
-	X(IN_DETAIL, queue_on_during_a_reset, regs.resetting = true; regs.features = 0)
+	X(IN_DETAIL, queue_on_during_a_reset, regs.resetting = true; regs.features = 0;				\
+	  regs.status = VIOMMU_STATUS_NEEDS_RESET)
 /* clang-format on */
 
 CASES(DEFINE_CASE)

@@ -515,16 +515,17 @@ static void test_mmio_reset__interrupts_and_queues__gone(void **state)
 	go_live(); /* from the start, with selectors and sizes as new */
 }
 
-static void test_mmio_reset__not_complete__status_stays_and_nothing_is_stored(void **state)
+static void test_mmio_reset__not_complete__says_so_and_stores_nothing(void **state)
 {
 	(void)state;
 	prepare_all();
 	fixture.settled = false;
 	set(R(STATUS), 0);
-	assert_int_equal(get(R(STATUS)), RUNNING);
+	assert_int_equal(get(R(STATUS)), VIOMMU_STATUS_NEEDS_RESET);
 	assert_int_equal(get(R(INTERRUPT_STATUS)), 0);
 	assert_false(heard.line);
-	set(R(STATUS), ACK_DRIVER);
+	set(R(STATUS), RUNNING);
+	assert_int_equal(get(R(STATUS)), VIOMMU_STATUS_NEEDS_RESET);
 	set(R(QUEUE_READY), 1);
 	viommu_mmio_write(&mmio, R(CONFIG), 1, 0xee);
 	assert_int_equal(fixture.config_writes, 0);
@@ -670,7 +671,7 @@ int main(void)
 		TEST(test_mmio_interrupt__pending__line_is_high_until_all_is_acknowledged),
 		TEST(test_mmio_interrupt__needs_reset__configuration_change),
 		TEST(test_mmio_reset__interrupts_and_queues__gone),
-		TEST(test_mmio_reset__not_complete__status_stays_and_nothing_is_stored),
+		TEST(test_mmio_reset__not_complete__says_so_and_stores_nothing),
 		TEST(test_mmio_queue_ready__0__before_driver_ok_only),
 		TEST(test_mmio_queue_reset__negotiated__reads_1_until_it_is_done),
 		TEST(test_mmio_queue_reset__not_negotiated__reads_0),

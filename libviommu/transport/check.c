@@ -20,9 +20,9 @@ bool viommu_registers_is_valid(const struct viommu_registers *regs)
 		return false;
 	if (has(regs, VIOMMU_STATUS_DRIVER_OK) && !has(regs, VIOMMU_STATUS_FEATURES_OK))
 		return false;
-	/* A reset forgets the features at once, and the status when it is complete. */
+	/* A reset forgets everything at once; that it is not complete is what the status still says. */
 	if (regs->resetting)
-		return regs->features == 0;
+		return regs->features == 0 && regs->status == VIOMMU_STATUS_NEEDS_RESET;
 	if (!has(regs, VIOMMU_STATUS_DRIVER) && regs->features != 0)
 		return false;
 	return !has(regs, VIOMMU_STATUS_FEATURES_OK) || (regs->features & VIOMMU_F_VERSION_1) != 0;
@@ -30,7 +30,7 @@ bool viommu_registers_is_valid(const struct viommu_registers *regs)
 
 bool viommu_registers_check(const struct viommu_registers *regs)
 {
-	bool may_run = has(regs, VIOMMU_STATUS_FEATURES_OK) && !regs->resetting;
+	bool may_run = has(regs, VIOMMU_STATUS_FEATURES_OK);
 
 	if (!viommu_registers_is_valid(regs))
 		return false;

@@ -47,14 +47,13 @@ void viommu_registers_set_features(struct viommu_registers *regs, uint64_t featu
 {
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	/* Between DRIVER and FEATURES_OK only; outside, what was agreed stands. */
-	if ((regs->status & VIOMMU_STATUS_DRIVER) != 0 && (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 &&
-	    !regs->resetting)
+	if ((regs->status & VIOMMU_STATUS_DRIVER) != 0 && (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0)
 		regs->features = features;
 }
 
 static void notify_config(const struct viommu_registers *regs)
 {
-	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && !regs->resetting && regs->interrupts != NULL &&
+	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && regs->interrupts != NULL &&
 	    regs->interrupts->config != NULL)
 		regs->interrupts->config(regs->interrupt_ctx);
 }
@@ -73,6 +72,11 @@ static void reset(struct viommu_registers *regs)
 		viommu_virtq_device_reset(&regs->queues[i]);
 	regs->features = 0;
 	regs->resetting = true;
+	/*
+	 * Not 0 before the reset is complete, and nothing that a driver which does not wait for 0 could take for the
+	 * outcome of what it stores: this bit alone is never its own.
+	 */
+	regs->status = VIOMMU_STATUS_NEEDS_RESET;
 	if (regs->interrupts != NULL && regs->interrupts->reset != NULL)
 		regs->interrupts->reset(regs->interrupt_ctx);
 	regs->device_class->reset(regs->class_ctx);
@@ -86,8 +90,7 @@ uint8_t viommu_registers_get_status(struct viommu_registers *regs)
 		regs->resetting = false;
 		regs->status = 0;
 	}
-	/* Not 0 before the reset is complete, also if it was 0 when the reset began. */
-	return regs->resetting && regs->status == 0 ? VIOMMU_STATUS_NEEDS_RESET : regs->status;
+	return regs->status;
 }
 
 bool viommu_registers_is_resetting(struct viommu_registers *regs)
@@ -154,8 +157,7 @@ static struct viommu_virtq_device *find_queue(const struct viommu_registers *reg
 /* Once before DRIVER_OK, and again after each reset of the queue. */
 static bool may_enable(const struct viommu_registers *regs, const struct viommu_virtq_device *q)
 {
-	if (regs->resetting || (regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 ||
-	    viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF)
+	if ((regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 || viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF)
 		return false;
 	return (regs->status & VIOMMU_STATUS_DRIVER_OK) == 0 || q->reset == VIOMMU_VIRTQ_RESET_DONE;
 }
@@ -246,15 +248,14 @@ enum viommu_result viommu_registers_notified(const struct viommu_registers *regs
 bool viommu_registers_is_live(const struct viommu_registers *regs)
 {
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	return (regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (regs->status & VIOMMU_STATUS_NEEDS_RESET) == 0 &&
-	       !regs->resetting;
+	return (regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (regs->status & VIOMMU_STATUS_NEEDS_RESET) == 0;
 }
 
 void viommu_registers_needs_reset(struct viommu_registers *regs)
 {
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	if ((regs->status & VIOMMU_STATUS_NEEDS_RESET) != 0 || regs->resetting)
-		return;
+	if ((regs->status & VIOMMU_STATUS_NEEDS_RESET) != 0)
+		return; /* a reset may be going on */
 	regs->status |= VIOMMU_STATUS_NEEDS_RESET;
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	notify_config(regs);

@@ -103,6 +103,7 @@ static void model_reset(void)
 	struct model *m = &w.model;
 
 	m->resetting = true;
+	m->status = VIOMMU_STATUS_NEEDS_RESET; /* until it is complete */
 	m->features = 0;
 	m->bypass_negotiated = false;
 	m->device_sel = m->driver_sel = m->queue_sel = 0;
@@ -200,11 +201,6 @@ static void model_write(uint32_t offset, uint32_t value)
 	}
 }
 
-static uint8_t model_status_shown(void)
-{
-	return w.model.resetting && w.model.status == 0 ? VIOMMU_STATUS_NEEDS_RESET : w.model.status;
-}
-
 static uint32_t model_read(uint32_t offset)
 {
 	const struct model *m = &w.model;
@@ -227,7 +223,7 @@ static uint32_t model_read(uint32_t offset)
 	case 0x060:
 		return m->events;
 	case 0x070:
-		return model_status_shown();
+		return m->status;
 	case 0x0b0:
 	case 0x0b4:
 	case 0x0b8:
@@ -323,7 +319,7 @@ static void check_world(void)
 	CHECK(viommu_mmio_check(&w.mmio));
 	CHECK(w.line == (w.model.events != 0));
 	CHECK(viommu_mmio_read(&w.mmio, VIOMMU_MMIO_INTERRUPT_STATUS, 4) == w.model.events);
-	CHECK(viommu_mmio_read(&w.mmio, VIOMMU_MMIO_STATUS, 4) == model_status_shown());
+	CHECK(viommu_mmio_read(&w.mmio, VIOMMU_MMIO_STATUS, 4) == w.model.status);
 	for (uint32_t i = 0; i < CANARY_LEN; i++)
 		CHECK(w.ram.canary0[i] == CANARY && w.ram.canary1[i] == CANARY);
 }
@@ -496,8 +492,7 @@ static uint32_t request(uint32_t type, uint32_t domain, uint32_t endpoint, uint6
 static void process(uint32_t budget)
 {
 	struct model *m = &w.model;
-	bool live = (m->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (m->status & VIOMMU_STATUS_NEEDS_RESET) == 0 &&
-		    !m->resetting;
+	bool live = (m->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (m->status & VIOMMU_STATUS_NEEDS_RESET) == 0;
 	bool idle = !live || (!m->queues[0].ready && !m->queues[1].ready);
 	uint32_t events;
 
@@ -555,7 +550,7 @@ static void change_config(void)
 
 	viommu_registers_config_changed(viommu_pump_registers(&w.pump));
 	m->generation++;
-	if ((m->status & VIOMMU_STATUS_DRIVER_OK) != 0 && !m->resetting)
+	if ((m->status & VIOMMU_STATUS_DRIVER_OK) != 0)
 		m->events |= VIOMMU_INTERRUPT_CONFIG;
 }
 
@@ -564,7 +559,7 @@ static void ask_for_reset(void)
 	struct model *m = &w.model;
 
 	viommu_registers_needs_reset(viommu_pump_registers(&w.pump));
-	if (m->resetting || (m->status & VIOMMU_STATUS_NEEDS_RESET) != 0)
+	if ((m->status & VIOMMU_STATUS_NEEDS_RESET) != 0)
 		return;
 	m->status |= VIOMMU_STATUS_NEEDS_RESET;
 	if ((m->status & VIOMMU_STATUS_DRIVER_OK) != 0)
@@ -761,6 +756,7 @@ static void *begin(void)
 	memset(&w.model, 0, sizeof w.model);
 	model_reset();
 	w.model.resetting = false;
+	w.model.status = 0;
 	w.line = false;
 	w.notifications = 0;
 	w.slot = 0;

@@ -12,8 +12,8 @@
  * Rules kept by the device's side, whatever the driver stores: FEATURES_OK sticks only if the driver's bits are a
  * subset of the offer, contain VERSION_1 and suit the class; no bit changes after it. A queue is set up only after
  * FEATURES_OK and before DRIVER_OK, or after a reset of its own. Status bits are only added; writing 0 resets, and
- * status reads 0 once nothing of the old life is going on any more. DRIVER_OK without FEATURES_OK is ignored.
- * NEEDS_RESET is the device's alone.
+ * status reads 0 once nothing of the old life is going on any more, and NEEDS_RESET alone until then. DRIVER_OK without
+ * FEATURES_OK is ignored. NEEDS_RESET is the device's alone.
  *
  * Thread class of everything here: owner.
  */
