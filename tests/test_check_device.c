@@ -248,7 +248,7 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, pending_with_a_limbo_without_end, REQUEST(0).limbo.last++)					\
 	X(IN_DETAIL, pending_end_elsewhere, f.dev.pending_end = &REQUEST(0).next)				\
 	X(IN_DETAIL, done_in_a_circle, cancelled[1].request.next = &cancelled[0].request)			\
-	X(IN_DETAIL, done_without_tail, cancelled[1].request.tail_count = 0)					\
+	X(IN_DETAIL, done_with_half_a_tail, cancelled[1].request.tail[0].len = 0)				\
 	X(IN_DETAIL, done_and_fetched, cancelled[1].request.state = VIOMMU_REQUEST_DONE)			\
 	X(IN_DETAIL, done_and_written, cancelled[1].request.written = 4)					\
 	X(IN_DETAIL, done_with_a_limbo, cancelled[1].request.limbo = REQUEST(0).limbo)				\

@@ -102,6 +102,8 @@ static void *misaligned(void *p)
 	X(IN_DETAIL, oldest_is_none, PUMP.oldest = misaligned(PUMP.oldest))					\
 	X(IN_DETAIL, order_empty, PUMP.oldest = NULL)								\
 	X(IN_DETAIL, order_with_a_free_one, SLOT(0).next = &SLOT(3))						\
+	X(IN_DETAIL, order_with_an_orphan, SLOT(0).is_orphan = true; REQUESTS.pushed++; REQUESTS.published++;	\
+	  SLOT(1).next = NULL; PUMP.newest = &SLOT(1))								\
 	X(IN_DETAIL, order_in_a_circle, SLOT(2).next = &SLOT(0))						\
 	X(IN_DETAIL, order_with_another_end, PUMP.newest = &SLOT(1))						\
 	X(IN_DETAIL, order_too_short, SLOT(1).next = NULL)
@@ -153,15 +155,23 @@ static void test_pump_check__in_order_each_condition__is_seen(void **state)
 	check_run(cases, COUNT_OF(cases), pump_is_valid, pump_check);
 }
 
-/* A queue that is being reset has forgotten what still waits in the device, and nothing is held back for it. */
+/* A queue that was reset has forgotten what still waits in the device, and nothing is held back for it. */
 static void test_pump_check__queue_reset_while_requests_wait__sound(void **state)
 {
 	(void)state;
 	PUMP.registers.offered_ring |= VIOMMU_F_RING_RESET;
 	PUMP.registers.features |= VIOMMU_F_RING_RESET;
 	assert_int_equal(viommu_registers_queue_reset(&PUMP.registers, VIOMMU_QUEUE_REQUEST), VIOMMU_OK);
-	assert_true(viommu_registers_queue_is_resetting(&PUMP.registers, VIOMMU_QUEUE_REQUEST));
+	assert_true(SLOT(0).is_orphan);
 	assert_true(pump_check());
+	SLOT(0).head = QUEUE_SIZE; /* of a queue that may be smaller by now */
+	assert_true(pump_check());
+	SLOT(0).is_orphan = false;
+	assert_false(pump_check());
+	SLOT(0).is_orphan = true;
+	SLOT(3).is_orphan = true; /* it is free */
+	assert_false(pump_check());
+	SLOT(3).is_orphan = false;
 	SLOT(0).held = true;
 	SLOT(0).request.state = VIOMMU_REQUEST_DONE;
 	assert_false(pump_check());

@@ -52,6 +52,36 @@ static void test_pending__tail_in_four_pieces__written_at_the_end(void **state)
 	device_teardown(&f);
 }
 
+/* The buffers are somebody else's, but what was taken away has to wait as before. */
+static void test_pending__replies_forgotten__waits_and_is_not_written(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	struct device_fixture f;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		device_call_build(&calls[i], &f, &unmap, 4);
+		assert_int_equal(device_call_submit(&f, &calls[i]), DEVICE_PENDING);
+	}
+	viommu_device_forget_replies(&f.dev);
+	assert_true(viommu_device_check(&f.dev));
+	assert_null(viommu_device_next_done(&f.dev));
+	end(&f, 1, token);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_ptr_equal(viommu_device_next_done(&f.dev), &calls[i].request);
+		assert_int_equal(calls[i].request.state, VIOMMU_REQUEST_DONE);
+		assert_int_equal(calls[i].request.written, 0);
+		device_call_assert_unwritten(&calls[i]);
+		device_call_free(&calls[i]);
+	}
+	viommu_device_forget_replies(&f.dev); /* there are none */
+	assert_true(viommu_device_check(&f.dev));
+	device_teardown(&f);
+}
+
 static void test_pending__no_open_section__nothing_waits(void **state)
 {
 	struct device_fixture f;
@@ -675,6 +705,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pending__unmap_with_open_section__done_when_it_ends),
 		cmocka_unit_test(test_pending__tail_in_four_pieces__written_at_the_end),
+		cmocka_unit_test(test_pending__replies_forgotten__waits_and_is_not_written),
 		cmocka_unit_test(test_pending__no_open_section__nothing_waits),
 		cmocka_unit_test(test_pending__requests_that_only_give__done_at_once),
 		cmocka_unit_test(test_pending__refused_requests__answered_at_once),

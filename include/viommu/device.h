@@ -105,8 +105,8 @@ enum viommu_request_state {
 
 /*
  * One request, owned by the caller, untouched and in place from submit until it is DONE. The two vectors are read
- * inside submit only; `memory` and the bytes that `writable` names have to stay usable until the request is done. Zero
- * it before first use.
+ * inside submit only; `memory` and the bytes that `writable` names have to stay usable until the request is done, or
+ * viommu_device_forget_replies. Zero it before first use.
  */
 struct viommu_request {
 	/* in */
@@ -118,8 +118,8 @@ struct viommu_request {
 	void *user; /* yours */
 	/* out */
 	/*
-	 * Used length: bytes from the first writable one. 0: not a request, or the reply could not be written because
-	 * `memory` failed: then the request may have been carried out, and nobody is told how it ended.
+	 * Used length: bytes from the first writable one. 0: not a request, or its reply was forgotten, or could not be
+	 * written because `memory` failed: then the request may have been carried out, and nobody is told how it ended.
 	 */
 	uint32_t written;
 	uint8_t status;   /* enum viommu_status as written; meaningless if written is 0 */
@@ -258,6 +258,13 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_submit(struct viommu_device *d
  * Steps: pending requests times the access contexts of their domains and of endpoints on the move.
  */
 struct viommu_request *viommu_device_next_done(struct viommu_device *dev);
+
+/*
+ * The buffers of all requests that are PENDING are not the device's any more, since the queue that they came from was
+ * reset, for one. The requests go on waiting for their sections, and next_done returns them when those have ended, but
+ * with written = 0, and nothing is written. Steps: pending requests.
+ */
+void viommu_device_forget_replies(struct viommu_device *dev);
 
 /* Would submit be refused with VIOMMU_E_BUSY? */
 bool viommu_device_is_busy(const struct viommu_device *dev);

@@ -58,6 +58,7 @@ struct viommu_pump_slot {
 	uint32_t written;
 	uint16_t head;
 	bool held; /* done, and waits for its turn */
+	bool is_orphan; /* with the device, and its queue was reset: there is nobody to answer */
 };
 
 /* Counters, saturating. */

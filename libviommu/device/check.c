@@ -20,7 +20,8 @@ bool viommu_request_is_valid(const struct viommu_request *request)
 	if (request->state > VIOMMU_REQUEST_DONE || request->tail_count > VIOMMU_REQUEST_TAIL_PIECES)
 		return false;
 	if (request->state == VIOMMU_REQUEST_PENDING)
-		return request->epoch != 0 && request->tail_count != 0 && limbo_is_valid(&request->limbo);
+		return request->epoch != 0 && (request->tail_count != 0 || request->written == 0) &&
+		       limbo_is_valid(&request->limbo);
 	return request->limbo.first == 0 && request->limbo.last == 0;
 }
 
@@ -316,6 +317,7 @@ static bool is_in_use(const struct viommu_pump_slot *slot)
 struct slots {
 	uint32_t in_use;
 	uint32_t held;
+	uint32_t orphans;
 };
 
 /* Two requests may well have the same head: that is up to the driver. */
@@ -327,15 +329,18 @@ static bool count_slots(const struct viommu_pump *pump, struct slots *s)
 	for (uint32_t i = 0; i < pump->slot_count; i++) {
 		const struct viommu_pump_slot *slot = &pump->slots[i];
 
-		if (!is_in_use(slot))
-			continue;
-		if (slot->head >= q->size || (slot->held && slot->request.state == VIOMMU_REQUEST_PENDING))
+		/* With the device, held back, or neither. */
+		if (slot->held && slot->request.state == VIOMMU_REQUEST_PENDING)
 			return false;
-		s->in_use++;
+		if (slot->is_orphan && slot->request.state != VIOMMU_REQUEST_PENDING)
+			return false;
+		s->in_use += is_in_use(slot);
 		s->held += slot->held;
+		s->orphans += slot->is_orphan;
+		if (is_in_use(slot) && !slot->is_orphan && slot->head >= q->size)
+			return false;
 	}
-	/* A queue that is being reset has forgotten what the device still works on. */
-	return q->reset == VIOMMU_VIRTQ_RESET_RUNNING || is_unanswered(q, s->in_use);
+	return is_unanswered(q, s->in_use - s->orphans);
 }
 
 static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
@@ -351,8 +356,8 @@ static bool check_free_slots(const struct viommu_pump *pump, uint32_t count)
 }
 
 /*
- * With IN_ORDER all that are in use, of a queue that is on, are in a list. The first of them is not done: it would have
- * been answered.
+ * With IN_ORDER all that are in use, and still have a queue, are in a list. The first of them is not done: it would
+ * have been answered.
  */
 static bool check_order(const struct viommu_pump *pump, const struct slots *s)
 {
@@ -364,8 +369,9 @@ static bool check_order(const struct viommu_pump *pump, const struct slots *s)
 		return slot == NULL && s->held == 0;
 	if (slot != NULL && slot->held)
 		return false;
-	for (uint32_t i = 0; i < s->in_use; i++) {
-		if (!viommu_i_is_element(slot, pump->slots, pump->slot_count, sizeof *slot) || !is_in_use(slot))
+	for (uint32_t i = s->orphans; i < s->in_use; i++) {
+		if (!viommu_i_is_element(slot, pump->slots, pump->slot_count, sizeof *slot) || !is_in_use(slot) ||
+		    slot->is_orphan)
 			return false;
 		last = slot;
 		slot = slot->next;

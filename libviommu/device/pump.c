@@ -70,6 +70,7 @@ static void class_config_write(void *ctx, uint32_t offset, const void *src, uint
 static void slot_free(struct viommu_pump *pump, struct viommu_pump_slot *slot)
 {
 	slot->held = false;
+	slot->is_orphan = false;
 	slot->request.user = pump->free_slots;
 	pump->free_slots = slot;
 }
@@ -102,22 +103,27 @@ static void class_reset(void *ctx)
 	pump->has_fault = false;
 }
 
-/* Requests that wait for access sections do so as before: they were carried out, and their replies are not safe yet. */
+/*
+ * Requests that wait for access sections do so as before: they were carried out. But nothing is written for them any
+ * more. Of the event queue nothing is kept: a report is in one of its buffers, or still in the pump.
+ */
 static void class_queue_reset(void *ctx, uint32_t queue)
-{
-	if (queue == VIOMMU_QUEUE_REQUEST)
-		drop_held(ctx);
-}
-
-/* Of the event queue nothing is kept: a report is in one of its buffers, or still in the pump. */
-static bool class_queue_is_settled(void *ctx, uint32_t queue)
 {
 	struct viommu_pump *pump = ctx;
 
 	if (queue != VIOMMU_QUEUE_REQUEST)
-		return true;
-	drop_done(pump);
-	return pump->device->pending_count == 0;
+		return;
+	drop_held(pump);
+	viommu_device_forget_replies(pump->device);
+	for (uint32_t i = 0; i < pump->slot_count; i++)
+		pump->slots[i].is_orphan = pump->slots[i].request.state == VIOMMU_REQUEST_PENDING;
+}
+
+static bool class_queue_is_settled(void *ctx, uint32_t queue)
+{
+	(void)ctx;
+	(void)queue;
+	return true;
 }
 
 static bool class_is_settled(void *ctx)
@@ -261,17 +267,18 @@ static void finish(struct viommu_pump *pump, struct viommu_pump_slot *slot, uint
 	}
 }
 
-/* Requests that had to wait and need not any more. A queue that was reset has forgotten them. */
+/* Requests that had to wait and need not any more. */
 static void pump_done(struct viommu_pump *pump, uint32_t *budget)
 {
-	bool off = viommu_virtq_device_state(&pump->queues[VIOMMU_QUEUE_REQUEST]) == VIOMMU_VIRTQ_OFF;
 	struct viommu_request *request;
 
 	while (*budget > 0 && (request = viommu_device_next_done(pump->device)) != NULL) {
-		if (off)
-			slot_free(pump, (struct viommu_pump_slot *)request);
+		struct viommu_pump_slot *slot = (struct viommu_pump_slot *)request;
+
+		if (slot->is_orphan)
+			slot_free(pump, slot);
 		else
-			finish(pump, (struct viommu_pump_slot *)request, request->written);
+			finish(pump, slot, request->written);
 		spend(budget, 1);
 	}
 }

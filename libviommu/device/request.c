@@ -224,6 +224,15 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	return VIOMMU_OK;
 }
 
+void viommu_device_forget_replies(struct viommu_device *dev)
+{
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	for (struct viommu_request *request = dev->pending; request != NULL; request = request->next) {
+		request->written = 0;
+		request->tail_count = 0;
+	}
+}
+
 bool viommu_device_is_busy(const struct viommu_device *dev)
 {
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));

@@ -493,7 +493,8 @@ static void process(uint32_t budget)
 {
 	struct model *m = &w.model;
 	bool live = (m->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (m->status & VIOMMU_STATUS_NEEDS_RESET) == 0;
-	bool idle = !live || (!m->queues[0].ready && !m->queues[1].ready);
+	/* What was taken before the ring broke is answered all the same, if its queue was not reset. */
+	bool idle = (!live && w.dev.pending_count == 0) || (!m->queues[0].ready && !m->queues[1].ready);
 	uint32_t events;
 
 	if (idle)
