@@ -402,7 +402,7 @@ static void test_machine__queue_reset_through_the_registers__confirmed_and_over(
 	assert_int_equal(sim_machine_init(machine, &config), VIOMMU_OK);
 	ops = machine->transport.register_ops;
 	ctx = machine->transport.register_ctx;
-	(void)!ops->queue_reset(ctx, VIOMMU_QUEUE_EVENT); /* there is none yet: no effect */
+	(void)!ops->queue_reset(ctx, VIOMMU_QUEUE_EVENT); /* nothing is agreed yet: no effect */
 	assert_int_equal(viommu_virtq_device_state(&machine->pump.queues[VIOMMU_QUEUE_EVENT]), VIOMMU_VIRTQ_OFF);
 	assert_false(ops->queue_is_resetting(ctx, VIOMMU_QUEUE_EVENT));
 	assert_int_equal(sim_machine_start(machine), VIOMMU_OK);

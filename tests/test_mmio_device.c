@@ -89,6 +89,17 @@ static void set_address(uint32_t low, uint64_t address)
 	set(low + 4, address >> 32);
 }
 
+/* The places of a queue, which is then the selected one. */
+static void lay_out(uint32_t queue)
+{
+	struct viommu_virtq_layout l = register_fixture_layout(queue);
+
+	set(R(QUEUE_SEL), queue);
+	set_address(R(QUEUE_DESC_LOW), l.desc);
+	set_address(R(QUEUE_DRIVER_LOW), l.avail);
+	set_address(R(QUEUE_DEVICE_LOW), l.used);
+}
+
 /* A driver's way to DRIVER_OK, with both queues and these features of the upper half. */
 static void go_live_with(uint64_t features)
 {
@@ -98,15 +109,11 @@ static void go_live_with(uint64_t features)
 	set(R(DRIVER_FEATURES), (VIOMMU_F_VERSION_1 | features) >> 32);
 	set(R(STATUS), AGREED);
 	for (uint32_t queue = 0; queue < REGISTER_QUEUES; queue++) {
-		struct viommu_virtq_layout l = register_fixture_layout(queue);
-
 		set(R(QUEUE_SEL), queue);
 		assert_int_equal(get(R(QUEUE_READY)), 0);
 		assert_int_equal(get(R(QUEUE_SIZE_MAX)), REGISTER_QUEUE_SIZE);
 		set(R(QUEUE_SIZE), 8);
-		set_address(R(QUEUE_DESC_LOW), l.desc);
-		set_address(R(QUEUE_DRIVER_LOW), l.avail);
-		set_address(R(QUEUE_DEVICE_LOW), l.used);
+		lay_out(queue);
 		set(R(QUEUE_READY), 1);
 		assert_int_equal(get(R(QUEUE_READY)), 1);
 	}
@@ -575,6 +582,10 @@ static void test_mmio_queue_reset__negotiated__reads_1_until_it_is_done(void **s
 	fixture.settled = true;
 	assert_int_equal(get(R(QUEUE_RESET)), 0);
 	assert_int_equal(get(R(QUEUE_READY)), 0);
+	set(R(QUEUE_READY), 1); /* nowhere: GEN-DEV-VQRESET-02 */
+	assert_int_equal(get(R(QUEUE_READY)), 0);
+	lay_out(1);
+	assert_int_equal(parts[1].layout.size, REGISTER_QUEUE_SIZE);
 	set(R(QUEUE_READY), 1);
 	assert_int_equal(get(R(QUEUE_READY)), 1);
 	assert_int_equal(get(R(QUEUE_RESET)), 0);

@@ -313,6 +313,40 @@ static void test_msix__device_reset__unmapped_and_nothing_pending(void **state)
 	assert_int_equal(bar0(w, QUEUE_VECTOR, 2), NO_VECTOR);
 }
 
+/* GEN-DEV-VQRESET-01, -02: not for this queue any more, but what is another's too is sent. */
+static void test_msix__queue_reset__its_message_is_forgotten(void **state)
+{
+	static const struct {
+		uint32_t config, other; /* vectors; queue 0 has 1 */
+		bool sent;
+	} shares[] = { { 0, 2, false }, { 1, 2, true }, { 0, 1, true }, { NO_VECTOR, NO_VECTOR, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		pci_setup(w);
+		w->regs.offered_ring |= VIOMMU_F_RING_RESET;
+		pci_power(w);
+		pci_go_live(w);
+		pci_use_msix(w);
+		set_bar0(w, CONFIG_VECTOR, 2, shares[i].config);
+		set_bar0(w, QUEUE_VECTOR, 2, shares[i].other); /* of queue 1 */
+		set_bar2(w, ENTRY(1) + 12, 1);
+		set_bar2(w, ENTRY(39) + 12, 1);
+		set_bar0(w, SELECT, 2, 0);
+		interrupt(0);
+		assert_int_equal(bar2(w, PENDING), 2);
+		set_bar0(w, QUEUE_RESET, 2, 1);
+		assert_int_equal(bar0(w, QUEUE_RESET, 2), 0);
+		assert_int_equal(bar0(w, QUEUE_VECTOR, 2), NO_VECTOR);
+		assert_int_equal(bar2(w, PENDING), shares[i].sent ? 2 : 0);
+		set_bar2(w, ENTRY(1) + 12, 0);
+		assert_int_equal(w->message_count, shares[i].sent);
+		/* A queue that has no vector has no message either. */
+		set_bar0(w, QUEUE_RESET, 2, 1);
+		assert_int_equal(bar2(w, PENDING), 0);
+	}
+}
+
 /* The structures of BAR 2 */
 
 static bool is_entry(uint32_t offset, uint32_t width)
@@ -385,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_msix__bus_master_off__pending_until_on),
 		cmocka_unit_test(test_msix__disabled__pending_messages_are_forgotten),
 		cmocka_unit_test(test_msix__device_reset__unmapped_and_nothing_pending),
+		cmocka_unit_test(test_msix__queue_reset__its_message_is_forgotten),
 		cmocka_unit_test(test_bar2__every_offset_and_width__table_or_nothing),
 		cmocka_unit_test(test_bar2__every_entry__stores_its_fields),
 	};

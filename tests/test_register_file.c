@@ -21,7 +21,15 @@ static void begin_reset(void *ctx)
 	viommu_register_file_reset(&file);
 }
 
-static const struct viommu_interrupt_ops interrupts = { .size = sizeof interrupts, .reset = begin_reset };
+static void reset_queue(void *ctx, uint32_t queue)
+{
+	assert_ptr_equal(ctx, &file);
+	viommu_register_file_reset_queue(&file, queue);
+}
+
+static const struct viommu_interrupt_ops interrupts = {
+	.size = sizeof interrupts, .reset = begin_reset, .queue_reset = reset_queue
+};
 
 static uint32_t get(enum viommu_register which)
 {
@@ -50,13 +58,18 @@ static void select_queue(uint32_t queue)
 	set(R(QUEUE_SELECT), queue);
 }
 
-static void agree(void)
+static void agree_on(uint64_t features)
 {
 	set(R(STATUS), ACK_DRIVER);
 	set(R(DRIVER_FEATURES_SELECT), 1);
-	set(R(DRIVER_FEATURES), (uint32_t)(VIOMMU_F_VERSION_1 >> 32));
+	set(R(DRIVER_FEATURES), (uint32_t)((VIOMMU_F_VERSION_1 | features) >> 32));
 	set(R(STATUS), AGREED);
 	assert_int_equal(get(R(STATUS)), AGREED);
+}
+
+static void agree(void)
+{
+	agree_on(0);
 }
 
 static void lay_out(uint32_t queue)
@@ -93,6 +106,18 @@ static const struct {
 	{ R(QUEUE_USED_HIGH), 0 },
 };
 
+/* The selected queue, as the driver found it. */
+static void assert_fresh_queue(void)
+{
+	assert_int_equal(get(R(QUEUE_ENABLE)), 0);
+	assert_int_equal(get(R(QUEUE_RESET)), 0);
+	assert_int_equal(get(R(QUEUE_VECTOR)), NO_VECTOR);
+	assert_int_equal(viommu_register_file_queue_vector(&file, get(R(QUEUE_SELECT))), NO_VECTOR);
+	assert_int_equal(get(R(QUEUE_SIZE_MAX)), REGISTER_QUEUE_SIZE);
+	for (size_t i = 0; i < COUNT_OF(queue_parts); i++)
+		assert_int_equal(get(queue_parts[i].which), queue_parts[i].fresh);
+}
+
 static void assert_fresh(void)
 {
 	assert_int_equal(get(R(NONE)), 0);
@@ -107,12 +132,7 @@ static void assert_fresh(void)
 	assert_int_equal(viommu_register_file_config_vector(&file), NO_VECTOR);
 	for (uint32_t queue = 0; queue < REGISTER_QUEUES; queue++) {
 		select_queue(queue);
-		assert_int_equal(get(R(QUEUE_ENABLE)), 0);
-		assert_int_equal(get(R(QUEUE_VECTOR)), NO_VECTOR);
-		assert_int_equal(viommu_register_file_queue_vector(&file, queue), NO_VECTOR);
-		assert_int_equal(get(R(QUEUE_SIZE_MAX)), REGISTER_QUEUE_SIZE);
-		for (size_t i = 0; i < COUNT_OF(queue_parts); i++)
-			assert_int_equal(get(queue_parts[i].which), queue_parts[i].fresh);
+		assert_fresh_queue();
 	}
 	select_queue(0);
 }
@@ -308,6 +328,63 @@ static void test_register_file__disable__only_before_driver_ok(void **state)
 	assert_int_equal(get(R(QUEUE_ENABLE)), 0);
 }
 
+/* GEN-DEV-VQRESET-02: any state of the queue, before DRIVER_OK and after it, enabled or not. */
+static void test_register_file__queue_reset__size_addresses_and_vector_as_new(void **state)
+{
+	(void)state;
+	agree_on(VIOMMU_F_RING_RESET);
+	for (unsigned round = 0; round < 4; round++) {
+		for (uint32_t queue = 0; queue < REGISTER_QUEUES; queue++) {
+			lay_out(queue);
+			set(R(QUEUE_SIZE), 4);
+			set(R(QUEUE_VECTOR), queue);
+			if (round % 2 == 0)
+				set(R(QUEUE_ENABLE), 1);
+		}
+		if (round == 2)
+			set(R(STATUS), RUNNING);
+		select_queue(1);
+		set(R(QUEUE_RESET), 1);
+		assert_fresh_queue();
+		set(R(QUEUE_ENABLE), 1); /* where it was before: that is forgotten */
+		assert_int_equal(get(R(QUEUE_ENABLE)), 0);
+		select_queue(0); /* the other one is as it was */
+		assert_int_equal(get(R(QUEUE_SIZE)), 4);
+		assert_int_equal(get(R(QUEUE_VECTOR)), 0);
+		assert_int_equal(get(R(QUEUE_ENABLE)), round % 2 == 0 || round == 3);
+		if (round == 0)
+			set(R(QUEUE_ENABLE), 0);
+	}
+	enable(1);
+}
+
+static void test_register_file__queue_reset_not_negotiated__parts_stay(void **state)
+{
+	(void)state;
+	agree();
+	lay_out(1);
+	set(R(QUEUE_SIZE), 4);
+	set(R(QUEUE_RESET), 1);
+	assert_int_equal(get(R(QUEUE_SIZE)), 4);
+	set(R(QUEUE_ENABLE), 1);
+	assert_int_equal(get(R(QUEUE_ENABLE)), 1);
+	set(R(QUEUE_RESET), 1);
+	assert_int_equal(get(R(QUEUE_ENABLE)), 1);
+	assert_int_equal(fixture.queue_resets, 0);
+}
+
+static void test_register_file__uses_vector__of_a_queue_or_of_the_configuration(void **state)
+{
+	(void)state;
+	assert_false(viommu_register_file_uses_vector(&file, 1));
+	select_queue(1);
+	set(R(QUEUE_VECTOR), 1);
+	assert_true(viommu_register_file_uses_vector(&file, 1));
+	assert_false(viommu_register_file_uses_vector(&file, 2));
+	set(R(CONFIG_VECTOR), 2);
+	assert_true(viommu_register_file_uses_vector(&file, 2));
+}
+
 static void test_register_file__vectors__those_that_are_there(void **state)
 {
 	static const uint32_t none[] = { VECTORS, 0xfffe, 0xffff, 0x10000, UINT32_MAX };
@@ -446,6 +523,9 @@ int main(void)
 		cmocka_unit_test_setup(test_register_file__parts_that_are_no_queue__not_enabled, make),
 		cmocka_unit_test_setup(test_register_file__enable_before_agreement__nothing, make),
 		cmocka_unit_test_setup(test_register_file__disable__only_before_driver_ok, make),
+		cmocka_unit_test_setup(test_register_file__queue_reset__size_addresses_and_vector_as_new, make),
+		cmocka_unit_test_setup(test_register_file__queue_reset_not_negotiated__parts_stay, make),
+		cmocka_unit_test_setup(test_register_file__uses_vector__of_a_queue_or_of_the_configuration, make),
 		cmocka_unit_test_setup(test_register_file__vectors__those_that_are_there, make),
 		cmocka_unit_test_setup(test_register_file__transport_without_vectors__never_one, make),
 		cmocka_unit_test_setup(test_register_file__reset_that_takes_long__nothing_is_stored_until_its_end,

@@ -38,7 +38,7 @@ struct world {
 	uint8_t config[8];
 	uint32_t config_offset, config_len;
 	/* the interrupts */
-	unsigned used_interrupts[QUEUES], config_interrupts, reset_notices;
+	unsigned used_interrupts[QUEUES], config_interrupts, reset_notices, queue_reset_notices[QUEUES];
 };
 
 static uint8_t ram[RAM] __attribute__((aligned(16)));
@@ -157,10 +157,19 @@ static void fake_reset_begins(void *ctx)
 	w->reset_notices++;
 }
 
+static void fake_queue_was_reset(void *ctx, uint32_t queue)
+{
+	struct world *w = ctx;
+
+	assert_int_equal(viommu_virtq_device_state(&w->queues[queue]), VIOMMU_VIRTQ_OFF);
+	w->queue_reset_notices[queue]++;
+}
+
 static const struct viommu_interrupt_ops fake_interrupts = { .size = sizeof(struct viommu_interrupt_ops),
 							     .used = fake_used,
 							     .config = fake_config_changed,
-							     .reset = fake_reset_begins };
+							     .reset = fake_reset_begins,
+							     .queue_reset = fake_queue_was_reset };
 
 static struct viommu_registers_config default_config(struct world *w)
 {
@@ -526,7 +535,8 @@ static void test_queue_reset__settled_class__done_at_once_and_enabled_with_anoth
 	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_OK);
 	assert_int_equal(w.queue_resets[0], 1);
-	assert_int_equal(w.queue_resets[1] + w.resets, 0);
+	assert_int_equal(w.queue_reset_notices[0], 1);
+	assert_int_equal(w.queue_resets[1] + w.queue_reset_notices[1] + w.resets, 0);
 	assert_true(w.queues_were_off);
 	assert_false(viommu_registers_queue_is_resetting(&w.regs, 0));
 	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
@@ -566,10 +576,51 @@ static void test_queue_reset__class_not_settled__resetting_and_not_enabled_befor
 	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE); /* the driver has not looked yet */
 	assert_false(viommu_registers_queue_is_resetting(&w.regs, 1));
 	assert_true(viommu_registers_check(&w.regs));
-	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_E_STATE); /* is not enabled */
 	assert_int_equal(enable(&w, 1), VIOMMU_OK);
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
 	assert_int_equal(w.queue_resets[1], 2);
+}
+
+/* "The device MUST reset the queue when 1 is written": it is one like any other, and there is nothing to wait for. */
+static void test_queue_reset__queue_that_is_not_enabled__as_new(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1 | VIOMMU_F_RING_RESET));
+	w.settled = false; /* before DRIVER_OK nobody is asked */
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	for (uint32_t i = 0; i < QUEUES; i++) {
+		assert_int_equal(viommu_registers_queue_reset(&w.regs, i), VIOMMU_OK);
+		assert_false(viommu_registers_queue_is_enabled(&w.regs, i));
+		assert_false(viommu_registers_queue_is_resetting(&w.regs, i));
+		assert_int_equal(w.queue_resets[i], 0);
+		assert_int_equal(w.queue_reset_notices[i], 1);
+	}
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	w.settled = true;
+	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
+	assert_int_equal(enable(&w, 1), VIOMMU_OK);
+	assert_true(viommu_registers_check(&w.regs));
+}
+
+static void test_queue_reset__transport_that_does_not_care__nothing(void **state)
+{
+	static struct world w;
+	struct viommu_interrupt_ops interrupts = fake_interrupts;
+
+	(void)state;
+	go_live_with_queues(&w, VIOMMU_F_RING_RESET);
+	interrupts.queue_reset = NULL;
+	w.regs.interrupts = &interrupts;
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_OK);
+	w.regs.interrupts = NULL;
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
+	assert_int_equal(w.queue_reset_notices[0] + w.queue_reset_notices[1], 0);
 }
 
 static void test_queue_reset__not_the_time__refused(void **state)
@@ -581,20 +632,18 @@ static void test_queue_reset__not_the_time__refused(void **state)
 	go_live_with_queues(&w, 0);
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_E_STATE);
 	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
-	/* Before DRIVER_OK; a queue that was never enabled; none. */
+	/* Not agreed yet; no such queue. */
 	setup(&w);
+	viommu_registers_set_status(&w.regs, ACKNOWLEDGE | DRIVER);
+	viommu_registers_set_features(&w.regs, VERSION_1 | VIOMMU_F_RING_RESET);
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_E_STATE);
 	assert_true(negotiate(&w, VERSION_1 | VIOMMU_F_RING_RESET));
-	assert_int_equal(enable(&w, 0), VIOMMU_OK);
-	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_E_STATE);
-	viommu_registers_set_status(&w.regs, DRIVER_OK);
-	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_E_STATE);
-	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, QUEUES), VIOMMU_E_ARG);
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, UINT32_MAX), VIOMMU_E_ARG);
 	assert_false(viommu_registers_queue_is_resetting(&w.regs, QUEUES));
 	assert_false(viommu_registers_queue_is_enabled(&w.regs, QUEUES));
 	assert_int_equal(w.queue_resets[0] + w.queue_resets[1], 0);
+	assert_int_equal(w.queue_reset_notices[0] + w.queue_reset_notices[1], 0);
 }
 
 /* The reset of the device includes that of its queues, and what is over in the one is over in the other. */
@@ -1083,6 +1132,8 @@ int main(void)
 		cmocka_unit_test(test_queue_enable__only_between_features_ok_and_driver_ok),
 		cmocka_unit_test(test_queue_reset__settled_class__done_at_once_and_enabled_with_another_size),
 		cmocka_unit_test(test_queue_reset__class_not_settled__resetting_and_not_enabled_before),
+		cmocka_unit_test(test_queue_reset__queue_that_is_not_enabled__as_new),
+		cmocka_unit_test(test_queue_reset__transport_that_does_not_care__nothing),
 		cmocka_unit_test(test_queue_reset__not_the_time__refused),
 		cmocka_unit_test(test_queue_reset__device_reset_in_the_middle__nothing_is_left),
 		cmocka_unit_test(test_queue_enable__no_such_queue__arg),

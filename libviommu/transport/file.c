@@ -4,6 +4,15 @@
 
 #include "../internal.h"
 
+void viommu_register_file_reset_queue(struct viommu_register_file *file, uint32_t queue)
+{
+	VIOMMU_ASSERT(queue < file->registers->queue_count);
+	file->queues[queue] = (struct viommu_register_queue){
+		.layout.size = file->registers->queue_size_max,
+		.vector = VIOMMU_REGISTER_NO_VECTOR,
+	};
+}
+
 void viommu_register_file_reset(struct viommu_register_file *file)
 {
 	file->device_select = 0;
@@ -12,10 +21,7 @@ void viommu_register_file_reset(struct viommu_register_file *file)
 	file->config_vector = VIOMMU_REGISTER_NO_VECTOR;
 	file->pending = 0;
 	for (uint32_t i = 0; i < file->registers->queue_count; i++)
-		file->queues[i] = (struct viommu_register_queue){
-			.layout.size = file->registers->queue_size_max,
-			.vector = VIOMMU_REGISTER_NO_VECTOR,
-		};
+		viommu_register_file_reset_queue(file, i);
 	VIOMMU_ASSERT(viommu_register_file_is_valid(file));
 }
 
@@ -233,6 +239,15 @@ uint32_t viommu_register_file_queue_vector(const struct viommu_register_file *fi
 uint32_t viommu_register_file_config_vector(const struct viommu_register_file *file)
 {
 	return file->config_vector;
+}
+
+bool viommu_register_file_uses_vector(const struct viommu_register_file *file, uint32_t vector)
+{
+	for (uint32_t i = 0; i < file->registers->queue_count; i++) {
+		if (file->queues[i].vector == vector)
+			return true;
+	}
+	return file->config_vector == vector;
 }
 
 static bool vector_is_valid(const struct viommu_register_file *file, uint16_t vector)

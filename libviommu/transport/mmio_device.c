@@ -49,11 +49,20 @@ static void on_reset(void *ctx)
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
 }
 
+/* What is pending may be for another queue: there is one bit for all. */
+static void on_queue_reset(void *ctx, uint32_t queue)
+{
+	struct viommu_mmio *mmio = ctx;
+
+	viommu_register_file_reset_queue(&mmio->file, queue);
+}
+
 const struct viommu_interrupt_ops viommu_mmio_interrupt_ops = {
 	.size = sizeof viommu_mmio_interrupt_ops,
 	.used = on_used,
 	.config = on_config,
 	.reset = on_reset,
+	.queue_reset = on_queue_reset,
 };
 
 enum viommu_result viommu_mmio_init(struct viommu_mmio *mmio, const struct viommu_mmio_config *config)

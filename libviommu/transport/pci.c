@@ -86,11 +86,24 @@ static void device_reset(void *ctx)
 	viommu_i_pci_update_line(pci);
 }
 
+/* A message of this queue that was held is not sent any more, unless it is another one's too. */
+static void queue_reset(void *ctx, uint32_t queue)
+{
+	struct viommu_pci *pci = ctx;
+	uint32_t vector = viommu_register_file_queue_vector(&pci->file, queue);
+
+	viommu_register_file_reset_queue(&pci->file, queue);
+	if (vector != VIOMMU_REGISTER_NO_VECTOR && !viommu_register_file_uses_vector(&pci->file, vector))
+		pci->vectors[vector].pending = false;
+	VIOMMU_ASSERT(viommu_pci_is_valid(pci));
+}
+
 const struct viommu_interrupt_ops viommu_pci_interrupt_ops = {
 	.size = sizeof viommu_pci_interrupt_ops,
 	.used = used,
 	.config = config_changed,
 	.reset = device_reset,
+	.queue_reset = queue_reset,
 };
 
 /* Init and reset */

@@ -192,6 +192,17 @@ enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs,
 	return VIOMMU_OK;
 }
 
+/* The queue is off. Before DRIVER_OK nothing was taken from it; afterwards the class says when that is over. */
+static void stop(struct viommu_registers *regs, uint32_t queue, struct viommu_virtq_device *q)
+{
+	viommu_virtq_device_reset(q);
+	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) == 0)
+		return;
+	q->reset = VIOMMU_VIRTQ_RESET_RUNNING;
+	regs->device_class->queue_reset(regs->class_ctx, queue);
+	(void)viommu_registers_queue_is_resetting(regs, queue);
+}
+
 enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, uint32_t queue)
 {
 	struct viommu_virtq_device *q = find_queue(regs, queue);
@@ -199,16 +210,13 @@ enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, u
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	if (q == NULL)
 		return VIOMMU_E_ARG;
-	if (viommu_registers_queue_is_resetting(regs, queue))
-		return VIOMMU_OK;
-	/* A device reset has forgotten the features. */
-	if ((regs->features & VIOMMU_F_RING_RESET) == 0 || (regs->status & VIOMMU_STATUS_DRIVER_OK) == 0 ||
-	    viommu_virtq_device_state(q) == VIOMMU_VIRTQ_OFF)
+	/* What is stored before FEATURES_OK is not agreed. */
+	if ((regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 || (regs->features & VIOMMU_F_RING_RESET) == 0)
 		return VIOMMU_E_STATE;
-	viommu_virtq_device_reset(q);
-	q->reset = VIOMMU_VIRTQ_RESET_RUNNING;
-	regs->device_class->queue_reset(regs->class_ctx, queue);
-	(void)viommu_registers_queue_is_resetting(regs, queue);
+	if (!viommu_registers_queue_is_resetting(regs, queue))
+		stop(regs, queue, q);
+	if (regs->interrupts != NULL && regs->interrupts->queue_reset != NULL)
+		regs->interrupts->queue_reset(regs->interrupt_ctx, queue);
 	return VIOMMU_OK;
 }
 

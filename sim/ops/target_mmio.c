@@ -44,7 +44,7 @@
 #define ACK_DRIVER (VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER)
 #define AGREED (ACK_DRIVER | VIOMMU_STATUS_FEATURES_OK)
 #define RUNNING (AGREED | VIOMMU_STATUS_DRIVER_OK)
-#define RING_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
+#define RING_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_RING_RESET)
 #define OFFERED (VIOMMU_F_VERSION_1 | RING_FEATURES | VIOMMU_DEVICE_FEATURES)
 
 /* The naive registers */
@@ -52,6 +52,7 @@
 struct model_queue {
 	uint64_t size, area[3]; /* descriptors, available, used */
 	bool ready;
+	bool renewed; /* may be set up although DRIVER_OK is set */
 };
 
 struct model {
@@ -157,8 +158,19 @@ static void model_write_queue(struct model_queue *q, uint32_t offset, uint32_t v
 	if (offset == 0x044) {
 		if (value == 0 && (m->status & VIOMMU_STATUS_DRIVER_OK) == 0)
 			q->ready = false;
-		if (value == 1 && (m->status & RUNNING & ~ACK_DRIVER) == VIOMMU_STATUS_FEATURES_OK && !q->ready)
+		if (value == 1 && (m->status & VIOMMU_STATUS_FEATURES_OK) != 0 && !q->ready &&
+		    ((m->status & VIOMMU_STATUS_DRIVER_OK) == 0 || q->renewed)) {
 			q->ready = is_queue(q);
+			q->renewed = !q->ready && q->renewed;
+		}
+		return;
+	}
+	if (offset == 0x0c0) {
+		/* Nothing is ever going on that it had to wait for. */
+		if (value == 1 && (m->status & VIOMMU_STATUS_FEATURES_OK) != 0 &&
+		    (m->features & VIOMMU_F_RING_RESET) != 0)
+			*q = (struct model_queue){ .size = QUEUE_MAX,
+						   .renewed = (m->status & VIOMMU_STATUS_DRIVER_OK) != 0 };
 		return;
 	}
 	if (q->ready)
@@ -592,7 +604,8 @@ enum verb {
 	VERB_CLOSE,
 	VERB_CONFIG,
 	VERB_NEEDS_RESET,
-	VERB_SYSTEM_RESET
+	VERB_SYSTEM_RESET,
+	VERB_QUEUE_RESET
 };
 
 static const uint32_t offsets[] = {
@@ -642,6 +655,7 @@ static const struct sim_ops_verb verbs[] = {
 	[VERB_CONFIG] = { "config", { SIM_OPS_NO_ARGS }, 1 },
 	[VERB_NEEDS_RESET] = { "needs_reset", { SIM_OPS_NO_ARGS }, 1 },
 	[VERB_SYSTEM_RESET] = { "system_reset", { SIM_OPS_NO_ARGS }, 1 },
+	[VERB_QUEUE_RESET] = { "queue_reset", { { "queue", SIM_OPS_U8, VIOMMU_QUEUE_COUNT, NULL } }, 2 },
 };
 
 static uint64_t feature_set(uint64_t which)
@@ -656,7 +670,7 @@ static uint64_t feature_set(uint64_t which)
 	case 3:
 		return 0;
 	default:
-		return OFFERED | UINT64_C(1) << 40;
+		return OFFERED | UINT64_C(1) << 41;
 	}
 }
 
@@ -684,6 +698,12 @@ static void run_registers(const struct sim_ops_op *op)
 	case VERB_NEGOTIATE:
 		negotiate(feature_set(a[0]));
 		break;
+	case VERB_QUEUE_RESET:
+		set(0x030, a[0]);
+		set(0x0c0, 1);
+		(void)read_any(0x0c0, 4);
+		(void)read_any(0x044, 4);
+		break;
 	default:
 		bring_up(feature_set(a[0]));
 		break;
@@ -703,6 +723,7 @@ static void run(void *world, const struct sim_ops_op *op)
 	case VERB_QUEUE:
 	case VERB_NEGOTIATE:
 	case VERB_UP:
+	case VERB_QUEUE_RESET:
 		run_registers(op);
 		break;
 	case VERB_RAM:
@@ -776,6 +797,7 @@ static void *begin(void)
 		viommu_access_init(&w.accesses[e], &w.dev, w.endpoints[e]);
 	}
 	pump.queue_size_max = QUEUE_MAX;
+	pump.ring_features = RING_FEATURES;
 	pump.device = &w.dev;
 	pump.memory = memory;
 	pump.interrupts = &viommu_mmio_interrupt_ops;

@@ -20,6 +20,7 @@
 #define VECTORS 4u
 #define RAM_LEN 0x4000u
 #define RAM_BASE UINT64_C(0x10000)
+#define QUEUE_MAX 16u
 #define QUEUE_LEN 8u
 #define SLOTS (QUEUE_LEN / 2)
 #define RING(queue) (RAM_BASE + 0x400 * (queue))
@@ -44,6 +45,7 @@
 #define QUEUE_VECTOR 0x1au
 #define QUEUE_ENABLE 0x1cu
 #define QUEUE_DESC 0x20u
+#define QUEUE_RESET 0x3au
 #define NOTIFY 0x3000u
 
 #define RUNNING (VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER | VIOMMU_STATUS_FEATURES_OK | VIOMMU_STATUS_DRIVER_OK)
@@ -387,7 +389,8 @@ enum {
 	BROKEN,
 	FUNCTION_RESET,
 	SYSTEM_RESET,
-	POKE
+	POKE,
+	RESET_QUEUE
 };
 
 static const uint32_t widths[] = { 1, 2, 4, 8, 0, 3 };
@@ -398,8 +401,8 @@ static const uint32_t config_offsets[] = { COMMAND,  COMMAND + 1, 0x00, 0x06,   
 					   0xfc,     0x100 };
 static const uint32_t bar_offsets[] = { 0x00,   0x04,   0x08,   0x0c,   0x10,   0x12,   0x14,   0x15,   0x16,
 					0x18,   0x1a,   0x1c,   0x1e,   0x20,   0x24,   0x28,   0x2c,   0x30,
-					0x34,   0x38,   0x3c,   0x800,  0x804,  0x1000, 0x2000, 0x2004, 0x2008,
-					0x2024, 0x2028, 0x3000, 0x3004, 0x3008, 0x3ffc };
+					0x34,   0x38,   0x3a,   0x3c,   0x800,  0x804,  0x1000, 0x2000, 0x2004,
+					0x2008, 0x2024, 0x2028, 0x3000, 0x3004, 0x3008, 0x3ffc };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define PICK(name, list) SIM_OPS_ARG(name, SIM_OPS_PICK, COUNT(list), list)
@@ -433,7 +436,28 @@ static const struct sim_ops_verb verbs[] = {
 	[FUNCTION_RESET] = { "function_reset", { SIM_OPS_NO_ARGS }, 1 },
 	[SYSTEM_RESET] = { "system_reset", { SIM_OPS_NO_ARGS }, 1 },
 	[POKE] = { "poke", { { "at", SIM_OPS_U16, RAM_LEN - 32, NULL }, { "bytes", SIM_OPS_BYTES, 32, NULL } }, 1 },
+	[RESET_QUEUE] = { "reset_queue", { { "queue", SIM_OPS_U8, VIOMMU_QUEUE_COUNT, NULL } }, 2 },
 };
+
+/* If it was agreed on, the queue is as new, and no message of its own is left. */
+static void reset_queue(uint32_t queue)
+{
+	const struct viommu_registers *registers = viommu_pump_registers(&w.pump);
+	uint32_t vector = w.queues[queue].vector;
+
+	bar_write(0, QUEUE_SELECT, 2, queue);
+	bar_write(0, QUEUE_RESET, 2, 1);
+	if ((w.image[COMMAND] & 2) == 0 || (registers->status & VIOMMU_STATUS_FEATURES_OK) == 0 ||
+	    (registers->features & VIOMMU_F_RING_RESET) == 0)
+		return;
+	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_RESET, 2) == 0);
+	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_ENABLE, 2) == 0);
+	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_SIZE, 2) == QUEUE_MAX);
+	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_DESC, 8) == 0);
+	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_VECTOR, 2) == VIOMMU_REGISTER_NO_VECTOR);
+	if (vector < VECTORS && vector != w.queues[1 - queue].vector && vector != w.pci.file.config_vector)
+		CHECK(!w.vectors[vector].pending);
+}
 
 static void function_reset(void)
 {
@@ -488,6 +512,9 @@ static void run(void *world, const struct sim_ops_op *op)
 		viommu_pump_system_reset(&w.pump);
 		function_reset();
 		break;
+	case RESET_QUEUE:
+		reset_queue((uint32_t)a[0]);
+		break;
 	default:
 		for (size_t i = 0; i < op->len; i++)
 			store_ram(RAM_BASE + a[0] + i, 1, op->bytes[i]);
@@ -510,7 +537,8 @@ static void make_device(void)
 	CHECK(viommu_device_add_endpoint(&w.device, &endpoint, &handle) == VIOMMU_OK);
 	w.region = (struct viommu_memory_region){ RAM_BASE, RAM_BASE + RAM_LEN - 1, w.ram, 3 };
 	w.table = (struct viommu_memory_table){ .regions = &w.region, .count = 1 };
-	pump.queue_size_max = 16;
+	pump.queue_size_max = QUEUE_MAX;
+	pump.ring_features |= VIOMMU_F_RING_RESET;
 	pump.device = &w.device;
 	pump.memory = (struct viommu_memory){ &viommu_memory_table_ops, &w.table };
 	pump.interrupts = &viommu_pci_interrupt_ops;

@@ -15,7 +15,7 @@
  * VIOMMU_REGISTER_NO_VECTOR. From the begin of a reset to its end nothing is stored.
  *
  * A transport is told of resets and notifications by the registers: it is their viommu_interrupt_ops, and calls
- * viommu_register_file_reset and _raise from there.
+ * viommu_register_file_reset, _reset_queue and _raise from there.
  *
  * Thread class of everything here: owner. Every function: bounded steps, no loop over what the driver stores (a reset
  * clears each queue's setup).
@@ -98,6 +98,9 @@ void viommu_register_file_write(struct viommu_register_file *file, enum viommu_r
 /* The registers have begun a reset: everything as after init. */
 void viommu_register_file_reset(struct viommu_register_file *file);
 
+/* They have reset this queue: its size, addresses and vector as after init. */
+void viommu_register_file_reset_queue(struct viommu_register_file *file, uint32_t queue);
+
 /* Adds to what is pending; takes from it, when the driver has said so. */
 void viommu_register_file_raise(struct viommu_register_file *file, uint8_t interrupts);
 void viommu_register_file_acknowledge(struct viommu_register_file *file, uint8_t interrupts);
@@ -106,6 +109,9 @@ uint8_t viommu_register_file_pending(const struct viommu_register_file *file);
 /* The vector of a queue and of configuration changes, or VIOMMU_REGISTER_NO_VECTOR. */
 uint32_t viommu_register_file_queue_vector(const struct viommu_register_file *file, uint32_t queue);
 uint32_t viommu_register_file_config_vector(const struct viommu_register_file *file);
+
+/* Is it the vector of anything now? Steps: the queues. */
+bool viommu_register_file_uses_vector(const struct viommu_register_file *file, uint32_t vector);
 
 /* See types.h. Steps of _check: the queues. It includes the registers. */
 bool viommu_register_file_is_valid(const struct viommu_register_file *file);

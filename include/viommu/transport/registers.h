@@ -87,6 +87,11 @@ struct viommu_interrupt_ops {
 	void (*config)(void *ctx);               /* configuration change notification. Must not call back */
 	/* A reset begins: what is pending is gone. Must not call back. NULL: not of interest. */
 	void (*reset)(void *ctx);
+	/*
+	 * This queue was reset by RING_RESET: its setup is as at the begin, and no notification of it is sent any more.
+	 * Must not call back. NULL: not of interest.
+	 */
+	void (*queue_reset)(void *ctx, uint32_t queue);
 };
 
 /* Private members. */
@@ -148,9 +153,9 @@ VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_disable(struct viommu
 bool viommu_registers_is_resetting(struct viommu_registers *regs);
 
 /*
- * The driver resets one queue, which is off from then on. ("Virtqueue Reset")
- * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: RING_RESET was not negotiated, no DRIVER_OK, or the queue is not
- * enabled. Nothing has happened then. While a reset of it is going on: VIOMMU_OK, and nothing new.
+ * The driver resets one queue, which is off from then on, in whatever state it was. ("Virtqueue Reset")
+ * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: RING_RESET was not negotiated; nothing has happened. While a reset of it
+ * is going on the class is not told again.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, uint32_t queue);
 
