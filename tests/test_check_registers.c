@@ -153,8 +153,6 @@ static bool registers_check(void)
 	X(AT_ONCE, status_survives_a_reset, regs.resetting = true; regs.features = 0)				\
 	X(AT_ONCE, features_without_driver, regs.status = ACK)							\
 	X(AT_ONCE, agreement_without_version_1, regs.features = 1)						\
-	X(IN_DETAIL, queue_reset_without_the_feature, queues[0].reset = VIOMMU_VIRTQ_RESET_DONE;		\
-	  regs.features &= ~VIOMMU_F_RING_RESET)								\
 	X(IN_DETAIL, queue_reset_before_driver_ok, queues[0].reset = VIOMMU_VIRTQ_RESET_RUNNING;		\
 	  regs.status = AGREED)											\
 	X(IN_DETAIL, queue_is_not_valid, queues[1].size = 7)							\

@@ -542,21 +542,29 @@ static void test_mmio_reset__not_complete__says_so_and_stores_nothing(void **sta
 	go_live();
 }
 
-/* A queue that may be in use is stopped by a reset only, and its register says that it was not. */
-static void test_mmio_queue_ready__0__before_driver_ok_only(void **state)
+/* MMIO-DEV-REG-06. The driver reads it back: it is 0 when nothing of the queue is going on any more. */
+static void test_mmio_queue_ready__0__reads_1_until_the_queue_has_stopped(void **state)
 {
 	(void)state;
 	go_live();
+	fixture.settled = false;
 	set(R(QUEUE_READY), 0);
+	assert_int_equal(heard.notifications, 1);
+	assert_true(heard.queue == VIOMMU_REGISTER_NO_QUEUE);
 	assert_int_equal(get(R(QUEUE_READY)), 1);
-	set(R(STATUS), 0);
-	go_live();
-	fixture.regs.status = AGREED;
-	set(R(QUEUE_READY), 0);
-	assert_int_equal(get(R(QUEUE_READY)), 0); /* MMIO-DEV-REG-06 */
+	assert_int_equal(get(R(QUEUE_RESET)), 0); /* not negotiated */
 	assert_int_equal(viommu_virtq_device_state(&fixture.queues[1]), VIOMMU_VIRTQ_OFF);
+	set(R(QUEUE_SIZE), 4); /* not before it has stopped */
+	assert_int_equal(parts[1].layout.size, 8);
 	set(R(QUEUE_READY), 1);
+	assert_int_equal(viommu_virtq_device_state(&fixture.queues[1]), VIOMMU_VIRTQ_OFF);
+	fixture.settled = true;
+	assert_int_equal(get(R(QUEUE_READY)), 0);
+	set(R(QUEUE_SIZE), 4);
+	set(R(QUEUE_READY), 1); /* where it was */
 	assert_int_equal(get(R(QUEUE_READY)), 1);
+	assert_int_equal(fixture.queues[1].size, 4);
+	assert_int_equal(viommu_virtq_device_state(&fixture.queues[0]), VIOMMU_VIRTQ_READY);
 }
 
 /* MMIO-DEV-REG-07 to -10 */
@@ -576,9 +584,8 @@ static void test_mmio_queue_reset__negotiated__reads_1_until_it_is_done(void **s
 	assert_int_equal(heard.notifications, 1);
 	assert_true(heard.queue == VIOMMU_REGISTER_NO_QUEUE);
 	assert_int_equal(get(R(QUEUE_RESET)), 1);
-	assert_int_equal(get(R(QUEUE_READY)), 0);
 	set(R(QUEUE_READY), 1);
-	assert_int_equal(get(R(QUEUE_READY)), 0);
+	assert_int_equal(viommu_virtq_device_state(&fixture.queues[1]), VIOMMU_VIRTQ_OFF);
 	fixture.settled = true;
 	assert_int_equal(get(R(QUEUE_RESET)), 0);
 	assert_int_equal(get(R(QUEUE_READY)), 0);
@@ -683,7 +690,7 @@ int main(void)
 		TEST(test_mmio_interrupt__needs_reset__configuration_change),
 		TEST(test_mmio_reset__interrupts_and_queues__gone),
 		TEST(test_mmio_reset__not_complete__says_so_and_stores_nothing),
-		TEST(test_mmio_queue_ready__0__before_driver_ok_only),
+		TEST(test_mmio_queue_ready__0__reads_1_until_the_queue_has_stopped),
 		TEST(test_mmio_queue_reset__negotiated__reads_1_until_it_is_done),
 		TEST(test_mmio_queue_reset__not_negotiated__reads_0),
 		cmocka_unit_test_setup_teardown(test_mmio_check__each_condition__is_seen, make_busy, unmake),

@@ -310,7 +310,7 @@ static void test_register_file__enable_before_agreement__nothing(void **state)
 	assert_int_equal(get(R(QUEUE_ENABLE)), 1);
 }
 
-static void test_register_file__disable__only_before_driver_ok(void **state)
+static void test_register_file__disable__before_driver_ok_and_after_it(void **state)
 {
 	(void)state;
 	agree();
@@ -321,8 +321,15 @@ static void test_register_file__disable__only_before_driver_ok(void **state)
 	enable(0);
 	assert_int_equal(get(R(QUEUE_SIZE)), 4);
 	set(R(STATUS), RUNNING);
+	fixture.settled = false;
 	set(R(QUEUE_ENABLE), 0);
 	assert_int_equal(get(R(QUEUE_ENABLE)), 1); /* buffers may be in use, and the driver is told */
+	assert_int_equal(get(R(QUEUE_RESET)), 0);
+	fixture.settled = true;
+	assert_int_equal(get(R(QUEUE_ENABLE)), 0);
+	assert_int_equal(get(R(QUEUE_SIZE)), 4);
+	set(R(QUEUE_ENABLE), 1);
+	assert_int_equal(get(R(QUEUE_ENABLE)), 1);
 	select_queue(1);
 	set(R(QUEUE_ENABLE), 0);
 	assert_int_equal(get(R(QUEUE_ENABLE)), 0);
@@ -522,7 +529,7 @@ int main(void)
 		cmocka_unit_test_setup(test_register_file__enabled_queue__parts_stay_as_they_are, make),
 		cmocka_unit_test_setup(test_register_file__parts_that_are_no_queue__not_enabled, make),
 		cmocka_unit_test_setup(test_register_file__enable_before_agreement__nothing, make),
-		cmocka_unit_test_setup(test_register_file__disable__only_before_driver_ok, make),
+		cmocka_unit_test_setup(test_register_file__disable__before_driver_ok_and_after_it, make),
 		cmocka_unit_test_setup(test_register_file__queue_reset__size_addresses_and_vector_as_new, make),
 		cmocka_unit_test_setup(test_register_file__queue_reset_not_negotiated__parts_stay, make),
 		cmocka_unit_test_setup(test_register_file__uses_vector__of_a_queue_or_of_the_configuration, make),

@@ -1048,17 +1048,67 @@ static void test_queue_disable__before_driver_ok__set_up_anew(void **state)
 	assert_true(viommu_registers_queue_is_enabled(&w.regs, 1));
 }
 
-static void test_queue_disable__after_driver_ok__state(void **state)
+/* MMIO-DEV-REG-06 */
+static void test_queue_disable__after_driver_ok__enabled_until_the_class_has_settled(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	go_live_with_queues(&w, 0); /* it needs no feature */
+	w.settled = false;
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK);
+	assert_int_equal(w.queue_resets[0], 1);
+	assert_int_equal(viommu_virtq_device_state(&w.queues[0]), VIOMMU_VIRTQ_OFF);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_true(viommu_registers_check(&w.regs));
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK); /* it is being done */
+	assert_int_equal(w.queue_resets[0], 1);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	w.settled = true;
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 1));
+	assert_int_equal(w.queue_reset_notices[0], 0); /* this was no reset */
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK);
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_true(viommu_registers_is_live(&w.regs));
+	assert_true(viommu_registers_check(&w.regs));
+}
+
+/* That a queue is disabled which never was enabled opens no way around "before DRIVER_OK". */
+static void test_queue_disable__off_after_driver_ok__stays_so(void **state)
 {
 	static struct world w;
 
 	(void)state;
 	setup(&w);
-	assert_true(negotiate(&w, VERSION_1));
-	assert_int_equal(enable(&w, 0), VIOMMU_OK);
-	viommu_registers_set_status(&w.regs, DRIVER_OK);
-	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_E_STATE);
-	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+	go_live(&w);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK);
+	assert_int_equal(w.queue_resets[0], 0);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+}
+
+static void test_queue_disable__class_that_cannot_stop_after_driver_ok__state(void **state)
+{
+	static struct world w;
+	struct viommu_register_class no_reset = fake_class, no_look = fake_class;
+	const struct viommu_register_class *unable[] = { &no_reset, &no_look };
+
+	(void)state;
+	no_reset.queue_reset = NULL;
+	no_look.queue_is_settled = NULL;
+	for (size_t i = 0; i < sizeof(unable) / sizeof(unable[0]); i++) {
+		go_live_with_queues(&w, 0);
+		w.regs.device_class = unable[i];
+		assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_E_STATE);
+		assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+		setup(&w);
+		w.regs.device_class = unable[i];
+		assert_true(negotiate(&w, VERSION_1));
+		assert_int_equal(enable(&w, 0), VIOMMU_OK);
+		assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK);
+		assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	}
 }
 
 static void test_notified__feature_stored_but_not_agreed__all_bits_name_the_queue(void **state)
@@ -1155,7 +1205,9 @@ int main(void)
 		cmocka_unit_test(test_reset__transport__is_told_once),
 		cmocka_unit_test(test_reset__transport_that_does_not_care__nothing),
 		cmocka_unit_test(test_queue_disable__before_driver_ok__set_up_anew),
-		cmocka_unit_test(test_queue_disable__after_driver_ok__state),
+		cmocka_unit_test(test_queue_disable__after_driver_ok__enabled_until_the_class_has_settled),
+		cmocka_unit_test(test_queue_disable__off_after_driver_ok__stays_so),
+		cmocka_unit_test(test_queue_disable__class_that_cannot_stop_after_driver_ok__state),
 	};
 
 	return suite_run(tests);

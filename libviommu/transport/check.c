@@ -41,8 +41,7 @@ bool viommu_registers_check(const struct viommu_registers *regs)
 			return false;
 		if (q->state != VIOMMU_VIRTQ_OFF && (!may_run || q->size > regs->queue_size_max))
 			return false;
-		if (q->reset != VIOMMU_VIRTQ_RESET_NONE &&
-		    (!has(regs, VIOMMU_STATUS_DRIVER_OK) || (regs->features & VIOMMU_F_RING_RESET) == 0))
+		if (q->reset != VIOMMU_VIRTQ_RESET_NONE && !has(regs, VIOMMU_STATUS_DRIVER_OK))
 			return false;
 	}
 	return true;

@@ -84,7 +84,9 @@ static uint32_t read_queue(struct viommu_register_file *file, enum viommu_regist
 	case VIOMMU_REGISTER_QUEUE_ENABLE:
 		return viommu_registers_queue_is_enabled(file->registers, file->queue_select);
 	case VIOMMU_REGISTER_QUEUE_RESET:
-		return viommu_registers_queue_is_resetting(file->registers, file->queue_select);
+		/* A queue that was disabled may be on its way there without this register. */
+		return (file->registers->features & VIOMMU_F_RING_RESET) != 0 &&
+		       viommu_registers_queue_is_resetting(file->registers, file->queue_select);
 	default:
 		return half(*queue_address(q, which), is_high(which));
 	}

@@ -189,7 +189,8 @@ void viommu_mmio_write(struct viommu_mmio *mmio, uint32_t offset, uint32_t width
 		viommu_registers_config_write(mmio->file.registers, offset - VIOMMU_MMIO_CONFIG, bytes, width);
 	}
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
-	if (offset >= VIOMMU_MMIO_CONFIG || offset == VIOMMU_MMIO_STATUS || offset == VIOMMU_MMIO_QUEUE_RESET)
+	if (offset >= VIOMMU_MMIO_CONFIG || offset == VIOMMU_MMIO_STATUS || offset == VIOMMU_MMIO_QUEUE_RESET ||
+	    offset == VIOMMU_MMIO_QUEUE_READY)
 		mmio->ops->notify(mmio->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
 }
 

@@ -71,7 +71,8 @@ static void write_common(struct viommu_pci *pci, uint32_t offset, uint32_t width
 	if (which == VIOMMU_REGISTER_QUEUE_SIZE && !viommu_virtq_size_is_valid(value))
 		value = 0;
 	viommu_register_file_write(&pci->file, which, value);
-	if (which == VIOMMU_REGISTER_STATUS || which == VIOMMU_REGISTER_QUEUE_RESET)
+	if (which == VIOMMU_REGISTER_STATUS || which == VIOMMU_REGISTER_QUEUE_RESET ||
+	    which == VIOMMU_REGISTER_QUEUE_ENABLE)
 		pci->ops->notify(pci->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
 }
 

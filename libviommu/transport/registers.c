@@ -4,9 +4,14 @@
 
 #include "../internal.h"
 
+static bool can_stop_queues(const struct viommu_register_class *c)
+{
+	return c->queue_reset != NULL && c->queue_is_settled != NULL;
+}
+
 static bool class_is_complete(const struct viommu_register_class *c, bool ring_reset)
 {
-	if (ring_reset && (c->queue_reset == NULL || c->queue_is_settled == NULL))
+	if (ring_reset && !can_stop_queues(c))
 		return false;
 	return c->features != NULL && c->negotiate != NULL && c->config_read != NULL && c->config_write != NULL &&
 	       c->reset != NULL && c->is_settled != NULL;
@@ -154,7 +159,7 @@ static struct viommu_virtq_device *find_queue(const struct viommu_registers *reg
 	return queue < regs->queue_count ? &regs->queues[viommu_port_mask_index(queue, regs->queue_count)] : NULL;
 }
 
-/* Once before DRIVER_OK, and again after each reset of the queue. */
+/* Once before DRIVER_OK, and again each time that the queue was reset or disabled. */
 static bool may_enable(const struct viommu_registers *regs, const struct viommu_virtq_device *q)
 {
 	if ((regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 || viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF)
@@ -179,19 +184,6 @@ enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, 
 	return viommu_virtq_device_enable(q, &negotiated);
 }
 
-enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs, uint32_t queue)
-{
-	struct viommu_virtq_device *q = find_queue(regs, queue);
-
-	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	if (q == NULL)
-		return VIOMMU_E_ARG;
-	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) != 0)
-		return VIOMMU_E_STATE;
-	viommu_virtq_device_reset(q);
-	return VIOMMU_OK;
-}
-
 /* The queue is off. Before DRIVER_OK nothing was taken from it; afterwards the class says when that is over. */
 static void stop(struct viommu_registers *regs, uint32_t queue, struct viommu_virtq_device *q)
 {
@@ -201,6 +193,21 @@ static void stop(struct viommu_registers *regs, uint32_t queue, struct viommu_vi
 	q->reset = VIOMMU_VIRTQ_RESET_RUNNING;
 	regs->device_class->queue_reset(regs->class_ctx, queue);
 	(void)viommu_registers_queue_is_resetting(regs, queue);
+}
+
+enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs, uint32_t queue)
+{
+	struct viommu_virtq_device *q = find_queue(regs, queue);
+
+	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
+	if (q == NULL)
+		return VIOMMU_E_ARG;
+	if (viommu_virtq_device_state(q) == VIOMMU_VIRTQ_OFF)
+		return VIOMMU_OK; /* perhaps still on its way there */
+	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) != 0 && !can_stop_queues(regs->device_class))
+		return VIOMMU_E_STATE;
+	stop(regs, queue, q);
+	return VIOMMU_OK;
 }
 
 enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, uint32_t queue)
@@ -233,12 +240,15 @@ bool viommu_registers_queue_is_resetting(struct viommu_registers *regs, uint32_t
 	return false;
 }
 
-bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint32_t queue)
+bool viommu_registers_queue_is_enabled(struct viommu_registers *regs, uint32_t queue)
 {
 	const struct viommu_virtq_device *q = find_queue(regs, queue);
 
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	return q != NULL && viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF;
+	if (q == NULL)
+		return false;
+	/* Until nothing can be written for it any more. */
+	return viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF || viommu_registers_queue_is_resetting(regs, queue);
 }
 
 enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value, uint32_t *queue)

@@ -156,8 +156,10 @@ static void model_write_queue(struct model_queue *q, uint32_t offset, uint32_t v
 	struct model *m = &w.model;
 
 	if (offset == 0x044) {
-		if (value == 0 && (m->status & VIOMMU_STATUS_DRIVER_OK) == 0)
+		if (value == 0) {
+			q->renewed = (q->ready || q->renewed) && (m->status & VIOMMU_STATUS_DRIVER_OK) != 0;
 			q->ready = false;
+		}
 		if (value == 1 && (m->status & VIOMMU_STATUS_FEATURES_OK) != 0 && !q->ready &&
 		    ((m->status & VIOMMU_STATUS_DRIVER_OK) == 0 || q->renewed)) {
 			q->ready = is_queue(q);
@@ -382,7 +384,8 @@ static void write_any(uint32_t offset, uint32_t width, uint64_t value)
 		model_write(offset, (uint32_t)value);
 		if (offset == 0x050)
 			queue = (uint32_t)value; /* NOTIFICATION_DATA is not offered */
-		if (offset == 0x070 || offset == 0x0c0 || (offset == 0x050 && queue < VIOMMU_QUEUE_COUNT))
+		if (offset == 0x044 || offset == 0x070 || offset == 0x0c0 ||
+		    (offset == 0x050 && queue < VIOMMU_QUEUE_COUNT))
 			expected++;
 	}
 	viommu_mmio_write(&w.mmio, offset, width, value);

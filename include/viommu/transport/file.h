@@ -11,8 +11,7 @@
  *
  * What a driver may do wrong, and what comes of it: a selector beyond the features or the queues reads 0 and stores
  * nothing; the setup of a queue that is enabled is not changed; a queue whose parts make no queue does not become
- * enabled, and one that is in use stays so (QUEUE_ENABLE reads 0, or 1); a vector that is not there reads back as
- * VIOMMU_REGISTER_NO_VECTOR. From the begin of a reset to its end nothing is stored.
+ * enabled (QUEUE_ENABLE reads 0); a vector that is not there reads back as VIOMMU_REGISTER_NO_VECTOR. From the begin of a reset to its end nothing is stored.
  *
  * A transport is told of resets and notifications by the registers: it is their viommu_interrupt_ops, and calls
  * viommu_register_file_reset, _reset_queue and _raise from there.
@@ -50,7 +49,7 @@ enum viommu_register {
 	VIOMMU_REGISTER_QUEUE_SIZE_MAX, /* 0: no such queue */
 	VIOMMU_REGISTER_QUEUE_SIZE,     /* the same, until the driver stores less */
 	VIOMMU_REGISTER_QUEUE_VECTOR,
-	VIOMMU_REGISTER_QUEUE_ENABLE, /* storing 1 enables; 0 disables, before DRIVER_OK; nothing else does anything */
+	VIOMMU_REGISTER_QUEUE_ENABLE, /* storing 1 enables; 0 disables, and it reads 1 until that is done */
 	VIOMMU_REGISTER_QUEUE_RESET,  /* storing 1 resets, with RING_RESET; reads 1 until that is done */
 	VIOMMU_REGISTER_QUEUE_DESC_LOW,
 	VIOMMU_REGISTER_QUEUE_DESC_HIGH,

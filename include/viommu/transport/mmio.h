@@ -76,8 +76,8 @@ struct viommu_mmio_ops {
 	void (*set_line)(void *ctx, bool high);
 	/*
 	 * The device has to look: the driver kicked `queue`, and stored `value` to do so (which is the queue, and with
-	 * NOTIFICATION_DATA the place in it too); or it stored a status or configuration, or reset a queue, and `queue`
-	 * is VIOMMU_REGISTER_NO_QUEUE. Called last in viommu_mmio_write. May call viommu_pump_process at once, or wake
+	 * NOTIFICATION_DATA the place in it too); or it stored a status or configuration, enabled, disabled or reset a
+	 * queue, and `queue` is VIOMMU_REGISTER_NO_QUEUE. Called last in viommu_mmio_write. May call viommu_pump_process at once, or wake
 	 * the thread that does; must not call viommu_mmio_*.
 	 */
 	void (*notify)(void *ctx, uint32_t queue, uint32_t value);

@@ -72,8 +72,8 @@ struct viommu_pci_ops {
 	 */
 	void (*set_line)(void *ctx, bool high);
 	/*
-	 * The device has to look: the driver kicked `queue`, with the bytes of `value`; or it stored a status, a
-	 * configuration, or switched bus mastering on, and `queue` is VIOMMU_REGISTER_NO_QUEUE. Called last in
+	 * The device has to look: the driver kicked `queue`, with the bytes of `value`; or it stored a status or a
+	 * configuration, enabled, disabled or reset a queue, or switched bus mastering on, and `queue` is VIOMMU_REGISTER_NO_QUEUE. Called last in
 	 * viommu_pci_bar_write and _config_write. May call viommu_pump_process at once (see "Bus mastering"), or
 	 * wake the thread that does; must not call viommu_pci_*, except for viommu_pci_is_bus_master.
 	 */

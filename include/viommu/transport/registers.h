@@ -11,7 +11,7 @@
  *
  * Rules kept by the device's side, whatever the driver stores: FEATURES_OK sticks only if the driver's bits are a
  * subset of the offer, contain VERSION_1 and suit the class; no bit changes after it. A queue is set up only after
- * FEATURES_OK and before DRIVER_OK, or after a reset of its own. Status bits are only added; writing 0 resets, and
+ * FEATURES_OK and before DRIVER_OK, or after it was reset or disabled by itself. Status bits are only added; writing 0 resets, and
  * status reads 0 once nothing of the old life is going on any more, and NEEDS_RESET alone until then. DRIVER_OK without
  * FEATURES_OK is ignored. NEEDS_RESET is the device's alone.
  *
@@ -72,9 +72,10 @@ struct viommu_register_class {
 	void (*reset)(void *ctx);      /* the queues are off already */
 	bool (*is_settled)(void *ctx); /* is the last reset complete? */
 	/*
-	 * This queue was reset, and is off already: what was taken from it is not to be answered, and nothing more is
-	 * to be done because of it. The other one tells whether the last of that is over, so that nothing can still be
-	 * written into the queue's buffers. Needed if RING_RESET is offered.
+	 * This queue was reset or disabled, and is off already: what was taken from it is not to be answered, and
+	 * nothing more is to be done because of it. The other one tells whether the last of that is over, so that
+	 * nothing can still be written into the queue's buffers: a look, which must not write there itself. Needed if
+	 * RING_RESET is offered. One of them NULL: a driver cannot disable a queue after DRIVER_OK.
 	 */
 	void (*queue_reset)(void *ctx, uint32_t queue);
 	bool (*queue_is_settled)(void *ctx, uint32_t queue);
@@ -137,15 +138,16 @@ uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, ui
 
 /*
  * The driver enables a queue; the features in *layout are replaced by the negotiated ones.
- * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: not between FEATURES_OK and DRIVER_OK, and not after a reset of this
- * queue either; or enabled already. VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than queue_size_max.
+ * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: not between FEATURES_OK and DRIVER_OK, and not after this queue was
+ * reset or disabled either; or enabled already. VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than queue_size_max.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
 								  const struct viommu_virtq_layout *layout);
 
 /*
- * The driver takes that back: the queue is off and may be set up anew. VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE:
- * after DRIVER_OK, where buffers may be in use; then only a reset stops it.
+ * The driver takes that back: the queue is off and may be set up anew. After DRIVER_OK buffers may be in use: then it
+ * counts as enabled until the class says that nothing can be written into them any more. VIOMMU_E_ARG: no such queue.
+ * VIOMMU_E_STATE: it may be in use, and the class cannot stop it; nothing has happened.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_disable(struct viommu_registers *regs, uint32_t queue);
 
@@ -164,8 +166,11 @@ VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_reset(struct viommu_r
  */
 bool viommu_registers_queue_is_resetting(struct viommu_registers *regs, uint32_t queue);
 
-/* What queue_enable reads as. False for a queue that there is not. */
-bool viommu_registers_queue_is_enabled(const struct viommu_registers *regs, uint32_t queue);
+/*
+ * What queue_enable reads as: is it on, or on its way to being off? False for a queue that there is not. May complete a
+ * reset of it, as viommu_registers_queue_is_resetting does.
+ */
+bool viommu_registers_queue_is_enabled(struct viommu_registers *regs, uint32_t queue);
 
 /*
  * The driver has written `value` to be noticed: *queue is the one it means, which has to be looked at. With
