@@ -97,9 +97,11 @@ static void notify(void *ctx, uint32_t queue, uint32_t value)
 {
 	struct pci_world *w = ctx;
 
+	assert_true(viommu_pci_check(&w->pci)); /* the store is over */
 	if (queue == NO_QUEUE) {
 		assert_int_equal(value, 0);
 		w->looks++;
+		memcpy(w->config_seen, w->config, CONFIG_SIZE);
 		return;
 	}
 	assert_true(queue < QUEUES);

@@ -98,6 +98,7 @@ struct pci_world {
 	bool line;
 	unsigned line_changes;
 	unsigned looks; /* NO_QUEUE */
+	uint8_t config_seen[CONFIG_SIZE]; /* then */
 	unsigned kicks;
 	uint32_t kicked, kick_value;
 	unsigned bar_changes;

@@ -140,19 +140,35 @@ static uint32_t read_register(struct viommu_mmio *mmio, uint32_t offset)
 
 static void write_register(struct viommu_mmio *mmio, uint32_t offset, uint32_t value)
 {
+	if (offset == VIOMMU_MMIO_INTERRUPT_ACK) {
+		viommu_register_file_acknowledge(&mmio->file, (uint8_t)value);
+		update_line(mmio);
+	} else {
+		viommu_register_file_write(&mmio->file, common_register(offset, WRITE), value);
+	}
+}
+
+/* After everything else: the owner may do all of its work in there. */
+static void tell_owner(const struct viommu_mmio *mmio, uint32_t offset, uint32_t value)
+{
 	uint32_t queue;
 
+	if (offset >= VIOMMU_MMIO_CONFIG) {
+		mmio->ops->notify(mmio->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
+		return;
+	}
 	switch (offset) {
 	case VIOMMU_MMIO_QUEUE_NOTIFY:
 		if (viommu_registers_notified(mmio->file.registers, value, &queue) == VIOMMU_OK)
 			mmio->ops->notify(mmio->ops_ctx, queue, value);
 		break;
-	case VIOMMU_MMIO_INTERRUPT_ACK:
-		viommu_register_file_acknowledge(&mmio->file, (uint8_t)value);
-		update_line(mmio);
+	case VIOMMU_MMIO_STATUS:
+	case VIOMMU_MMIO_QUEUE_READY:
+	case VIOMMU_MMIO_QUEUE_RESET:
+		mmio->ops->notify(mmio->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
 		break;
 	default:
-		viommu_register_file_write(&mmio->file, common_register(offset, WRITE), value);
+		break;
 	}
 }
 
@@ -177,11 +193,9 @@ void viommu_mmio_write(struct viommu_mmio *mmio, uint32_t offset, uint32_t width
 	uint8_t bytes[8];
 
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
-	if (!viommu_i_is_natural(offset, width))
+	if (!viommu_i_is_natural(offset, width) || (offset < VIOMMU_MMIO_CONFIG && width != 4))
 		return;
 	if (offset < VIOMMU_MMIO_CONFIG) {
-		if (width != 4)
-			return;
 		write_register(mmio, offset, (uint32_t)value);
 	} else {
 		for (uint32_t i = 0; i < width; i++, value >>= 8)
@@ -189,9 +203,7 @@ void viommu_mmio_write(struct viommu_mmio *mmio, uint32_t offset, uint32_t width
 		viommu_registers_config_write(mmio->file.registers, offset - VIOMMU_MMIO_CONFIG, bytes, width);
 	}
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
-	if (offset >= VIOMMU_MMIO_CONFIG || offset == VIOMMU_MMIO_STATUS || offset == VIOMMU_MMIO_QUEUE_RESET ||
-	    offset == VIOMMU_MMIO_QUEUE_READY)
-		mmio->ops->notify(mmio->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
+	tell_owner(mmio, offset, (uint32_t)value);
 }
 
 bool viommu_mmio_is_valid(const struct viommu_mmio *mmio)

@@ -121,8 +121,30 @@ void viommu_i_pci_forget_messages(struct viommu_pci *pci);
 /* Is there such a BAR? */
 bool viommu_i_pci_has_bar(const struct viommu_pci *pci, uint32_t bar);
 
-/* Accesses of 1, 2 or 4 bytes to a BAR that is there, whether or not it is enabled. */
+/* What the owner of the device is told of a store, after everything else: it may do all of its work in there. */
+struct viommu_i_pci_news {
+	bool is_there;
+	uint32_t queue;
+	uint32_t value;
+};
+
+static inline struct viommu_i_pci_news pci_look(void)
+{
+	return (struct viommu_i_pci_news){ true, VIOMMU_REGISTER_NO_QUEUE, 0 };
+}
+
+static inline void pci_tell_owner(const struct viommu_pci *pci, const struct viommu_i_pci_news *news)
+{
+	if (news->is_there)
+		pci->ops->notify(pci->ops_ctx, news->queue, news->value);
+}
+
+/*
+ * Accesses of 1, 2 or 4 bytes to a BAR that is there, whether or not it is enabled. *news stays as it was if there is
+ * nothing to tell.
+ */
 uint32_t viommu_i_pci_read(struct viommu_pci *pci, uint32_t bar, uint64_t offset, uint32_t width);
-void viommu_i_pci_write(struct viommu_pci *pci, uint32_t bar, uint64_t offset, uint32_t width, uint32_t value);
+void viommu_i_pci_write(struct viommu_pci *pci, uint32_t bar, uint64_t offset, uint32_t width, uint32_t value,
+			struct viommu_i_pci_news *news);
 
 #endif /* VIOMMU_TRANSPORT_PCI_CORE_H */

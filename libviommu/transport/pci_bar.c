@@ -63,7 +63,8 @@ static uint32_t read_common(struct viommu_pci *pci, uint32_t offset, uint32_t wi
 	return viommu_register_file_read(&pci->file, which);
 }
 
-static void write_common(struct viommu_pci *pci, uint32_t offset, uint32_t width, uint32_t value)
+static void write_common(struct viommu_pci *pci, uint32_t offset, uint32_t width, uint32_t value,
+			 struct viommu_i_pci_news *news)
 {
 	enum viommu_register which = which_register(offset, width);
 
@@ -73,7 +74,7 @@ static void write_common(struct viommu_pci *pci, uint32_t offset, uint32_t width
 	viommu_register_file_write(&pci->file, which, value);
 	if (which == VIOMMU_REGISTER_STATUS || which == VIOMMU_REGISTER_QUEUE_RESET ||
 	    which == VIOMMU_REGISTER_QUEUE_ENABLE)
-		pci->ops->notify(pci->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
+		*news = pci_look();
 }
 
 /* The other structures of virtio */
@@ -111,7 +112,8 @@ static uint32_t read_device(struct viommu_pci *pci, uint32_t offset, uint32_t wi
 	return viommu_i_get32(bytes);
 }
 
-static void write_device(struct viommu_pci *pci, uint32_t offset, uint32_t width, uint32_t value)
+static void write_device(struct viommu_pci *pci, uint32_t offset, uint32_t width, uint32_t value,
+			 struct viommu_i_pci_news *news)
 {
 	uint8_t bytes[4];
 
@@ -119,15 +121,16 @@ static void write_device(struct viommu_pci *pci, uint32_t offset, uint32_t width
 		return;
 	viommu_i_put32(bytes, value);
 	viommu_registers_config_write(pci->file.registers, offset, bytes, width);
-	pci->ops->notify(pci->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
+	*news = pci_look();
 }
 
-static void write_notify(const struct viommu_pci *pci, uint32_t offset, uint32_t width, uint32_t value)
+static void write_notify(const struct viommu_pci *pci, uint32_t offset, uint32_t width, uint32_t value,
+			 struct viommu_i_pci_news *news)
 {
 	uint32_t queue = offset / VIOMMU_PCI_NOTIFY_MULTIPLIER;
 
 	if (width != 1 && offset % VIOMMU_PCI_NOTIFY_MULTIPLIER == 0 && queue < pci->file.registers->queue_count)
-		pci->ops->notify(pci->ops_ctx, queue, width == 2 ? (uint16_t)value : value);
+		*news = (struct viommu_i_pci_news){ true, queue, value };
 }
 
 /* MSI-X */
@@ -224,7 +227,8 @@ uint32_t viommu_i_pci_read(struct viommu_pci *pci, uint32_t bar, uint64_t offset
 	}
 }
 
-void viommu_i_pci_write(struct viommu_pci *pci, uint32_t bar, uint64_t offset, uint32_t width, uint32_t value)
+void viommu_i_pci_write(struct viommu_pci *pci, uint32_t bar, uint64_t offset, uint32_t width, uint32_t value,
+			struct viommu_i_pci_news *news)
 {
 	uint32_t at = (uint32_t)offset;
 
@@ -238,13 +242,13 @@ void viommu_i_pci_write(struct viommu_pci *pci, uint32_t bar, uint64_t offset, u
 	}
 	switch (page(at)) {
 	case VIOMMU_PCI_COMMON_OFFSET:
-		write_common(pci, at, width, value);
+		write_common(pci, at, width, value, news);
 		break;
 	case VIOMMU_PCI_DEVICE_OFFSET:
-		write_device(pci, at - VIOMMU_PCI_DEVICE_OFFSET, width, value);
+		write_device(pci, at - VIOMMU_PCI_DEVICE_OFFSET, width, value, news);
 		break;
 	case VIOMMU_PCI_NOTIFY_OFFSET:
-		write_notify(pci, at - VIOMMU_PCI_NOTIFY_OFFSET, width, value);
+		write_notify(pci, at - VIOMMU_PCI_NOTIFY_OFFSET, width, value, news);
 		break;
 	default:
 		break; /* ISR */
@@ -256,9 +260,10 @@ static bool is_enabled(const struct viommu_pci *pci, uint32_t bar)
 	return viommu_i_pci_has_bar(pci, bar) && pci_command_has(pci, PCI_COMMAND_MEMORY);
 }
 
-static bool is_double(uint64_t offset, uint32_t width)
+/* Are these 8 bytes two times 4? Not where notifications are: one store is not one of two queues. */
+static bool is_double(uint32_t bar, uint64_t offset, uint32_t width)
 {
-	return width == 8 && offset % 8 == 0;
+	return width == 8 && offset % 8 == 0 && (bar != VIOMMU_PCI_BAR_VIRTIO || offset < VIOMMU_PCI_NOTIFY_OFFSET);
 }
 
 uint64_t viommu_pci_bar_read(struct viommu_pci *pci, uint32_t bar, uint64_t offset, uint32_t width)
@@ -268,7 +273,7 @@ uint64_t viommu_pci_bar_read(struct viommu_pci *pci, uint32_t bar, uint64_t offs
 	VIOMMU_ASSERT(viommu_pci_is_valid(pci));
 	if (!is_enabled(pci, bar))
 		return UINT64_MAX;
-	if (!is_double(offset, width))
+	if (!is_double(bar, offset, width))
 		return viommu_i_pci_read(pci, bar, offset, width);
 	low = viommu_i_pci_read(pci, bar, offset, 4);
 	return low | (uint64_t)viommu_i_pci_read(pci, bar, offset + 4, 4) << 32;
@@ -276,14 +281,17 @@ uint64_t viommu_pci_bar_read(struct viommu_pci *pci, uint32_t bar, uint64_t offs
 
 void viommu_pci_bar_write(struct viommu_pci *pci, uint32_t bar, uint64_t offset, uint32_t width, uint64_t value)
 {
+	struct viommu_i_pci_news news = { false, 0, 0 };
+
 	VIOMMU_ASSERT(viommu_pci_is_valid(pci));
 	if (!is_enabled(pci, bar))
 		return;
-	if (is_double(offset, width)) {
-		viommu_i_pci_write(pci, bar, offset, 4, (uint32_t)value);
-		viommu_i_pci_write(pci, bar, offset + 4, 4, (uint32_t)(value >> 32));
+	if (is_double(bar, offset, width)) {
+		viommu_i_pci_write(pci, bar, offset, 4, (uint32_t)value, &news);
+		viommu_i_pci_write(pci, bar, offset + 4, 4, (uint32_t)(value >> 32), &news);
 	} else {
-		viommu_i_pci_write(pci, bar, offset, width, (uint32_t)value);
+		viommu_i_pci_write(pci, bar, offset, width, (uint32_t)value, &news);
 	}
 	VIOMMU_ASSERT(viommu_pci_is_valid(pci));
+	pci_tell_owner(pci, &news);
 }

@@ -33,11 +33,11 @@ static void read_window(struct viommu_pci *pci)
 	*data = (*data & ~low_bytes(width)) | (value & low_bytes(width));
 }
 
-static void write_window(struct viommu_pci *pci)
+static void write_window(struct viommu_pci *pci, struct viommu_i_pci_news *news)
 {
 	if (window_is_open(pci))
 		viommu_i_pci_write(pci, VIOMMU_PCI_BAR_VIRTIO, pci->config[AT_PCI_OFFSET / 4],
-				   pci->config[AT_PCI_LENGTH / 4], pci->config[AT_PCI_DATA / 4]);
+				   pci->config[AT_PCI_LENGTH / 4], pci->config[AT_PCI_DATA / 4], news);
 }
 
 uint32_t viommu_pci_config_read(struct viommu_pci *pci, uint32_t offset, uint32_t width)
@@ -62,7 +62,7 @@ static void bars_changed(const struct viommu_pci *pci)
 		pci->ops->bars_changed(pci->ops_ctx);
 }
 
-static void command_stored(struct viommu_pci *pci, uint32_t changed)
+static void command_stored(struct viommu_pci *pci, uint32_t changed, struct viommu_i_pci_news *news)
 {
 	viommu_i_pci_update_line(pci);
 	if ((changed & PCI_COMMAND_MEMORY) != 0)
@@ -72,7 +72,7 @@ static void command_stored(struct viommu_pci *pci, uint32_t changed)
 	/* What had to wait. */
 	if (pci_msix_is_on(pci))
 		viommu_i_pci_send_all(pci);
-	pci->ops->notify(pci->ops_ctx, VIOMMU_REGISTER_NO_QUEUE, 0);
+	*news = pci_look();
 }
 
 static void msix_stored(struct viommu_pci *pci)
@@ -94,6 +94,7 @@ void viommu_pci_config_write(struct viommu_pci *pci, uint32_t offset, uint32_t w
 {
 	uint32_t at = offset & ~3u;
 	uint32_t shift = 8 * (offset & 3);
+	struct viommu_i_pci_news news = { false, 0, 0 };
 	uint32_t *stored;
 	uint32_t changed;
 
@@ -106,7 +107,7 @@ void viommu_pci_config_write(struct viommu_pci *pci, uint32_t offset, uint32_t w
 	*stored ^= changed;
 	switch (at) {
 	case PCI_COMMAND:
-		command_stored(pci, changed);
+		command_stored(pci, changed, &news);
 		break;
 	case PCI_BAR + 4 * VIOMMU_PCI_BAR_VIRTIO:
 	case PCI_BAR + 4 * VIOMMU_PCI_BAR_VIRTIO + 4:
@@ -117,10 +118,11 @@ void viommu_pci_config_write(struct viommu_pci *pci, uint32_t offset, uint32_t w
 		msix_stored(pci);
 		break;
 	case AT_PCI_DATA:
-		write_window(pci);
+		write_window(pci, &news);
 		break;
 	default:
 		break;
 	}
 	VIOMMU_ASSERT(viommu_pci_is_valid(pci));
+	pci_tell_owner(pci, &news);
 }

@@ -69,6 +69,7 @@ struct world {
 	bool in_window; /* a store of the window may be one to a register */
 	bool line;
 	uint32_t messages;
+	uint32_t notifications;
 	uint32_t slot;
 };
 
@@ -173,6 +174,7 @@ static void notify(void *ctx, uint32_t queue, uint32_t value)
 	(void)ctx;
 	(void)value;
 	CHECK(queue < VIOMMU_QUEUE_COUNT || queue == VIOMMU_REGISTER_NO_QUEUE);
+	w.notifications++;
 }
 
 static const struct viommu_pci_ops pci_ops = {
@@ -250,7 +252,9 @@ static void config_write(uint32_t offset, uint32_t width, uint32_t value)
 			w.image[offset + i] = (uint8_t)((w.image[offset + i] & ~bits) | (byte & bits));
 		}
 	}
+	w.notifications = 0;
 	viommu_pci_config_write(&w.pci, offset, width, value);
+	CHECK(w.notifications <= 1);
 	if (offset < 256)
 		check_image(offset & ~3u, offset | 3);
 }
@@ -278,7 +282,9 @@ static void bar_write(uint32_t bar, uint64_t offset, uint32_t width, uint64_t va
 	} else if (on && width == 4 && offset % 4 == 0) {
 		store_entry((uint32_t)offset, (uint32_t)value);
 	}
+	w.notifications = 0;
 	viommu_pci_bar_write(&w.pci, bar, offset, width, value);
+	CHECK(w.notifications <= 1);
 }
 
 /* A driver that knows what it does */

@@ -21,9 +21,10 @@
  *
  * Every offset and every width has an outcome. Configuration space takes naturally aligned accesses of 1, 2 and 4
  * bytes; everything else there, and all behind its 256 bytes, reads as ones and stores nothing. The BARs take 1, 2, 4
- * and 8 bytes, naturally aligned, where 8 are two times 4, the lower ones first. Fields of the common configuration
- * take their own width only (those of 64 bits: 4), the MSI-X structures 4; what is not a field reads 0 and stores
- * nothing. While the guest has memory space disabled, BARs read as ones and store nothing.
+ * and 8 bytes, naturally aligned, where 8 are two times 4, the lower ones first. Fields of the common configuration take
+ * their own width only (those of 64 bits: 4), the MSI-X structures 4, notifications 2 and 4, but not two times 4; what
+ * is not a field reads 0 and stores nothing. While the guest has memory space disabled, BARs read as ones and store
+ * nothing.
  *
  * Bus mastering. While it is off a function must not touch memory: so do not call viommu_pump_process then
  * (viommu_pci_is_bus_master says so). Messages are accesses to memory too: they wait until it is on.
