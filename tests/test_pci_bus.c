@@ -169,6 +169,35 @@ static void test_find__functions_of_a_device__only_if_it_has_several(void **stat
 
 /* BARs */
 
+/* None of them touches the bus without what it needs. */
+static void test_bus__accessors_missing_or_unknown__refused(void **state)
+{
+	static const struct {
+		size_t offset; /* of the function that is missing; 0: the size is unknown */
+		enum viommu_result result;
+	} wrong[] = {
+		{ 0, VIOMMU_E_ABI },
+		{ offsetof(struct viommu_pci_accessors, config_read), VIOMMU_E_ARG },
+		{ offsetof(struct viommu_pci_accessors, config_write), VIOMMU_E_ARG },
+	};
+
+	(void)state;
+	setup();
+	memset(bars, 0, sizeof(bars));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct viommu_pci_accessors other = accessors;
+
+		if (wrong[i].offset == 0)
+			other.size--;
+		else
+			memset((char *)&other + wrong[i].offset, 0, sizeof(other.config_read));
+		assert_int_equal(viommu_pci_read_bars(&other, &context, 0x10, bars), wrong[i].result);
+		assert_int_equal(viommu_pci_place_bars(&other, &context, 0x10, bars, NULL, 0), wrong[i].result);
+		assert_int_equal(viommu_pci_enable(&other, &context, 0x10, false), wrong[i].result);
+	}
+	assert_int_equal(reads + writes, 0);
+}
+
 /* BAR 0 of 64 bits and 16 KiB, BAR 2 of 32 bits, 4 KiB and prefetchable, BAR 3 of I/O space, BAR 4 as given. */
 static struct function *with_bars(uint32_t bar4, uint32_t writable4, uint32_t bar5, uint32_t writable5)
 {
@@ -390,6 +419,42 @@ static void test_place_bars__no_room__nothing_changed(void **state)
 	assert_int_equal(place(NULL, 0), VIOMMU_E_NOMEM);
 }
 
+static void test_place_bars__bars_that_cannot_be__arg_and_nothing_touched(void **state)
+{
+	static const struct viommu_pci_bar wrong[] = {
+		{ .number = 3, .size = 0x1000 },
+		{ .number = 4, .size = 0x1800 },
+		{ .number = 4, .size = UINT64_MAX },
+		{ .number = 4, .size = 8 },
+		{ .number = 4, .size = 1 },
+		{ .number = 4, .size = UINT64_C(0x100000000) },
+		{ .number = 4, .size = 0x1000, .is_64 = true }, /* BAR 5 is one, too */
+		{ .number = 200, .size = 0x1000 },
+	};
+	struct viommu_pci_window window = { 0, UINT64_MAX, false };
+
+	(void)state;
+	setup();
+	with_bars(0, 0xfffff000, 0, 0xfffff000);
+	for (size_t i = 0; i <= sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(read_bars(), VIOMMU_OK);
+		if (i < sizeof(wrong) / sizeof(wrong[0]))
+			bars[4] = wrong[i];
+		else
+			bars[5].is_64 = true; /* there is no register behind it */
+		reads = writes = 0;
+		assert_int_equal(place(&window, 1), VIOMMU_E_ARG);
+		assert_int_equal(reads + writes, 0);
+		assert_true(window.first == 0 && window.last == UINT64_MAX);
+	}
+	/* What is not to be used may say anything; the largest and the smallest ones that there are. */
+	assert_int_equal(read_bars(), VIOMMU_OK);
+	bars[3] = (struct viommu_pci_bar){ .number = 77, .is_64 = true };
+	bars[4].size = UINT64_C(1) << 31;
+	bars[5].size = 16;
+	assert_int_not_equal(place(&window, 1), VIOMMU_E_ARG);
+}
+
 /* A BAR that cannot be stored to any more, each half of each. */
 static void test_place_bars__function_does_not_take_it__peer(void **state)
 {
@@ -526,6 +591,7 @@ int main(void)
 		cmocka_unit_test(test_find__empty_bus__none_and_bounded),
 		cmocka_unit_test(test_find__several_devices__one_after_the_other),
 		cmocka_unit_test(test_find__functions_of_a_device__only_if_it_has_several),
+		cmocka_unit_test(test_bus__accessors_missing_or_unknown__refused),
 		cmocka_unit_test(test_read_bars__each_kind__size_and_place),
 		cmocka_unit_test(test_read_bars__odd_ones__not_to_be_used),
 		cmocka_unit_test(test_read_bars__bridge__peer),
@@ -533,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_place_bars__kinds_of_windows__each_takes_its_own),
 		cmocka_unit_test(test_place_bars__exactly_full_window__empty_afterwards),
 		cmocka_unit_test(test_place_bars__no_room__nothing_changed),
+		cmocka_unit_test(test_place_bars__bars_that_cannot_be__arg_and_nothing_touched),
 		cmocka_unit_test(test_place_bars__function_does_not_take_it__peer),
 		cmocka_unit_test(test_place_bars__random_windows__inside_aligned_and_apart),
 		cmocka_unit_test(test_enable__command__memory_master_and_intx),

@@ -229,6 +229,11 @@ static void test_init__something_missing__arg(void **state)
 	REFUSED(queue_count = 0);
 	REFUSED(device_id = 0);
 	REFUSED(device_id = 64);
+	bars[2].number = 3;
+	REFUSED(device_id = 23);
+	bars[2].size = 0;
+	assert_int_equal(init(), VIOMMU_OK); /* what is not there needs no number */
+	setup();
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		other = accessors;
 		memset((char *)&other + functions[i], 0, sizeof(other.config_write));
@@ -833,6 +838,30 @@ static void test_vectors__not_there__range_and_nothing_changed(void **state)
 	assert_int_equal(accesses, 0);
 }
 
+/* Firmware, or the kernel before this one, may have left it on, with a table that cannot be used. */
+static void test_vectors__left_on_by_somebody_else__off(void **state)
+{
+	(void)state;
+	setup();
+	set_config_space(w, MSIX_CONTROL, 2, MSIX_ON | MSIX_ALL_MASKED);
+	liar.writes = 0;
+	assert_int_equal(init(), VIOMMU_OK);
+	assert_int_equal(liar.writes, 1);
+	assert_int_equal(config_space(w, MSIX_CONTROL, 2), VECTORS - 1);
+	viommu_registers_interrupt(&w->regs, 0);
+	assert_int_equal(w->message_count, 0);
+	bars[2].size = 0;
+	set_config_space(w, MSIX_CONTROL, 2, MSIX_ON);
+	assert_int_equal(init(), VIOMMU_OK);
+	assert_int_equal(viommu_pci_driver_vector_count(&pci), 0);
+	assert_int_equal(config_space(w, MSIX_CONTROL, 2), VECTORS - 1);
+	/* Not that of a device that is not ours. */
+	set_config_space(w, MSIX_CONTROL, 2, MSIX_ON);
+	bars[0].size = 0;
+	assert_int_equal(init(), VIOMMU_E_UNSUPP);
+	assert_int_equal(config_space(w, MSIX_CONTROL, 2), MSIX_ON | (VECTORS - 1));
+}
+
 static void test_vectors__no_msix__unsupported(void **state)
 {
 	static const uint16_t queue_vectors[QUEUES] = { 0, 0 };
@@ -946,6 +975,7 @@ int main(void)
 		cmocka_unit_test(test_interrupt__isr__acknowledged),
 		cmocka_unit_test(test_vectors__honest_device__messages_arrive),
 		cmocka_unit_test(test_vectors__not_there__range_and_nothing_changed),
+		cmocka_unit_test(test_vectors__left_on_by_somebody_else__off),
 		cmocka_unit_test(test_vectors__no_msix__unsupported),
 		cmocka_unit_test(test_vectors__not_taken_by_the_device__rejected),
 		cmocka_unit_test(test_anything__random_functions__bounded_and_inside),

@@ -35,6 +35,7 @@
 #define PCI_BAR_TYPE 0x6u
 #define PCI_BAR_64 0x4u
 #define PCI_BAR_PREFETCHABLE 0x8u
+#define PCI_BAR_SIZE_MIN 16u /* of memory */
 
 /* MSI-X. ("MSI-X Capability and Table Structures" of PCI) */
 #define PCI_CAP_MSIX 0x11u

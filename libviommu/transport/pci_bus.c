@@ -27,6 +27,14 @@ static void set_command(const struct bus *bus, uint32_t command)
 	set(bus, PCI_COMMAND, command & 0xffff);
 }
 
+/* For what stores to configuration space; the BARs are not accessed. */
+static enum viommu_result accessors_check(const struct viommu_pci_accessors *accessors)
+{
+	if (accessors->size != sizeof *accessors)
+		return VIOMMU_E_ABI;
+	return accessors->config_read != NULL && accessors->config_write != NULL ? VIOMMU_OK : VIOMMU_E_ARG;
+}
+
 /* Find */
 
 /* Is function 0 of this device all there is of it? */
@@ -104,7 +112,10 @@ enum viommu_result viommu_pci_read_bars(const struct viommu_pci_accessors *acces
 {
 	struct bus bus = { accessors, ctx, function };
 	uint32_t command;
+	enum viommu_result result = accessors_check(accessors);
 
+	if (result != VIOMMU_OK)
+		return result;
 	if ((get(&bus, PCI_HEADER) & PCI_HEADER_TYPE) != 0)
 		return VIOMMU_E_PEER;
 	for (uint32_t i = 0; i < VIOMMU_PCI_BARS; i++)
@@ -115,6 +126,25 @@ enum viommu_result viommu_pci_read_bars(const struct viommu_pci_accessors *acces
 		i += read_bar(&bus, i, &bars[i]);
 	set_command(&bus, command);
 	return VIOMMU_OK;
+}
+
+static bool is_power_of_two(uint64_t n)
+{
+	return (n & (n - 1)) == 0;
+}
+
+/* Is this what read_bars can have found? */
+static bool bar_is_valid(const struct viommu_pci_bar bars[VIOMMU_PCI_BARS], uint32_t i)
+{
+	const struct viommu_pci_bar *bar = &bars[i];
+
+	if (bar->size == 0)
+		return true;
+	if (bar->number != i || bar->size < PCI_BAR_SIZE_MIN || !is_power_of_two(bar->size))
+		return false;
+	if (!bar->is_64)
+		return bar->size <= UINT32_MAX;
+	return i < VIOMMU_PCI_BARS - 1 && bars[i + 1].size == 0;
 }
 
 /* A piece of a window. */
@@ -196,7 +226,14 @@ enum viommu_result viommu_pci_place_bars(const struct viommu_pci_accessors *acce
 {
 	struct bus bus = { accessors, ctx, function };
 	struct place places[VIOMMU_PCI_BARS];
+	enum viommu_result result = accessors_check(accessors);
 
+	if (result != VIOMMU_OK)
+		return result;
+	for (uint32_t i = 0; i < VIOMMU_PCI_BARS; i++) {
+		if (!bar_is_valid(bars, i))
+			return VIOMMU_E_ARG;
+	}
 	for (uint32_t i = 0; i < VIOMMU_PCI_BARS; i++) {
 		places[i].window = NULL;
 		if (bars[i].size != 0 && !take(windows, window_count, &bars[i], &places[i])) {
@@ -223,7 +260,10 @@ enum viommu_result viommu_pci_enable(const struct viommu_pci_accessors *accessor
 {
 	struct bus bus = { accessors, ctx, function };
 	uint32_t wanted = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	enum viommu_result result = accessors_check(accessors);
 
+	if (result != VIOMMU_OK)
+		return result;
 	set_command(&bus,
 		    (get(&bus, PCI_COMMAND) & ~PCI_COMMAND_INTX_OFF) | wanted | (intx ? 0 : PCI_COMMAND_INTX_OFF));
 	return (get(&bus, PCI_COMMAND) & wanted) == wanted ? VIOMMU_OK : VIOMMU_E_PEER;

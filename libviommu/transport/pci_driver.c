@@ -155,7 +155,25 @@ static bool config_is_valid(const struct viommu_pci_driver_config *config)
 {
 	if (config->bars == NULL || config->queues == NULL || config->accessors == NULL)
 		return false;
+	/* By the number an accessor may know which one is meant. */
+	for (uint32_t i = 0; i < VIOMMU_PCI_BARS; i++) {
+		if (config->bars[i].size != 0 && config->bars[i].number != i)
+			return false;
+	}
 	return config->queue_count != 0 && config->device_id != 0 && config->device_id <= PCI_DEVICE_VIRTIO_MAX;
+}
+
+static void switch_msix(const struct viommu_pci_driver *pci, uint32_t on)
+{
+	uint32_t control = config_get(pci, pci->msix_at) & ~(MSIX_ENABLE | MSIX_MASK);
+
+	pci->accessors->config_write(pci->ctx, pci->function, pci->msix_at, control | on);
+}
+
+/* By whoever had the function before: it would go on storing to places that are somebody else's now. */
+static bool msix_was_left_on(const struct viommu_pci_driver *pci)
+{
+	return pci->msix_at != 0 && (config_get(pci, pci->msix_at) & MSIX_ENABLE) != 0;
 }
 
 enum viommu_result viommu_pci_driver_init(struct viommu_pci_driver *pci, const struct viommu_pci_driver_config *config)
@@ -182,6 +200,8 @@ enum viommu_result viommu_pci_driver_init(struct viommu_pci_driver *pci, const s
 	result = look(&found, config);
 	if (result != VIOMMU_OK)
 		return result;
+	if (msix_was_left_on(&found))
+		switch_msix(&found, 0);
 	for (uint32_t i = 0; i < found.queue_count; i++)
 		found.queues[i] = (struct viommu_pci_driver_queue){ found.notify.offset, VIOMMU_REGISTER_NO_VECTOR };
 	*pci = found;
@@ -425,13 +445,6 @@ uint32_t viommu_pci_driver_vector_count(const struct viommu_pci_driver *pci)
 static bool vector_is_valid(const struct viommu_pci_driver *pci, uint16_t vector)
 {
 	return vector == VIOMMU_REGISTER_NO_VECTOR || vector < viommu_pci_driver_vector_count(pci);
-}
-
-static void switch_msix(const struct viommu_pci_driver *pci, uint32_t on)
-{
-	uint32_t control = config_get(pci, pci->msix_at) & ~(MSIX_ENABLE | MSIX_MASK);
-
-	pci->accessors->config_write(pci->ctx, pci->function, pci->msix_at, control | on);
 }
 
 enum viommu_result viommu_pci_driver_use_vectors(struct viommu_pci_driver *pci, uint16_t config_vector,

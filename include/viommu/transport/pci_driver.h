@@ -70,7 +70,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_pci_find(const struct viommu_pci_acce
 
 /*
  * Size and place of each BAR. Memory and I/O space are off meanwhile and as before afterwards, and so are the BARs.
- * VIOMMU_E_PEER: this is a bridge, or something else that has no six BARs. 22 reads and 20 writes at most.
+ * VIOMMU_E_ABI: unknown size. VIOMMU_E_ARG: no accessors for configuration space. VIOMMU_E_PEER: this is a bridge, or
+ * something else that has no six BARs. 22 reads and 20 writes at most.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pci_read_bars(const struct viommu_pci_accessors *accessors, void *ctx,
 							 uint32_t function,
@@ -85,8 +86,10 @@ struct viommu_pci_window {
 
 /*
  * Gives each BAR of memory space a place in the first window that has one, at a multiple of its size, below 4 GiB
- * unless it has 64 bits, and takes it from the window. Memory space is off afterwards. VIOMMU_E_NOMEM: one has no
- * place; nothing has changed. VIOMMU_E_PEER: the function does not take it; its BARs may be anywhere, memory space is
+ * unless it has 64 bits, and takes it from the window. Memory space is off afterwards. VIOMMU_E_ABI: unknown size.
+ * VIOMMU_E_ARG: no accessors for configuration space; a BAR whose number is not its place in the array, whose size is
+ * no power of two from 16 on or, with 32 bits, above 2^31, or that needs the next one's register. VIOMMU_E_NOMEM: one
+ * has no place. Nothing has changed then. VIOMMU_E_PEER: the function does not take it; its BARs may be anywhere, memory space is
  * off, and bars and windows have not changed. Steps: the windows, for each BAR, and 26 accesses.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pci_place_bars(const struct viommu_pci_accessors *accessors, void *ctx,
@@ -95,7 +98,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_pci_place_bars(const struct viommu_pc
 							  struct viommu_pci_window *windows, uint32_t window_count);
 
 /*
- * Memory space and bus mastering on; INTx on or off. VIOMMU_E_PEER: the function does not take it.
+ * Memory space and bus mastering on; INTx on or off. VIOMMU_E_ABI: unknown size. VIOMMU_E_ARG: no accessors for
+ * configuration space. VIOMMU_E_PEER: the function does not take it.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pci_enable(const struct viommu_pci_accessors *accessors, void *ctx,
 						      uint32_t function, bool intx);
@@ -113,7 +117,7 @@ struct viommu_pci_driver_config {
 	uint32_t function;
 	uint32_t device_id;                           /* what the caller has a driver for; 1 to 63 */
 	uint32_t device_config_least;                 /* bytes of its configuration that the driver cannot do without */
-	const struct viommu_pci_bar *bars;            /* six, copied */
+	const struct viommu_pci_bar *bars;            /* six, by their number, copied */
 	struct viommu_pci_driver_queue *queues;       /* the caller's memory; any content */
 	uint32_t queue_count;                         /* how many the driver uses */
 	const struct viommu_pci_accessors *accessors; /* kept by pointer */
@@ -154,10 +158,12 @@ struct viommu_pci_driver {
  * Looks for the structures of virtio; the first one of each kind that can be used is. It cannot be used if its
  * capability is too short, its BAR is none, it lies or begins outside of it, is too short or misaligned, or if the
  * multiplier of its notifications is neither 0 nor a power of two. Structures may lie across each other.
- * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: a NULL, no queues, an id out of range. VIOMMU_E_NOENT: nobody answers.
+ * MSI-X that somebody has left on is switched off: its messages would be stores to wherever they wanted them.
+ * VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: a NULL, no queues, an id out of range, a BAR with another's number.
+ * VIOMMU_E_NOENT: nobody answers.
  * VIOMMU_E_UNSUPP: another kind of device, or what is needed of the structures is not there, as in a legacy one.
  * VIOMMU_E_PEER: the list of capabilities has no end, or leads into the header. At most 5 reads for each of 48
- * capabilities.
+ * capabilities, 5 more, and 1 write.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pci_driver_init(struct viommu_pci_driver *pci,
 							   const struct viommu_pci_driver_config *config);
