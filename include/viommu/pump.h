@@ -42,7 +42,8 @@ struct viommu_pump_config {
 	uint64_t ring_features;  /* offered: some of VIOMMU_VIRTQ_FEATURES */
 	struct viommu_device *device; /* initialised, kept by pointer */
 	struct viommu_memory memory;  /* where the rings and the requests are */
-	const struct viommu_interrupt_ops *interrupts; /* kept by pointer; NULL: the driver polls */
+	/* Kept by pointer; NULL: the driver polls. See "Order of init" in registers.h. */
+	const struct viommu_interrupt_ops *interrupts;
 	void *interrupt_ctx;
 };
 #define VIOMMU_PUMP_CONFIG_INIT											\

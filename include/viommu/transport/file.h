@@ -11,7 +11,8 @@
  *
  * What a driver may do wrong, and what comes of it: a selector beyond the features or the queues reads 0 and stores
  * nothing; the setup of a queue that is enabled is not changed; a queue whose parts make no queue does not become
- * enabled (QUEUE_ENABLE reads 0); a vector that is not there reads back as VIOMMU_REGISTER_NO_VECTOR. From the begin of a reset to its end nothing is stored.
+ * enabled (QUEUE_ENABLE reads 0); a vector that is not there reads back as VIOMMU_REGISTER_NO_VECTOR. From the begin of
+ * a reset to its end nothing is stored.
  *
  * A transport is told of resets and notifications by the registers: it is their viommu_interrupt_ops, and calls
  * viommu_register_file_reset, _reset_queue and _raise from there.

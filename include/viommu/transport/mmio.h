@@ -20,8 +20,8 @@
  * and hands viommu_mmio_driver_ops to viommu_driver_start. Whatever the device answers, no function here does more than
  * a fixed number of accesses.
  *
- * Thread class of everything here: owner, except for viommu_mmio_driver_ops.notify and .notify_data, which any thread
- * may call, also at the same time: the accessors have to stand that.
+ * Thread class of everything here: owner (device's side: see registers.h), except for viommu_mmio_driver_ops.notify and
+ * .notify_data, which any thread may call, also at the same time: the accessors have to stand that.
  */
 #ifndef VIOMMU_TRANSPORT_MMIO_H
 #define VIOMMU_TRANSPORT_MMIO_H
@@ -77,8 +77,9 @@ struct viommu_mmio_ops {
 	/*
 	 * The device has to look: the driver kicked `queue`, and stored `value` to do so (which is the queue, and with
 	 * NOTIFICATION_DATA the place in it too); or it stored a status or configuration, enabled, disabled or reset a
-	 * queue, and `queue` is VIOMMU_REGISTER_NO_QUEUE. Called last in viommu_mmio_write. May call viommu_pump_process at once, or wake
-	 * the thread that does; must not call viommu_mmio_*.
+	 * queue, and `queue` is VIOMMU_REGISTER_NO_QUEUE. As to the place see viommu_registers_notified. Called last in
+	 * viommu_mmio_write, at most once. May call viommu_pump_process at once, or wake the thread that does; must not
+	 * call viommu_mmio_*.
 	 */
 	void (*notify)(void *ctx, uint32_t queue, uint32_t value);
 };
@@ -108,7 +109,10 @@ struct viommu_mmio {
 	bool line;
 };
 
-/* For the configuration of the registers, or of the pump. ctx: the struct viommu_mmio, initialised later. */
+/*
+ * For the configuration of the registers, or of the pump. ctx: the struct viommu_mmio, which is initialised after them,
+ * and before anything else is called on them: see "Order of init" in registers.h.
+ */
 extern const struct viommu_interrupt_ops viommu_mmio_interrupt_ops;
 
 /* VIOMMU_E_ABI: a size is unknown. VIOMMU_E_ARG: a NULL, device id 0, registers that interrupt somebody else. */

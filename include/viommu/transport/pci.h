@@ -21,10 +21,10 @@
  *
  * Every offset and every width has an outcome. Configuration space takes naturally aligned accesses of 1, 2 and 4
  * bytes; everything else there, and all behind its 256 bytes, reads as ones and stores nothing. The BARs take 1, 2, 4
- * and 8 bytes, naturally aligned, where 8 are two times 4, the lower ones first. Fields of the common configuration take
- * their own width only (those of 64 bits: 4), the MSI-X structures 4, notifications 2 and 4, but not two times 4; what
- * is not a field reads 0 and stores nothing. While the guest has memory space disabled, BARs read as ones and store
- * nothing.
+ * and 8 bytes, naturally aligned, where 8 are two times 4, the lower ones first. Fields of the common configuration
+ * take their own width only (those of 64 bits: 4), the MSI-X structures 4, notifications 2 and 4, but not two times 4;
+ * what is not a field reads 0 and stores nothing. While the guest has memory space disabled, BARs read as ones and
+ * store nothing.
  *
  * Bus mastering. While it is off a function must not touch memory: so do not call viommu_pump_process then
  * (viommu_pci_is_bus_master says so). Messages are accesses to memory too: they wait until it is on.
@@ -33,7 +33,7 @@
  * MSI-X table stay. A reset of the function or of the bus is viommu_pci_reset. For a reset of the machine first call
  * viommu_pump_system_reset, for the sake of config.bypass, and then viommu_pci_reset.
  *
- * Thread class of everything here: owner.
+ * Thread class of everything here: owner, see registers.h.
  */
 #ifndef VIOMMU_TRANSPORT_PCI_H
 #define VIOMMU_TRANSPORT_PCI_H
@@ -74,9 +74,10 @@ struct viommu_pci_ops {
 	void (*set_line)(void *ctx, bool high);
 	/*
 	 * The device has to look: the driver kicked `queue`, with the bytes of `value`; or it stored a status or a
-	 * configuration, enabled, disabled or reset a queue, or switched bus mastering on, and `queue` is VIOMMU_REGISTER_NO_QUEUE. Called last in
-	 * viommu_pci_bar_write and _config_write. May call viommu_pump_process at once (see "Bus mastering"), or
-	 * wake the thread that does; must not call viommu_pci_*, except for viommu_pci_is_bus_master.
+	 * configuration, enabled, disabled or reset a queue, or switched bus mastering on, and `queue` is
+	 * VIOMMU_REGISTER_NO_QUEUE. Called last in viommu_pci_bar_write and _config_write, at most once. May call
+	 * viommu_pump_process at once (see "Bus mastering"), or wake the thread that does; must not call viommu_pci_*,
+	 * except for viommu_pci_is_bus_master.
 	 */
 	void (*notify)(void *ctx, uint32_t queue, uint32_t value);
 	/* A BAR, or whether there are any, may have changed: ask viommu_pci_bar. NULL: not of interest. */
@@ -133,7 +134,10 @@ struct viommu_pci {
 	uint32_t writable[VIOMMU_PCI_CONFIG_SIZE / 4]; /* bits that the driver can store; 0 after a reset */
 };
 
-/* For the configuration of the registers, or of the pump. ctx: the struct viommu_pci, initialised later. */
+/*
+ * For the configuration of the registers, or of the pump. ctx: the struct viommu_pci, which is initialised after them,
+ * and before anything else is called on them: see "Order of init" in registers.h.
+ */
 extern const struct viommu_interrupt_ops viommu_pci_interrupt_ops;
 
 /*

@@ -89,8 +89,8 @@ struct viommu_pci_window {
  * unless it has 64 bits, and takes it from the window. Memory space is off afterwards. VIOMMU_E_ABI: unknown size.
  * VIOMMU_E_ARG: no accessors for configuration space; a BAR whose number is not its place in the array, whose size is
  * no power of two from 16 on or, with 32 bits, above 2^31, or that needs the next one's register. VIOMMU_E_NOMEM: one
- * has no place. Nothing has changed then. VIOMMU_E_PEER: the function does not take it; its BARs may be anywhere, memory space is
- * off, and bars and windows have not changed. Steps: the windows, for each BAR, and 26 accesses.
+ * has no place. Nothing has changed then. VIOMMU_E_PEER: the function does not take it; its BARs may be anywhere,
+ * memory space is off, and bars and windows have not changed. Steps: the windows, for each BAR, and 26 accesses.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pci_place_bars(const struct viommu_pci_accessors *accessors, void *ctx,
 							  uint32_t function,

@@ -11,11 +11,19 @@
  *
  * Rules kept by the device's side, whatever the driver stores: FEATURES_OK sticks only if the driver's bits are a
  * subset of the offer, contain VERSION_1 and suit the class; no bit changes after it. A queue is set up only after
- * FEATURES_OK and before DRIVER_OK, or after it was reset or disabled by itself. Status bits are only added; writing 0 resets, and
- * status reads 0 once nothing of the old life is going on any more, and NEEDS_RESET alone until then. DRIVER_OK without
- * FEATURES_OK is ignored. NEEDS_RESET is the device's alone.
+ * FEATURES_OK and before DRIVER_OK, or after it was reset or disabled by itself. Status bits are only added; writing 0
+ * resets, and status reads 0 once nothing of the old life is going on any more, and NEEDS_RESET alone until then.
+ * DRIVER_OK without FEATURES_OK is ignored. NEEDS_RESET is the device's alone.
  *
- * Thread class of everything here: owner.
+ * Order of init on the device's side: the device class, then the registers (viommu_pump_init makes those of an IOMMU),
+ * then the transport, which gets the registers and was named to them as interrupt_ctx. Until the transport is there
+ * nothing may be called that can reach it: of the registers only their init, of the pump only viommu_pump_init and
+ * viommu_pump_registers. A reset of the machine is such a call, too.
+ *
+ * Thread class of everything here: owner. For the device's side that is the owner of the device: a VMM whose processors
+ * are threads takes the same lock around the accesses of its guest, viommu_pump_process and access sections, or hands
+ * all of them to one thread. The operations of interrupts are called inside of such calls. What an embedder may do
+ * without it is to notice a kick and to remember it; it says nothing that a look at the queue does not.
  */
 #ifndef VIOMMU_TRANSPORT_REGISTERS_H
 #define VIOMMU_TRANSPORT_REGISTERS_H
@@ -139,7 +147,8 @@ uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, ui
 /*
  * The driver enables a queue; the features in *layout are replaced by the negotiated ones.
  * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: not between FEATURES_OK and DRIVER_OK, and not after this queue was
- * reset or disabled either; or enabled already. VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than queue_size_max.
+ * reset or disabled either; or enabled already. VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than
+ * queue_size_max.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
 								  const struct viommu_virtq_layout *layout);
@@ -175,7 +184,9 @@ bool viommu_registers_queue_is_enabled(struct viommu_registers *regs, uint32_t q
 /*
  * The driver has written `value` to be noticed: *queue is the one it means, which has to be looked at. With
  * NOTIFICATION_DATA that is in the lower half; the rest says where the driver is, and is not used: it is in the ring,
- * too. VIOMMU_E_ARG: no such queue; nothing is to be done.
+ * too. Whoever keeps it all the same has to expect it to go back: positions begin anew when the device or the queue was
+ * reset, kicks from before may arrive afterwards, and those of several processors in any order; and a driver may write
+ * what it likes. VIOMMU_E_ARG: no such queue; nothing is to be done.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value,
 							      uint32_t *queue);
