@@ -4,6 +4,7 @@
  * byte after the other from a heap. A list is put together, walked, cut at any place and walked again. It lies at the
  * end of its block, so that a sanitizer sees a read behind it.
  */
+#include "canary.h"
 #include "targets.h"
 
 #include <string.h>
@@ -12,7 +13,6 @@
 
 #define LIST_MAX 512u
 #define TRUNCATIONS 32u /* at the end, that many bytes less */
-#define CANARY 0xa5
 
 struct world {
 	uint8_t list[LIST_MAX];
@@ -76,28 +76,18 @@ static bool naive_region(const struct naive *p, struct viommu_resv_region *out)
 
 /* The library against it */
 
-static bool is_canary(const void *p, size_t len)
-{
-	const uint8_t *bytes = p;
-
-	for (size_t i = 0; i < len; i++)
-		if (bytes[i] != CANARY)
-			return false;
-	return true;
-}
-
 static void check_region(const struct viommu_wire_property *property, const struct naive *want)
 {
 	struct viommu_resv_region region, wanted;
 	bool good = naive_region(want, &wanted);
 
-	memset(&region, CANARY, sizeof(region));
+	memset(&region, SIM_OPS_CANARY, sizeof(region));
 	SIM_OPS_CHECK((viommu_wire_resv_mem_decode(property, &region) == VIOMMU_OK) == good);
 	if (good)
 		SIM_OPS_CHECK(region.range.first == wanted.range.first && region.range.last == wanted.range.last &&
 			      region.subtype == wanted.subtype);
 	else
-		SIM_OPS_CHECK(is_canary(&region, sizeof(region)));
+		SIM_OPS_CHECK(sim_ops_is_canary(&region, sizeof(region)));
 }
 
 /* Returns where the last property begins; the offset, if there is none. */
@@ -115,11 +105,11 @@ static size_t walk(struct world *w, size_t len, size_t offset)
 		struct naive want;
 
 		before = offset;
-		memset(&property, CANARY, sizeof(property));
+		memset(&property, SIM_OPS_CANARY, sizeof(property));
 		result = viommu_wire_property_next(list, len, &offset, &property);
 		SIM_OPS_CHECK(result == naive_next(&heap, &want));
 		if (result != VIOMMU_OK) {
-			SIM_OPS_CHECK(offset == before && is_canary(&property, sizeof(property)));
+			SIM_OPS_CHECK(offset == before && sim_ops_is_canary(&property, sizeof(property)));
 			return last;
 		}
 		SIM_OPS_CHECK(++calls <= len / 4);
@@ -156,9 +146,9 @@ static void run_region(struct world *w, const struct sim_ops_op *op)
 	struct viommu_resv_region again;
 	struct heap heap = { bytes + 1, VIOMMU_WIRE_RESV_MEM_SIZE, false };
 
-	memset(bytes, CANARY, sizeof(bytes));
+	memset(bytes, SIM_OPS_CANARY, sizeof(bytes));
 	viommu_wire_resv_mem_encode(&region, bytes + 1);
-	SIM_OPS_CHECK(bytes[0] == CANARY && bytes[sizeof(bytes) - 1] == CANARY);
+	SIM_OPS_CHECK(bytes[0] == SIM_OPS_CANARY && bytes[sizeof(bytes) - 1] == SIM_OPS_CANARY);
 	SIM_OPS_CHECK(naive_next(&heap, &naive) == VIOMMU_OK && heap.len == 0);
 	SIM_OPS_CHECK(bytes[6] == 0 && bytes[7] == 0 && bytes[8] == 0);
 	SIM_OPS_CHECK(naive_region(&naive, &again) == (op->arg[0] <= op->arg[1]));

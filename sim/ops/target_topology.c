@@ -4,6 +4,7 @@
  * the library reads is compared with readers that list everything first and look it up by search; what it writes is
  * read back by these. Bytes lie at the end of their block, so that a sanitizer sees a read behind them.
  */
+#include "canary.h"
 #include "targets.h"
 
 #include <string.h>
@@ -16,7 +17,6 @@
 #define HEADER 48u
 #define NODES_MAX (TABLE_MAX / 4)
 #define TRUNCATIONS 24u /* at the end, that many bytes less */
-#define CANARY 0xa5
 
 struct world {
 	struct viommu_topology_place iommus[DESCRIBED_MAX];
@@ -31,16 +31,6 @@ struct world {
 };
 
 static struct world the_world;
-
-static bool is_canary(const void *p, size_t len)
-{
-	const uint8_t *bytes = p;
-
-	for (size_t i = 0; i < len; i++)
-		if (bytes[i] != CANARY)
-			return false;
-	return true;
-}
 
 static const uint8_t *place(struct world *w, const uint8_t *bytes, size_t len)
 {
@@ -237,14 +227,15 @@ static void check_device(const struct viommu_topology_viot *viot, const struct n
 	uint32_t iommu, endpoint;
 	bool found = naive_endpoint(n, &device, &want_iommu, &want_endpoint);
 
-	memset(&iommu, CANARY, sizeof(iommu));
-	memset(&endpoint, CANARY, sizeof(endpoint));
+	memset(&iommu, SIM_OPS_CANARY, sizeof(iommu));
+	memset(&endpoint, SIM_OPS_CANARY, sizeof(endpoint));
 	SIM_OPS_CHECK(viommu_topology_viot_endpoint(viot, &device, &iommu, &endpoint) ==
 		      (found ? VIOMMU_OK : VIOMMU_E_NOENT));
 	if (found)
 		SIM_OPS_CHECK(iommu == want_iommu && endpoint == want_endpoint);
 	else
-		SIM_OPS_CHECK(is_canary(&iommu, sizeof(iommu)) && is_canary(&endpoint, sizeof(endpoint)));
+		SIM_OPS_CHECK(sim_ops_is_canary(&iommu, sizeof(iommu)) &&
+			      sim_ops_is_canary(&endpoint, sizeof(endpoint)));
 }
 
 static void check_id(const struct viommu_topology_viot *viot, const struct naive *n, uint64_t iommu, uint64_t endpoint)
@@ -252,13 +243,13 @@ static void check_id(const struct viommu_topology_viot *viot, const struct naive
 	struct viommu_topology_place device, want;
 	bool found = naive_device(n, (uint32_t)iommu, (uint32_t)endpoint, &want);
 
-	memset(&device, CANARY, sizeof(device));
+	memset(&device, SIM_OPS_CANARY, sizeof(device));
 	SIM_OPS_CHECK(viommu_topology_viot_device(viot, (uint32_t)iommu, (uint32_t)endpoint, &device) ==
 		      (found ? VIOMMU_OK : VIOMMU_E_NOENT));
 	if (found)
 		SIM_OPS_CHECK(is_same_place(&device, &want));
 	else
-		SIM_OPS_CHECK(is_canary(&device, sizeof(device)));
+		SIM_OPS_CHECK(sim_ops_is_canary(&device, sizeof(device)));
 }
 
 /* What lies on and beside the edges of a range. */
@@ -317,10 +308,10 @@ static bool judge(struct world *w, size_t len, struct viommu_topology_viot *viot
 	const uint8_t *bytes = place(w, w->table, len);
 	bool good = naive_read(n, bytes, len);
 
-	memset(viot, CANARY, sizeof(*viot));
+	memset(viot, SIM_OPS_CANARY, sizeof(*viot));
 	SIM_OPS_CHECK(viommu_topology_viot_init(viot, bytes, len) == (good ? VIOMMU_OK : VIOMMU_E_PEER));
 	if (!good)
-		SIM_OPS_CHECK(is_canary(viot, sizeof(*viot)));
+		SIM_OPS_CHECK(sim_ops_is_canary(viot, sizeof(*viot)));
 	return good;
 }
 
@@ -415,11 +406,11 @@ static void run_encode(struct world *w, size_t cap)
 	config.iommu_count = w->iommu_count;
 	config.ranges = w->ranges;
 	config.range_count = w->range_count;
-	memset(out, CANARY, sizeof(out));
+	memset(out, SIM_OPS_CANARY, sizeof(out));
 	SIM_OPS_CHECK(viommu_topology_viot_encode(&config, out, cap) == want);
 	if (want != VIOMMU_OK)
 		size = 0;
-	SIM_OPS_CHECK(is_canary(out + size, sizeof(out) - size));
+	SIM_OPS_CHECK(sim_ops_is_canary(out + size, sizeof(out) - size));
 	if (want != VIOMMU_OK)
 		return;
 	memcpy(w->table, out, size);
@@ -505,12 +496,13 @@ static void check_map_encode(const struct world *w, const struct viommu_topology
 			good = good && (entries[i].rid_last < entries[k].rid_first ||
 					entries[k].rid_last < entries[i].rid_first);
 	}
-	memset(out, CANARY, sizeof(out));
+	memset(out, SIM_OPS_CANARY, sizeof(out));
 	SIM_OPS_CHECK(viommu_topology_dt_map_encode(entries, count, w->mask, out, sizeof(out)) ==
 		      (good ? VIOMMU_OK : VIOMMU_E_ARG));
 	if (!good)
 		count = 0;
-	SIM_OPS_CHECK(memcmp(out, map, 16 * count) == 0 && is_canary(out + 16 * count, sizeof(out) - 16 * count));
+	SIM_OPS_CHECK(memcmp(out, map, 16 * count) == 0 &&
+		      sim_ops_is_canary(out + 16 * count, sizeof(out) - 16 * count));
 }
 
 static void check_map(struct world *w, size_t len)
@@ -527,10 +519,10 @@ static void check_map(struct world *w, size_t len)
 		entries[count++] = e;
 		SIM_OPS_CHECK(offset == 16 * count);
 	}
-	memset(&e, CANARY, sizeof(e));
+	memset(&e, SIM_OPS_CANARY, sizeof(e));
 	SIM_OPS_CHECK(viommu_topology_dt_map_next(map, len, &offset, &e) ==
 		      (16 * count == len ? VIOMMU_E_EMPTY : VIOMMU_E_PEER));
-	SIM_OPS_CHECK(offset == 16 * count && is_canary(&e, sizeof(e)));
+	SIM_OPS_CHECK(offset == 16 * count && sim_ops_is_canary(&e, sizeof(e)));
 	check_map_encode(w, entries, count, map);
 	for (size_t i = 0; len == w->map_len && i < count; i++) {
 		check_rid(w, map, entries[i].rid_first);
@@ -554,16 +546,16 @@ static void check_iommus(struct world *w, size_t len)
 	while (len % 8 == 0 && at < len && cell(iommus + at) != 0 && cell(iommus + at) != UINT32_MAX) {
 		SIM_OPS_CHECK(viommu_topology_dt_iommus_next(iommus, len, &offset, &e) == VIOMMU_OK);
 		SIM_OPS_CHECK(e.phandle == cell(iommus + at) && e.endpoint == cell(iommus + at + 4));
-		memset(out, CANARY, sizeof(out));
+		memset(out, SIM_OPS_CANARY, sizeof(out));
 		SIM_OPS_CHECK(viommu_topology_dt_iommus_encode(&e, 1, out, sizeof(out)) == VIOMMU_OK);
-		SIM_OPS_CHECK(memcmp(out, iommus + at, 8) == 0 && out[8] == CANARY);
+		SIM_OPS_CHECK(memcmp(out, iommus + at, 8) == 0 && out[8] == SIM_OPS_CANARY);
 		at += 8;
 		SIM_OPS_CHECK(offset == at);
 	}
-	memset(&e, CANARY, sizeof(e));
+	memset(&e, SIM_OPS_CANARY, sizeof(e));
 	SIM_OPS_CHECK(viommu_topology_dt_iommus_next(iommus, len, &offset, &e) ==
 		      (at == len ? VIOMMU_E_EMPTY : VIOMMU_E_PEER));
-	SIM_OPS_CHECK(offset == at && is_canary(&e, sizeof(e)));
+	SIM_OPS_CHECK(offset == at && sim_ops_is_canary(&e, sizeof(e)));
 }
 
 /* Operations */

@@ -7,13 +7,13 @@
  * decoded from. Bytes lie at the end of their block, so that a sanitizer sees a read behind them, and outputs are
  * surrounded by canaries.
  */
+#include "canary.h"
 #include "targets.h"
 
 #include <string.h>
 
 #include <viommu/wire.h>
 
-#define CANARY 0xa5
 #define ROOM 96u
 
 struct world {
@@ -65,16 +65,6 @@ static uint64_t member(const struct viommu_wire_request *request, const struct f
 	return f->bytes == 8 ? wide : narrow;
 }
 
-static bool is_canary(const void *p, size_t len)
-{
-	const uint8_t *bytes = p;
-
-	for (size_t i = 0; i < len; i++)
-		if (bytes[i] != CANARY)
-			return false;
-	return true;
-}
-
 /* The bytes of an operation, with nothing behind them. */
 static const uint8_t *place(struct world *w, const struct sim_ops_op *op, size_t *len)
 {
@@ -92,12 +82,12 @@ static void check_encode(struct world *w, const struct viommu_wire_request *requ
 	for (size_t i = 0; i < FIELDS; i++)
 		if (fields[i].type == bytes[0])
 			memcpy(want + fields[i].at, bytes + fields[i].at, fields[i].bytes);
-	memset(w->out, CANARY, sizeof(w->out));
+	memset(w->out, SIM_OPS_CANARY, sizeof(w->out));
 	SIM_OPS_CHECK(viommu_wire_request_encode(request, w->out + 8, cap) == (cap < size ? 0 : size));
 	if (cap < size)
 		size = 0;
 	SIM_OPS_CHECK(memcmp(w->out + 8, want, size) == 0);
-	SIM_OPS_CHECK(is_canary(w->out, 8) && is_canary(w->out + 8 + size, sizeof(w->out) - 8 - size));
+	SIM_OPS_CHECK(sim_ops_is_canary(w->out, 8) && sim_ops_is_canary(w->out + 8 + size, sizeof(w->out) - 8 - size));
 }
 
 static void run_request(struct world *w, const struct sim_ops_op *op)
@@ -109,10 +99,10 @@ static void run_request(struct world *w, const struct sim_ops_op *op)
 
 	size = len >= 4 && bytes[0] < VIOMMU_T_COUNT ? sizes[bytes[0]] : 0;
 	good = size != 0 && len >= size;
-	memset(&request, CANARY, sizeof(request));
+	memset(&request, SIM_OPS_CANARY, sizeof(request));
 	SIM_OPS_CHECK((viommu_wire_request_decode(bytes, len, &request) == VIOMMU_OK) == good);
 	if (!good) {
-		SIM_OPS_CHECK(is_canary(&request, sizeof(request)));
+		SIM_OPS_CHECK(sim_ops_is_canary(&request, sizeof(request)));
 		return;
 	}
 	SIM_OPS_CHECK(request.type == bytes[0] && viommu_wire_request_size(request.type) == size);
@@ -133,12 +123,12 @@ static void run_config(struct world *w, const struct sim_ops_op *op)
 		      c.input_range.last == number(bytes + 16, 8) && c.domain_first == number(bytes + 24, 4) &&
 		      c.domain_last == number(bytes + 28, 4) && c.probe_size == number(bytes + 32, 4) &&
 		      c.bypass == (bytes[36] & 1));
-	memset(w->out, CANARY, sizeof(w->out));
+	memset(w->out, SIM_OPS_CANARY, sizeof(w->out));
 	viommu_wire_config_encode(&c, w->out + 8);
 	bytes[36] &= 1;
 	memset(bytes + 37, 0, 3);
 	SIM_OPS_CHECK(memcmp(w->out + 8, bytes, sizeof(bytes)) == 0);
-	SIM_OPS_CHECK(is_canary(w->out, 8) && is_canary(w->out + 48, sizeof(w->out) - 48));
+	SIM_OPS_CHECK(sim_ops_is_canary(w->out, 8) && sim_ops_is_canary(w->out + 48, sizeof(w->out) - 48));
 }
 
 static void run_fault(struct world *w, const struct sim_ops_op *op)
@@ -149,10 +139,10 @@ static void run_fault(struct world *w, const struct sim_ops_op *op)
 	bool good = len >= 24 && number(bytes + 1, 3) == 0;
 	uint8_t want[24] = { 0 };
 
-	memset(&f, CANARY, sizeof(f));
+	memset(&f, SIM_OPS_CANARY, sizeof(f));
 	SIM_OPS_CHECK((viommu_wire_fault_decode(bytes, len, &f) == VIOMMU_OK) == good);
 	if (!good) {
-		SIM_OPS_CHECK(is_canary(&f, sizeof(f)));
+		SIM_OPS_CHECK(sim_ops_is_canary(&f, sizeof(f)));
 		return;
 	}
 	SIM_OPS_CHECK(f.reason == (bytes[0] <= 2 ? bytes[0] : 0) && f.flags == (number(bytes + 4, 4) & 0x103) &&
@@ -162,10 +152,10 @@ static void run_fault(struct world *w, const struct sim_ops_op *op)
 	want[5] = bytes[5] & 1;
 	memcpy(want + 8, bytes + 8, 4);
 	memcpy(want + 16, bytes + 16, 8);
-	memset(w->out, CANARY, sizeof(w->out));
+	memset(w->out, SIM_OPS_CANARY, sizeof(w->out));
 	viommu_wire_fault_encode(&f, w->out + 8);
 	SIM_OPS_CHECK(memcmp(w->out + 8, want, sizeof(want)) == 0);
-	SIM_OPS_CHECK(is_canary(w->out, 8) && is_canary(w->out + 32, sizeof(w->out) - 32));
+	SIM_OPS_CHECK(sim_ops_is_canary(w->out, 8) && sim_ops_is_canary(w->out + 32, sizeof(w->out) - 32));
 }
 
 static void run_tail(const struct sim_ops_op *op)
@@ -174,9 +164,10 @@ static void run_tail(const struct sim_ops_op *op)
 
 	memcpy(tail, op->bytes, op->len);
 	SIM_OPS_CHECK(viommu_wire_tail_decode(tail) == tail[0]);
-	memset(out, CANARY, sizeof(out));
+	memset(out, SIM_OPS_CANARY, sizeof(out));
 	viommu_wire_tail_encode(tail[0], out + 1);
-	SIM_OPS_CHECK(out[1] == tail[0] && number(out + 2, 3) == 0 && out[0] == CANARY && out[5] == CANARY);
+	SIM_OPS_CHECK(out[1] == tail[0] && number(out + 2, 3) == 0 && out[0] == SIM_OPS_CANARY &&
+		      out[5] == SIM_OPS_CANARY);
 }
 
 enum verb {
