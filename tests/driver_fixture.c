@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "driver_fixture.h"
 
+#include "env_memory.h"
 #include "sim/env/env.h"
 
 /* What an honest driver never does, and one that has just been lied to may. */
@@ -749,15 +750,6 @@ bool real_translate(struct driver_fixture *f, uint32_t index, uint64_t iova, uin
 	return true;
 }
 
-static void *real_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
-{
-	if (sim_env_call(SIM_ENV_RESOLVE, gpa, *len))
-		return NULL;
-	return viommu_memory_table_ops.resolve(ctx, gpa, kind, len);
-}
-
-static const struct viommu_memory_ops real_memory_ops = { .size = sizeof real_memory_ops, .resolve = real_resolve };
-
 static void real_up(struct driver_fixture *f, const struct driver_options *o)
 {
 	struct viommu_device_config dev = VIOMMU_DEVICE_CONFIG_INIT;
@@ -786,7 +778,7 @@ static void real_up(struct driver_fixture *f, const struct driver_options *o)
 		viommu_access_init(&r->accesses[i], &r->dev, r->endpoints[i]);
 	}
 	pump.device = &r->dev;
-	pump.memory = (struct viommu_memory){ &real_memory_ops, &f->table };
+	pump.memory = (struct viommu_memory){ &env_memory_ops, &f->table };
 	pump.queue_size_max = o->queue_max;
 	sim_transport_init(&r->transport, NULL);
 	pump.interrupts = r->transport.interrupt_ops;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pump_fixture.h"
 
+#include "env_memory.h"
 #include "suite.h"
 
 #include "sim/env/env.h"
@@ -10,15 +11,7 @@ const struct viommu_memory_region ram_region = { RAM_BASE, RAM_BASE + RAM_LEN - 
 struct viommu_memory_table ram_table;
 struct world world;
 
-static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
-{
-	if (sim_env_call(SIM_ENV_RESOLVE, gpa, *len))
-		return NULL;
-	return viommu_memory_table_ops.resolve(ctx, gpa, kind, len);
-}
-
-static const struct viommu_memory_ops memory_ops = { .size = sizeof(memory_ops), .resolve = resolve };
-static const struct viommu_memory ram_memory = { &memory_ops, &ram_table };
+static const struct viommu_memory ram_memory = { &env_memory_ops, &ram_table };
 
 struct viommu_pump_config pump_config(struct world *w)
 {

@@ -25,6 +25,7 @@
 #include <viommu/virtq.h>
 #include <viommu/wire.h>
 
+#include "env_memory.h"
 #include "suite.h"
 
 #include "sim/env/env.h"
@@ -70,15 +71,6 @@ struct guest {
 	struct viommu_memory memory; /* for the device: these, or copies (suite.h) */
 };
 
-static inline void *guest_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
-{
-	if (sim_env_call(SIM_ENV_RESOLVE, gpa, *len))
-		return NULL;
-	return viommu_memory_table_ops.resolve(ctx, gpa, kind, len);
-}
-
-static const struct viommu_memory_ops guest_memory_ops = { .size = sizeof(guest_memory_ops), .resolve = guest_resolve };
-
 static inline void guest_init(struct guest *g)
 {
 	memset(g, 0, sizeof(*g));
@@ -95,7 +87,7 @@ static inline void guest_init(struct guest *g)
 	g->regions[3] =
 		(struct viommu_memory_region){ TOP_GPA, UINT64_MAX, g->top, VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
 	g->table = (struct viommu_memory_table){ .regions = g->regions, .count = 4 };
-	g->pointers = (struct viommu_memory){ &guest_memory_ops, &g->table };
+	g->pointers = (struct viommu_memory){ &env_memory_ops, &g->table };
 	g->memory = suite_memory(&g->pointers);
 }
 
