@@ -5,77 +5,6 @@ static uint8_t ram[RAM_SIZE] __attribute__((aligned(16)));
 static const struct viommu_memory_region ram_region = { RAM_FIRST, RAM_FIRST + RAM_SIZE - 1, ram, 3 };
 static struct viommu_memory_table ram_table = { .regions = &ram_region, .count = 1 };
 
-static uint64_t fake_features(void *ctx)
-{
-	(void)ctx;
-	return OFFERED;
-}
-
-static enum viommu_result fake_negotiate(void *ctx, uint64_t features)
-{
-	(void)ctx;
-	(void)features;
-	return VIOMMU_OK;
-}
-
-static void fake_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
-{
-	struct pci_world *w = ctx;
-
-	assert_true(offset < CONFIG_SIZE && len <= CONFIG_SIZE - offset);
-	memcpy(dst, w->config + offset, len);
-}
-
-static void fake_config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
-{
-	struct pci_world *w = ctx;
-
-	assert_true(offset < CONFIG_SIZE && len <= CONFIG_SIZE - offset);
-	memcpy(w->config + offset, src, len);
-	w->config_offset = offset;
-	w->config_len = len;
-}
-
-static void fake_reset(void *ctx)
-{
-	struct pci_world *w = ctx;
-
-	w->resets++;
-}
-
-static bool fake_is_settled(void *ctx)
-{
-	struct pci_world *w = ctx;
-
-	return w->settled;
-}
-
-static void fake_queue_reset(void *ctx, uint32_t queue)
-{
-	struct pci_world *w = ctx;
-
-	assert_true(queue < QUEUES);
-	w->queue_resets++;
-}
-
-static bool fake_queue_is_settled(void *ctx, uint32_t queue)
-{
-	assert_true(queue < QUEUES);
-	return fake_is_settled(ctx);
-}
-
-static const struct viommu_register_class fake_class = {
-	.size = sizeof(struct viommu_register_class),
-	.features = fake_features,
-	.negotiate = fake_negotiate,
-	.config_read = fake_config_read,
-	.config_write = fake_config_write,
-	.reset = fake_reset,
-	.is_settled = fake_is_settled,
-	.queue_reset = fake_queue_reset,
-	.queue_is_settled = fake_queue_is_settled,
-};
-
 static void msi(void *ctx, uint64_t address, uint32_t data)
 {
 	struct pci_world *w = ctx;
@@ -101,7 +30,7 @@ static void notify(void *ctx, uint32_t queue, uint32_t value)
 	if (queue == NO_QUEUE) {
 		assert_int_equal(value, 0);
 		w->looks++;
-		memcpy(w->config_seen, w->config, CONFIG_SIZE);
+		memcpy(w->config_seen, w->fake.config, CONFIG_SIZE);
 		return;
 	}
 	assert_true(queue < QUEUES);
@@ -134,7 +63,7 @@ struct viommu_registers_config pci_world_registers(struct pci_world *w)
 		.queues = w->queues,
 		.ring_features = VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX,
 		.device_class = &fake_class,
-		.class_ctx = w,
+		.class_ctx = &w->fake,
 		.interrupts = &viommu_pci_interrupt_ops,
 		.interrupt_ctx = &w->pci,
 	};
@@ -163,10 +92,14 @@ void pci_setup_with(struct pci_world *w, const struct viommu_pci_config *config)
 	struct viommu_pci_config copy = *config; /* it may point into *w, but not be there */
 
 	memset(w, 0xa5, sizeof(*w));
-	memset((char *)w + offsetof(struct pci_world, settled), 0, sizeof(*w) - offsetof(struct pci_world, settled));
-	w->settled = true;
+	memset((char *)w + offsetof(struct pci_world, fake), 0, sizeof(*w) - offsetof(struct pci_world, fake));
+	w->fake.features = OFFERED;
+	w->fake.queue_count = QUEUES;
+	w->fake.settled = true;
+	w->fake.is_bounded = true;
+	w->fake.config_size = CONFIG_SIZE;
 	for (uint32_t i = 0; i < CONFIG_SIZE; i++)
-		w->config[i] = (uint8_t)(0x11 * (i + 1));
+		w->fake.config[i] = (uint8_t)(0x11 * (i + 1));
 	for (uint32_t i = 0; i < QUEUES; i++)
 		viommu_virtq_device_init(&w->queues[i], &memory);
 	assert_int_equal(viommu_registers_init(&w->regs, &registers), VIOMMU_OK);

@@ -14,6 +14,7 @@
 
 #include <viommu/transport/pci.h>
 
+#include "fake_class.h"
 #include "suite.h"
 
 #define OFFERED UINT64_C(0x2d) /* class bits of the fake */
@@ -87,17 +88,13 @@ struct pci_world {
 	struct viommu_virtq_device queues[QUEUES];
 	struct viommu_register_queue queue_setup[QUEUES];
 	struct viommu_pci_vector vectors[VECTORS];
-	/* the class */
-	bool settled;
-	unsigned resets, queue_resets;
-	uint8_t config[CONFIG_SIZE];
-	uint32_t config_offset, config_len; /* of the last store */
+	struct fake_class fake;
 	/* what the embedder hears */
 	struct pci_message messages[MESSAGES];
 	unsigned message_count;
 	bool line;
 	unsigned line_changes;
-	unsigned looks; /* NO_QUEUE */
+	unsigned looks;                   /* NO_QUEUE */
 	uint8_t config_seen[CONFIG_SIZE]; /* then */
 	unsigned kicks;
 	uint32_t kicked, kick_value;

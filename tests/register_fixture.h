@@ -14,11 +14,11 @@
 
 #include <cmocka.h>
 
-#include <viommu/transport/registers.h>
+#include "fake_class.h"
 
 #define REGISTER_QUEUES 2u
 #define REGISTER_QUEUE_SIZE 16u
-#define REGISTER_CONFIG 24u
+#define REGISTER_CONFIG FAKE_CONFIG_MAX
 #define REGISTER_RAM UINT64_C(0x1234500000) /* both halves of an address are something */
 #define REGISTER_FEATURES UINT64_C(0x8000000f)
 #define REGISTER_RING_FEATURES                                                                                         \
@@ -33,12 +33,7 @@
 struct register_fixture {
 	struct viommu_registers regs;
 	struct viommu_virtq_device queues[REGISTER_QUEUES];
-	/* the class; all may be changed at any time */
-	bool settled;                    /* a reset, of one queue too, is complete at once */
-	uint8_t config[REGISTER_CONFIG]; /* reads 0 behind it */
-	uint32_t config_writes;
-	uint32_t resets;
-	uint32_t queue_resets;
+	struct fake_class fake;
 };
 
 /* Everything off, settled, config[i] = 0x10 + i. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_check_registers.c: each condition of the checks of the registers. */
 #include "check_cases.h"
-
-#include <viommu/transport/registers.h>
+#include "fake_class.h"
 
 #define QUEUES 2u
 #define SIZE 8u
@@ -10,74 +9,10 @@
 
 static struct viommu_registers regs;
 static struct viommu_virtq_device queues[QUEUES + 1]; /* the last one is not theirs */
-static bool settled;
+static struct fake_class fake = { .features = 1, .queue_count = QUEUES };
 static uint8_t ram[0x1000] __attribute__((aligned(16)));
 static const struct viommu_memory_region region = { BASE, BASE + sizeof ram - 1, ram, 3 };
 static struct viommu_memory_table table = { .regions = &region, .count = 1 };
-
-static uint64_t features(void *ctx)
-{
-	(void)ctx;
-	return 1;
-}
-
-static enum viommu_result negotiate(void *ctx, uint64_t wanted)
-{
-	(void)ctx;
-	(void)wanted;
-	return VIOMMU_OK;
-}
-
-static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
-{
-	(void)ctx;
-	(void)offset;
-	memset(dst, 0, len);
-}
-
-static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
-{
-	(void)ctx;
-	(void)offset;
-	(void)src;
-	(void)len;
-}
-
-static void reset(void *ctx)
-{
-	(void)ctx;
-}
-
-static bool is_settled(void *ctx)
-{
-	(void)ctx;
-	return settled;
-}
-
-static void queue_reset(void *ctx, uint32_t queue)
-{
-	(void)ctx;
-	(void)queue;
-}
-
-static bool queue_is_settled(void *ctx, uint32_t queue)
-{
-	(void)ctx;
-	(void)queue;
-	return settled;
-}
-
-static const struct viommu_register_class device_class = {
-	.size = sizeof device_class,
-	.features = features,
-	.negotiate = negotiate,
-	.config_read = config_read,
-	.config_write = config_write,
-	.reset = reset,
-	.is_settled = is_settled,
-	.queue_reset = queue_reset,
-	.queue_is_settled = queue_is_settled,
-};
 
 #define ACK VIOMMU_STATUS_ACKNOWLEDGE
 #define ACK_DRIVER (ACK | VIOMMU_STATUS_DRIVER)
@@ -97,7 +32,7 @@ static int make(void **state)
 	struct viommu_registers_config config = { .size = sizeof config };
 
 	(void)state;
-	settled = false;
+	fake.settled = false;
 	queues[QUEUES].state = VIOMMU_VIRTQ_BROKEN + 1;
 	for (unsigned i = 0; i < QUEUES; i++)
 		viommu_virtq_device_init(&queues[i], &guest);
@@ -105,7 +40,8 @@ static int make(void **state)
 	config.queue_size_max = SIZE;
 	config.queues = queues;
 	config.ring_features = VIOMMU_F_EVENT_IDX | VIOMMU_F_RING_RESET;
-	config.device_class = &device_class;
+	config.device_class = &fake_class;
+	config.class_ctx = &fake;
 	assert_int_equal(viommu_registers_init(&regs, &config), VIOMMU_OK);
 	is_sound();
 	viommu_registers_set_status(&regs, ACK_DRIVER);
@@ -180,7 +116,7 @@ static void test_registers_check__reset_that_takes_long__sound_all_the_time(void
 	viommu_registers_set_status(&regs, 0);
 	is_sound();
 	assert_int_not_equal(viommu_registers_get_status(&regs), 0);
-	settled = true;
+	fake.settled = true;
 	assert_int_equal(viommu_registers_get_status(&regs), 0);
 	is_sound();
 }
@@ -190,7 +126,7 @@ static void test_registers_check__queue_reset_that_takes_long__sound_all_the_tim
 	(void)state;
 	assert_int_equal(viommu_registers_queue_reset(&regs, 1), VIOMMU_OK);
 	is_sound();
-	settled = true;
+	fake.settled = true;
 	assert_false(viommu_registers_queue_is_resetting(&regs, 1));
 	is_sound();
 }

@@ -41,7 +41,7 @@ static void notify(void *ctx, uint32_t queue, uint32_t value)
 	heard.queue = queue;
 	heard.value = value;
 	heard.status = viommu_registers_get_status(&fixture.regs);
-	heard.config = fixture.config[0];
+	heard.config = fixture.fake.config[0];
 }
 
 static const struct viommu_mmio_ops ops = { .size = sizeof ops, .set_line = set_line, .notify = notify };
@@ -379,13 +379,13 @@ static void test_mmio_config__any_width__little_endian(void **state)
 	assert_true(viommu_mmio_read(&mmio, R(CONFIG) + 8, 8) == UINT64_C(0x1f1e1d1c1b1a1918));
 	for (uint32_t width = 1; width <= 8; width *= 2) {
 		for (uint32_t at = 0; at + width <= REGISTER_CONFIG; at += width) {
-			uint32_t writes = fixture.config_writes;
+			uint32_t writes = fixture.fake.config_writes;
 
-			memset(fixture.config, 0, sizeof fixture.config);
+			memset(fixture.fake.config, 0, sizeof fixture.fake.config);
 			viommu_mmio_write(&mmio, R(CONFIG) + at, width, UINT64_C(0x8877665544332211));
-			assert_int_equal(fixture.config_writes, writes + 1);
+			assert_int_equal(fixture.fake.config_writes, writes + 1);
 			for (uint32_t i = 0; i < REGISTER_CONFIG; i++)
-				assert_int_equal(fixture.config[i],
+				assert_int_equal(fixture.fake.config[i],
 						 i >= at && i < at + width ? 0x11 * (i - at + 1) : 0);
 		}
 	}
@@ -400,7 +400,7 @@ static void test_mmio_config__not_aligned__nothing(void **state)
 			assert_true(viommu_mmio_read(&mmio, R(CONFIG) + at, width) == 0);
 		}
 	}
-	assert_int_equal(fixture.config_writes, 0);
+	assert_int_equal(fixture.fake.config_writes, 0);
 	assert_int_equal(heard.notifications, 0);
 }
 
@@ -526,7 +526,7 @@ static void test_mmio_reset__not_complete__says_so_and_stores_nothing(void **sta
 {
 	(void)state;
 	prepare_all();
-	fixture.settled = false;
+	fixture.fake.settled = false;
 	set(R(STATUS), 0);
 	assert_int_equal(get(R(STATUS)), VIOMMU_STATUS_NEEDS_RESET);
 	assert_int_equal(get(R(INTERRUPT_STATUS)), 0);
@@ -535,9 +535,9 @@ static void test_mmio_reset__not_complete__says_so_and_stores_nothing(void **sta
 	assert_int_equal(get(R(STATUS)), VIOMMU_STATUS_NEEDS_RESET);
 	set(R(QUEUE_READY), 1);
 	viommu_mmio_write(&mmio, R(CONFIG), 1, 0xee);
-	assert_int_equal(fixture.config_writes, 0);
+	assert_int_equal(fixture.fake.config_writes, 0);
 	assert_int_equal(get(R(QUEUE_READY)), 0);
-	fixture.settled = true;
+	fixture.fake.settled = true;
 	assert_int_equal(get(R(STATUS)), 0);
 	go_live();
 }
@@ -547,7 +547,7 @@ static void test_mmio_queue_ready__0__reads_1_until_the_queue_has_stopped(void *
 {
 	(void)state;
 	go_live();
-	fixture.settled = false;
+	fixture.fake.settled = false;
 	set(R(QUEUE_READY), 0);
 	assert_int_equal(heard.notifications, 1);
 	assert_true(heard.queue == VIOMMU_REGISTER_NO_QUEUE);
@@ -558,7 +558,7 @@ static void test_mmio_queue_ready__0__reads_1_until_the_queue_has_stopped(void *
 	assert_int_equal(parts[1].layout.size, 8);
 	set(R(QUEUE_READY), 1);
 	assert_int_equal(viommu_virtq_device_state(&fixture.queues[1]), VIOMMU_VIRTQ_OFF);
-	fixture.settled = true;
+	fixture.fake.settled = true;
 	assert_int_equal(get(R(QUEUE_READY)), 0);
 	set(R(QUEUE_SIZE), 4);
 	set(R(QUEUE_READY), 1); /* where it was */
@@ -576,17 +576,17 @@ static void test_mmio_queue_reset__negotiated__reads_1_until_it_is_done(void **s
 	assert_int_equal(get(R(QUEUE_RESET)), 0);
 	set(R(QUEUE_RESET), 0);
 	set(R(QUEUE_RESET), 2);
-	assert_int_equal(fixture.queue_resets, 0);
-	fixture.settled = false;
+	assert_int_equal(fixture.fake.queue_resets, 0);
+	fixture.fake.settled = false;
 	heard.notifications = 0;
 	set(R(QUEUE_RESET), 1);
-	assert_int_equal(fixture.queue_resets, 1);
+	assert_int_equal(fixture.fake.queue_resets, 1);
 	assert_int_equal(heard.notifications, 1);
 	assert_true(heard.queue == VIOMMU_REGISTER_NO_QUEUE);
 	assert_int_equal(get(R(QUEUE_RESET)), 1);
 	set(R(QUEUE_READY), 1);
 	assert_int_equal(viommu_virtq_device_state(&fixture.queues[1]), VIOMMU_VIRTQ_OFF);
-	fixture.settled = true;
+	fixture.fake.settled = true;
 	assert_int_equal(get(R(QUEUE_RESET)), 0);
 	assert_int_equal(get(R(QUEUE_READY)), 0);
 	set(R(QUEUE_READY), 1); /* nowhere: GEN-DEV-VQRESET-02 */
@@ -601,7 +601,7 @@ static void test_mmio_queue_reset__negotiated__reads_1_until_it_is_done(void **s
 	set(R(QUEUE_SEL), REGISTER_QUEUES);
 	set(R(QUEUE_RESET), 1);
 	assert_int_equal(get(R(QUEUE_RESET)), 0);
-	assert_int_equal(fixture.queue_resets, 1);
+	assert_int_equal(fixture.fake.queue_resets, 1);
 	set(R(STATUS), 0);
 	set(R(QUEUE_SEL), 1);
 	assert_int_equal(get(R(QUEUE_RESET)), 0);

@@ -290,17 +290,17 @@ static void test_mmio_driver__config__widths_of_the_fields(void **state)
 		bus.count = 0;
 		for (uint32_t k = 0; k < sizeof bytes; k++)
 			bytes[k] = (uint8_t)(0xf0 - k);
-		memcpy(copy, fixture.config, sizeof copy);
+		memcpy(copy, fixture.fake.config, sizeof copy);
 		ops->config_write(&driver, cases[i].offset, bytes, cases[i].len);
 		for (uint32_t k = 0; k < REGISTER_CONFIG; k++) {
 			bool inside = k >= cases[i].offset && k < cases[i].offset + cases[i].len;
 
-			assert_int_equal(fixture.config[k], inside ? 0xf0 - (k - cases[i].offset) : copy[k]);
+			assert_int_equal(fixture.fake.config[k], inside ? 0xf0 - (k - cases[i].offset) : copy[k]);
 		}
 		assert_int_equal(bus.count, n);
 		for (uint32_t k = 0; k < n; k++)
 			assert_true(bus.log[k].write && bus.log[k].width == cases[i].widths[k]);
-		memcpy(fixture.config, copy, sizeof copy);
+		memcpy(fixture.fake.config, copy, sizeof copy);
 	}
 }
 

@@ -394,7 +394,7 @@ static uint64_t expected_at(uint32_t offset, uint32_t width)
 	if (offset < CONFIG || offset + width > CONFIG + CONFIG_SIZE)
 		return 0;
 	for (uint32_t i = 0; i < width; i++)
-		value |= (uint64_t)w->config[offset - CONFIG + i] << 8 * i;
+		value |= (uint64_t)w->fake.config[offset - CONFIG + i] << 8 * i;
 	return value;
 }
 
@@ -545,13 +545,13 @@ static void test_bar0__life__queues_get_what_was_stored(void **state)
 	assert_int_equal(bar0(w, SIZE, 2), QUEUE_SIZE);
 	assert_int_equal(bar0(w, DESC, 4), RAM_FIRST + 0x1000);
 	/* A driver must not disable one. If it does, it is off when the register says so. */
-	w->settled = false;
+	w->fake.settled = false;
 	w->looks = 0;
 	set_bar0(w, ENABLE, 2, 0);
 	assert_int_equal(w->looks, 1);
 	assert_int_equal(bar0(w, ENABLE, 2), 1);
 	assert_int_equal(viommu_virtq_device_state(&w->queues[1]), VIOMMU_VIRTQ_OFF);
-	w->settled = true;
+	w->fake.settled = true;
 	assert_int_equal(bar0(w, ENABLE, 2), 0);
 	assert_int_equal(viommu_virtq_device_state(&w->queues[0]), VIOMMU_VIRTQ_READY);
 }
@@ -590,17 +590,17 @@ static void test_device_config__store__reaches_the_class(void **state)
 	pci_setup(w);
 	pci_power(w);
 	set_bar0(w, CONFIG + 9, 1, 0xab);
-	assert_int_equal(w->config[9], 0xab);
-	assert_int_equal(w->config_len, 1);
+	assert_int_equal(w->fake.config[9], 0xab);
+	assert_int_equal(w->fake.config_len, 1);
 	set_bar0(w, CONFIG, 8, UINT64_C(0x8070605040302010));
-	assert_int_equal(w->config_offset, 4); /* the upper half was the last one */
-	assert_memory_equal(w->config, "\x10\x20\x30\x40\x50\x60\x70\x80", 8);
+	assert_int_equal(w->fake.config_offset, 4); /* the upper half was the last one */
+	assert_memory_equal(w->fake.config, "\x10\x20\x30\x40\x50\x60\x70\x80", 8);
 	/* The owner hears of both at once. */
 	assert_int_equal(w->looks, 2);
-	assert_memory_equal(w->config_seen, w->config, 8);
+	assert_memory_equal(w->config_seen, w->fake.config, 8);
 	/* What does not fit is not stored in part. */
 	set_bar0(w, CONFIG + 8, 4, 0);
-	assert_int_equal(w->config[8], 0x99);
+	assert_int_equal(w->fake.config[8], 0x99);
 	assert_int_equal(w->looks, 2);
 }
 
@@ -688,7 +688,7 @@ static void test_window__nowhere__reads_zero_and_stores_nothing(void **state)
 		assert_int_equal(window_read(nowhere[i].offset, nowhere[i].width), 0);
 		window_write(nowhere[i].offset, nowhere[i].width, UINT32_MAX);
 		assert_int_equal(bar2(w, 0), 0);
-		assert_int_equal(w->config[0], 0x11);
+		assert_int_equal(w->fake.config[0], 0x11);
 		assert_int_equal(w->looks + w->kicks, 0);
 	}
 }
@@ -725,14 +725,14 @@ static void test_queue_reset__negotiated__reads_1_until_it_is_done(void **state)
 	pci_go_live(w);
 	set_bar0(w, SELECT, 2, 1);
 	set_bar0(w, QUEUE_RESET, 2, 2);
-	assert_int_equal(w->queue_resets, 0);
-	w->settled = false;
+	assert_int_equal(w->fake.queue_resets, 0);
+	w->fake.settled = false;
 	w->looks = 0;
 	set_bar0(w, QUEUE_RESET, 2, 1);
-	assert_int_equal(w->queue_resets, 1);
+	assert_int_equal(w->fake.queue_resets, 1);
 	assert_int_equal(w->looks, 1);
 	assert_int_equal(bar0(w, QUEUE_RESET, 2), 1);
-	w->settled = true;
+	w->fake.settled = true;
 	assert_int_equal(bar0(w, QUEUE_RESET, 2), 0);
 	assert_int_equal(bar0(w, ENABLE, 2), 0);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -752,14 +752,14 @@ static void test_device_reset__status_zero__registers_as_after_init_and_the_func
 	set_config_space(w, BAR(0), 4, 0xe0000000);
 	pci_use_msix(w);
 	pci_go_live(w);
-	w->settled = false;
+	w->fake.settled = false;
 	set_bar0(w, DEVICE_STATUS, 1, 0);
 	assert_int_equal(bar0(w, DEVICE_STATUS, 1), NEEDS_RESET);
 	set_bar0(w, SELECT, 2, 1);
 	assert_int_equal(bar0(w, SELECT, 2), 0); /* nothing is stored meanwhile */
-	w->settled = true;
+	w->fake.settled = true;
 	assert_int_equal(bar0(w, DEVICE_STATUS, 1), 0);
-	assert_int_equal(w->resets, 1);
+	assert_int_equal(w->fake.resets, 1);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		assert_int_equal(bar0(w, fields[i].offset, fields[i].width), fields[i].at_reset);
 	assert_int_equal(config_space(w, BAR(0), 4), 0xe0000004);
@@ -783,7 +783,7 @@ static void test_function_reset__any_state__as_after_init(void **state)
 	viommu_pci_reset(&w->pci);
 	assert_true(viommu_pci_check(&w->pci));
 	assert_int_equal(w->bar_changes, 1);
-	assert_int_equal(w->resets, 1);
+	assert_int_equal(w->fake.resets, 1);
 	assert_image(golden);
 	pci_power(w);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
@@ -802,16 +802,16 @@ static void test_function_reset__while_a_device_reset_is_going_on__one_reset(voi
 	(void)state;
 	pci_setup(w);
 	pci_power(w);
-	w->settled = false;
+	w->fake.settled = false;
 	set_bar0(w, DEVICE_STATUS, 1, 0);
 	viommu_registers_interrupt(&w->regs, 0); /* of a class that does not know better */
 	viommu_pci_reset(&w->pci);
-	assert_int_equal(w->resets, 1);
+	assert_int_equal(w->fake.resets, 1);
 	assert_false(w->line);
 	w->bar_changes = 0;
 	viommu_pci_reset(&w->pci); /* the memory space is off already */
 	assert_int_equal(w->bar_changes, 0);
-	w->settled = true;
+	w->fake.settled = true;
 	pci_power(w);
 	assert_int_equal(bar0(w, DEVICE_STATUS, 1), 0);
 }

@@ -541,7 +541,7 @@ static void test_registers__honest_device__whole_life(void **state)
 		assert_int_equal(w->kick_value, q);
 	}
 	ops->config_read(&pci, 0, bytes, sizeof(bytes));
-	assert_memory_equal(bytes, w->config, sizeof(bytes));
+	assert_memory_equal(bytes, w->fake.config, sizeof(bytes));
 	viommu_registers_config_changed(&w->regs);
 	assert_int_equal(ops->config_generation(&pci), 0);
 	ops->config_read(&pci, 0, bytes, 1);
@@ -562,14 +562,14 @@ static void test_config__every_piece__in_accesses_that_fit(void **state)
 			memset(bytes, 0xcc, sizeof(bytes));
 			accesses = 0;
 			ops->config_read(&pci, offset, bytes, len);
-			assert_memory_equal(bytes, w->config + offset, len);
+			assert_memory_equal(bytes, w->fake.config + offset, len);
 			assert_int_equal(bytes[len], 0xcc);
 			if (len == 1 || (len == 2 && offset % 2 == 0) || (len == 4 && offset % 4 == 0))
 				assert_int_equal(accesses, 1);
 			for (uint32_t i = 0; i < len; i++)
 				bytes[i] = (uint8_t)(bytes[i] + 1);
 			ops->config_write(&pci, offset, bytes, len);
-			assert_memory_equal(bytes, w->config + offset, len);
+			assert_memory_equal(bytes, w->fake.config + offset, len);
 		}
 	}
 }
@@ -732,12 +732,12 @@ static void test_queue_reset__honest_device__over_when_it_reads_0(void **state)
 	assert_int_equal(enable(0), VIOMMU_OK);
 	assert_int_equal(enable(1), VIOMMU_OK);
 	ops->set_status(&pci, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
-	w->settled = false;
+	w->fake.settled = false;
 	assert_int_equal(ops->queue_reset(&pci, 1), VIOMMU_OK);
-	assert_int_equal(w->queue_resets, 1);
+	assert_int_equal(w->fake.queue_resets, 1);
 	assert_true(ops->queue_is_resetting(&pci, 1));
 	assert_false(ops->queue_is_resetting(&pci, 0));
-	w->settled = true;
+	w->fake.settled = true;
 	assert_false(ops->queue_is_resetting(&pci, 1));
 	assert_int_equal(enable(1), VIOMMU_OK);
 }

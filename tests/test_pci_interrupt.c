@@ -131,7 +131,7 @@ static void test_line__device_reset__low(void **state)
 	(void)state;
 	live();
 	interrupt(0);
-	w->settled = false;
+	w->fake.settled = false;
 	set_bar0(w, DEVICE_STATUS, 1, 0);
 	assert_false(w->line);
 	assert_int_equal(bar0(w, ISR, 1), 0);

@@ -27,9 +27,9 @@ static void reset_queue(void *ctx, uint32_t queue)
 	viommu_register_file_reset_queue(&file, queue);
 }
 
-static const struct viommu_interrupt_ops interrupts = {
-	.size = sizeof interrupts, .reset = begin_reset, .queue_reset = reset_queue
-};
+static const struct viommu_interrupt_ops interrupts = { .size = sizeof interrupts,
+							.reset = begin_reset,
+							.queue_reset = reset_queue };
 
 static uint32_t get(enum viommu_register which)
 {
@@ -184,12 +184,12 @@ static void test_register_file__status__only_zero_resets(void **state)
 	(void)state;
 	set(R(STATUS), ACK_DRIVER);
 	set(R(STATUS), 0x100);
-	assert_int_equal(fixture.resets, 0);
+	assert_int_equal(fixture.fake.resets, 0);
 	assert_int_equal(get(R(STATUS)), ACK_DRIVER);
 	set(R(STATUS), 0xffffff00 | ACK_DRIVER | VIOMMU_STATUS_FAILED);
 	assert_int_equal(get(R(STATUS)), ACK_DRIVER | VIOMMU_STATUS_FAILED);
 	set(R(STATUS), 0);
-	assert_int_equal(fixture.resets, 1);
+	assert_int_equal(fixture.fake.resets, 1);
 	assert_int_equal(get(R(STATUS)), 0);
 }
 
@@ -321,11 +321,11 @@ static void test_register_file__disable__before_driver_ok_and_after_it(void **st
 	enable(0);
 	assert_int_equal(get(R(QUEUE_SIZE)), 4);
 	set(R(STATUS), RUNNING);
-	fixture.settled = false;
+	fixture.fake.settled = false;
 	set(R(QUEUE_ENABLE), 0);
 	assert_int_equal(get(R(QUEUE_ENABLE)), 1); /* buffers may be in use, and the driver is told */
 	assert_int_equal(get(R(QUEUE_RESET)), 0);
-	fixture.settled = true;
+	fixture.fake.settled = true;
 	assert_int_equal(get(R(QUEUE_ENABLE)), 0);
 	assert_int_equal(get(R(QUEUE_SIZE)), 4);
 	set(R(QUEUE_ENABLE), 1);
@@ -377,7 +377,7 @@ static void test_register_file__queue_reset_not_negotiated__parts_stay(void **st
 	assert_int_equal(get(R(QUEUE_ENABLE)), 1);
 	set(R(QUEUE_RESET), 1);
 	assert_int_equal(get(R(QUEUE_ENABLE)), 1);
-	assert_int_equal(fixture.queue_resets, 0);
+	assert_int_equal(fixture.fake.queue_resets, 0);
 }
 
 static void test_register_file__uses_vector__of_a_queue_or_of_the_configuration(void **state)
@@ -434,14 +434,14 @@ static void test_register_file__reset_that_takes_long__nothing_is_stored_until_i
 	enable(0);
 	set(R(QUEUE_VECTOR), 1);
 	set(R(STATUS), RUNNING);
-	fixture.settled = false;
+	fixture.fake.settled = false;
 	set(R(STATUS), 0);
 	for (enum viommu_register which = R(NONE); which <= LAST; which++)
 		set(which, 1);
 	assert_int_equal(get(R(STATUS)), VIOMMU_STATUS_NEEDS_RESET);
 	assert_int_equal(get(R(QUEUE_ENABLE)), 0);
 	assert_int_equal(get(R(QUEUE_SELECT)), 0);
-	fixture.settled = true;
+	fixture.fake.settled = true;
 	assert_fresh();
 	agree();
 	enable(1);
