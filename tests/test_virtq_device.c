@@ -112,6 +112,24 @@ static void test_enable__host_memory_misaligned__refused(void **state)
 	assert_int_equal(viommu_virtq_device_enable(&q, &layout), VIOMMU_E_PEER);
 }
 
+/* The accessors load and store halfwords of the one and words of the other; descriptors are copied. */
+static void test_enable__one_area_misaligned_in_the_host__only_descriptors_may_be(void **state)
+{
+	struct viommu_virtq_layout layouts[3] = { ring_layout(8, 0), ring_layout(8, 0), ring_layout(8, 0) };
+
+	(void)state;
+	guest.memory = guest.pointers;
+	guest.regions[1].host = guest.next + 1;
+	guest.regions[1].last--;
+	layouts[0].desc = NEXT_GPA;
+	layouts[1].avail = NEXT_GPA;
+	layouts[2].used = NEXT_GPA;
+	viommu_virtq_device_init(&q, &guest.memory);
+	assert_int_equal(viommu_virtq_device_enable(&q, &layouts[0]), VIOMMU_OK);
+	assert_int_equal(viommu_virtq_device_enable(&q, &layouts[1]), VIOMMU_E_PEER);
+	assert_int_equal(viommu_virtq_device_enable(&q, &layouts[2]), VIOMMU_E_PEER);
+}
+
 /* known-bugs 83, 96, 107 */
 static void test_all__queue_is_off__refused_and_ring_untouched(void **state)
 {
@@ -650,6 +668,7 @@ int main(void)
 		TEST(test_enable__every_size__only_powers_of_two_to_32768),
 		TEST(test_enable__places_of_the_areas__aligned_and_contiguous_or_refused),
 		TEST(test_enable__host_memory_misaligned__refused),
+		TEST(test_enable__one_area_misaligned_in_the_host__only_descriptors_may_be),
 		TEST(test_all__queue_is_off__refused_and_ring_untouched),
 		TEST(test_enable__after_use__starts_at_zero_and_forgets_heads),
 		TEST(test_memory_changed__ring_moved__goes_on_there),
