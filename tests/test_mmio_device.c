@@ -282,6 +282,16 @@ static void test_mmio_device__read_at_every_offset_and_width__as_the_table_says(
 	assert_true(viommu_mmio_check(&mmio));
 }
 
+static void assert_parts_as(const struct viommu_register_queue *before)
+{
+	for (uint32_t i = 0; i < REGISTER_QUEUES; i++) {
+		const struct viommu_virtq_layout *a = &before[i].layout, *b = &parts[i].layout;
+
+		assert_true(a->size == b->size && a->desc == b->desc && a->avail == b->avail && a->used == b->used);
+		assert_int_equal(before[i].vector, parts[i].vector);
+	}
+}
+
 /* Nothing but registers that may be written, in their width, changes anything. */
 static void test_mmio_device__write_at_every_other_offset_and_width__nothing(void **state)
 {
@@ -310,12 +320,7 @@ static void test_mmio_device__write_at_every_other_offset_and_width__nothing(voi
 	assert_true(writes > 3000);
 	assert_memory_equal(&before, &mmio, sizeof before);
 	assert_memory_equal(&fixture_before, &fixture, sizeof fixture_before);
-	for (uint32_t i = 0; i < REGISTER_QUEUES; i++) {
-		const struct viommu_virtq_layout *a = &parts_before[i].layout, *b = &parts[i].layout;
-
-		assert_true(a->size == b->size && a->desc == b->desc && a->avail == b->avail && a->used == b->used);
-		assert_int_equal(parts_before[i].vector, parts[i].vector);
-	}
+	assert_parts_as(parts_before);
 	assert_int_equal(heard.line_changes + heard.notifications, 0);
 }
 
@@ -343,6 +348,69 @@ static void test_mmio_device__writes__arrive(void **state)
 	assert_int_equal(get(0x0fc), 0);
 	viommu_registers_config_changed(&fixture.regs); /* MMIO-DEV-REG-05 */
 	assert_int_equal(get(0x0fc), 1);
+}
+
+/* All parts of the queue that is selected. */
+static void store_queue(uint32_t value)
+{
+	static const uint32_t offsets[] = { R(QUEUE_SIZE),        R(QUEUE_DESC_LOW),    R(QUEUE_DESC_HIGH),
+					    R(QUEUE_DRIVER_LOW),  R(QUEUE_DRIVER_HIGH), R(QUEUE_DEVICE_LOW),
+					    R(QUEUE_DEVICE_HIGH), R(QUEUE_READY) };
+
+	for (size_t i = 0; i < COUNT_OF(offsets); i++)
+		viommu_mmio_write(&mmio, offsets[i], 4, value);
+}
+
+static void use_no_queue(uint32_t number)
+{
+	set(R(QUEUE_SEL), number);
+	assert_int_equal(get(R(QUEUE_SIZE_MAX)), 0);
+	store_queue(1);
+	viommu_mmio_write(&mmio, R(QUEUE_NOTIFY), 4, number);
+	assert_int_equal(get(R(QUEUE_READY)) + get(R(QUEUE_RESET)), 0);
+}
+
+/* An emulator took a queue number for an index that was negative, or too large once its upper half was cut off. */
+static void test_mmio_device__every_queue_number__only_those_that_are_there(void **state)
+{
+	struct register_fixture fixture_before;
+	struct viommu_register_queue parts_before[REGISTER_QUEUES];
+
+	(void)state;
+	go_live();
+	memcpy(&fixture_before, &fixture, sizeof fixture_before);
+	memcpy(parts_before, parts, sizeof parts_before);
+	for (uint32_t number = REGISTER_QUEUES; number < 0x20000; number++)
+		use_no_queue(number);
+	for (uint32_t upper = 2; upper <= UINT16_MAX; upper++) {
+		use_no_queue(upper << 16);
+		use_no_queue(upper << 16 | 1);
+		use_no_queue(upper << 16 | UINT16_MAX);
+	}
+	assert_memory_equal(&fixture_before, &fixture, sizeof fixture_before);
+	assert_parts_as(parts_before);
+	assert_int_equal(heard.line_changes + heard.notifications, 0);
+}
+
+/* A small hypervisor let a running queue be moved and resized, and wrote outside of it. */
+static void test_mmio_device__queue_stored_after_driver_ok__stays_as_it_is(void **state)
+{
+	static const uint32_t values[] = { 0, 1, 2, 4, 7, 9, 16, 0x8000, UINT32_MAX };
+	struct register_fixture fixture_before;
+	struct viommu_register_queue parts_before[REGISTER_QUEUES];
+
+	(void)state;
+	go_live();
+	memcpy(&fixture_before, &fixture, sizeof fixture_before);
+	memcpy(parts_before, parts, sizeof parts_before);
+	for (uint32_t queue = 0; queue < REGISTER_QUEUES; queue++) {
+		set(R(QUEUE_SEL), queue);
+		for (size_t i = 0; i < COUNT_OF(values); i++)
+			store_queue(values[i]);
+		assert_int_equal(get(R(QUEUE_READY)), 1);
+	}
+	assert_memory_equal(&fixture_before, &fixture, sizeof fixture_before);
+	assert_parts_as(parts_before);
 }
 
 static void test_mmio_device__bits_beyond_the_width__dropped(void **state)
@@ -678,6 +746,8 @@ int main(void)
 		TEST(test_mmio_device__read_at_every_offset_and_width__as_the_table_says),
 		TEST(test_mmio_device__write_at_every_other_offset_and_width__nothing),
 		TEST(test_mmio_device__writes__arrive),
+		TEST(test_mmio_device__every_queue_number__only_those_that_are_there),
+		TEST(test_mmio_device__queue_stored_after_driver_ok__stays_as_it_is),
 		TEST(test_mmio_device__bits_beyond_the_width__dropped),
 		TEST(test_mmio_device__shared_memory__no_region),
 		TEST(test_mmio_config__any_width__little_endian),

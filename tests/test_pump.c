@@ -187,6 +187,50 @@ static void test_requests__a_full_ring_in_one_kick__all_answered_in_order(void *
 	teardown(w);
 }
 
+/*
+ * A monitor copied as many bytes as the guest said into a struct of its stack. All that is behind the request, and all
+ * the room behind the answer, up to the whole memory: the struct counts and nothing else.
+ */
+static void test_requests__longer_than_any_struct__only_the_struct_counts(void **state)
+{
+	struct viommu_wire_request requests[] = {
+		device_attach_request(1, DEVICE_EP0, 0), device_map_request(1, 0x1000, 0x1fff, 0xa000, RW),
+		device_probe_request(DEVICE_EP0),        device_unmap_request(1, 0x1000, 0x1fff),
+		device_detach_request(1, DEVICE_EP0),
+	};
+	static const uint32_t written[] = { 4, 4, 68, 4, 4 };
+	static const uint32_t extra[] = { 1, 3, 4, 60, 200, 255, 256, 4095, 0x10000 };
+	static uint8_t before[RAM_LEN];
+	struct world *w = &world;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	for (size_t k = 0; k < sizeof(extra) / sizeof(extra[0]); k++) {
+		for (size_t i = 0; i < 5; i++) {
+			struct slot *s = take_slot(w);
+			uint32_t len = (uint32_t)viommu_wire_request_encode(&requests[i], s->readable, 256);
+			uint32_t offset = (uint32_t)(s->writable - ram);
+			struct viommu_bus_segment pieces[2] = { { s->addr, len + extra[k] },
+								{ s->addr + 256, written[i] + extra[k] } };
+
+			memset(s->readable + len, 0xff, 256 - len);
+			assert_int_equal(viommu_virtq_driver_add(&w->queues[0], pieces, 1, 1, s), VIOMMU_OK);
+			memcpy(before, ram, sizeof(before));
+			publish(w);
+			process(w);
+			assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), s);
+			assert_int_equal(s->written, written[i]);
+			assert_int_equal(status_of(s), VIOMMU_S_OK);
+			/* Behind the rings only the answer has changed. */
+			assert_memory_equal(before + 2 * RING_LEN, ram + 2 * RING_LEN, offset - 2 * RING_LEN);
+			offset += written[i];
+			assert_memory_equal(before + offset, ram + offset, RAM_LEN - offset);
+		}
+	}
+	teardown(w);
+}
+
 /* IOMMU-DEV-OPS-03 and malformed chains: returned, with length 0, and the next request is fine. */
 static void test_requests__no_request__returned_with_length_0(void **state)
 {
@@ -929,6 +973,7 @@ int main(void)
 		cmocka_unit_test(test_init__default_queue_size__256),
 		cmocka_unit_test(test_init__max_segments__longer_chains_are_malformed),
 		cmocka_unit_test(test_requests__each_type__answered),
+		cmocka_unit_test(test_requests__longer_than_any_struct__only_the_struct_counts),
 		cmocka_unit_test(test_requests__a_full_ring_in_one_kick__all_answered_in_order),
 		cmocka_unit_test(test_requests__no_request__returned_with_length_0),
 		cmocka_unit_test(test_requests__before_driver_ok__not_consumed),

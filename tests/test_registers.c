@@ -678,6 +678,32 @@ static void test_queue_enable__no_such_queue__arg(void **state)
 	assert_int_equal(enable(&w, 0xffffffff), VIOMMU_E_ARG);
 }
 
+/* An emulator took a queue number for an index that was negative. */
+static void test_queues__every_function_with_a_number_too_large__no_queue(void **state)
+{
+	static const uint32_t numbers[] = { QUEUES,     0xff,       0x100,      0x8000,     0xffff,
+					    0x10000,    0x10001,    0x7fffffff, 0x80000000, 0x80000001,
+					    0xffff0000, 0xfffffffe, 0xffffffff };
+	static struct world w, before;
+
+	(void)state;
+	go_live_with_queues(&w, VIOMMU_F_RING_RESET);
+	before = w;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		uint32_t queue = 77;
+
+		assert_int_equal(viommu_registers_queue_size_max(&w.regs, numbers[i]), 0);
+		assert_int_equal(enable(&w, numbers[i]), VIOMMU_E_ARG);
+		assert_int_equal(viommu_registers_queue_disable(&w.regs, numbers[i]), VIOMMU_E_ARG);
+		assert_int_equal(viommu_registers_queue_reset(&w.regs, numbers[i]), VIOMMU_E_ARG);
+		assert_false(viommu_registers_queue_is_resetting(&w.regs, numbers[i]));
+		assert_false(viommu_registers_queue_is_enabled(&w.regs, numbers[i]));
+		assert_int_equal(viommu_registers_notified(&w.regs, numbers[i], &queue), VIOMMU_E_ARG);
+		assert_int_equal(queue, 77);
+	}
+	assert_memory_equal(&w, &before, sizeof(before));
+}
+
 static void test_queue_enable__bad_layout__peer(void **state)
 {
 	static const struct viommu_virtq_layout bad[] = {
@@ -1187,6 +1213,7 @@ int main(void)
 		cmocka_unit_test(test_queue_reset__not_the_time__refused),
 		cmocka_unit_test(test_queue_reset__device_reset_in_the_middle__nothing_is_left),
 		cmocka_unit_test(test_queue_enable__no_such_queue__arg),
+		cmocka_unit_test(test_queues__every_function_with_a_number_too_large__no_queue),
 		cmocka_unit_test(test_queue_enable__bad_layout__peer),
 		cmocka_unit_test(test_queue_enable__smaller_than_offered__accepted),
 		cmocka_unit_test(test_reset__settled_class__status_0_at_once),

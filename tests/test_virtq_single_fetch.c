@@ -338,6 +338,95 @@ static void test_publish__both_halves__stores_the_index_alone_and_with_release(v
 	assert_int_equal(stores, 1);
 }
 
+/* Indices, flags and event indices of the ring of 8 that both halves share; each is a halfword. */
+static uintptr_t halfwords[6];
+static uint64_t halfword_accesses;
+
+/* A copy is none of these accesses, however long it is. */
+static void check_access(const uint8_t *p, size_t len, bool is_copy)
+{
+	for (size_t i = 0; i < sizeof(halfwords) / sizeof(halfwords[0]); i++) {
+		uintptr_t at = (uintptr_t)p;
+
+		if (at >= halfwords[i] + 2 || halfwords[i] >= at + len)
+			continue;
+		assert_true(at == halfwords[i] && len == 2 && !is_copy);
+		halfword_accesses++;
+	}
+}
+
+static uint64_t whole_load(const uint8_t *p, unsigned bytes)
+{
+	check_access(p, bytes, false);
+	return get_le(p, bytes);
+}
+
+static void whole_store(uint8_t *p, unsigned bytes, uint64_t value)
+{
+	check_access(p, bytes, false);
+	put_le(p, bytes, value);
+}
+
+static void whole_copy_in(uint8_t *dst, const uint8_t *peer, size_t len)
+{
+	check_access(peer, len, true);
+	memcpy(dst, peer, len);
+}
+
+static void whole_copy_out(uint8_t *peer, const uint8_t *src, size_t len)
+{
+	check_access(peer, len, true);
+	memcpy(peer, src, len);
+}
+
+/*
+ * A monitor copied an index bytewise, and saw half of the old one and half of the new one. What the other side stores at
+ * any time is loaded and stored by accessors that are one access, and as a whole. (test_port.c: are they?)
+ */
+static void test_indices__both_halves__one_access_of_the_whole_halfword(void **state)
+{
+	struct viommu_shared_memory shared = { guest.low, LOW_GPA, VIOMMU_VIRTQ_DRIVER_SHARED(8) };
+	struct viommu_bus_segment pieces[2] = { { DATA_GPA, 4 }, { DATA_GPA, 4 } };
+	struct viommu_virtq_shadow shadow[8];
+	struct viommu_virtq_driver driver;
+	struct viommu_virtq_layout layout;
+
+	(void)state;
+	for (unsigned mode = 0; mode < 8; mode++) {
+		uint64_t features = (mode & 1 ? EVT : 0) | (mode & 2 ? IND : 0) | (mode & 4 ? PLATFORM : 0);
+
+		assert_int_equal(viommu_virtq_driver_init(&driver, 8, features, &shared, shadow, &layout), VIOMMU_OK);
+		viommu_virtq_device_init(&q, &guest.memory);
+		assert_int_equal(viommu_virtq_device_enable(&q, &layout), VIOMMU_OK);
+		halfwords[0] = (uintptr_t)driver.avail; /* flags */
+		halfwords[1] = (uintptr_t)driver.avail + 2;
+		halfwords[2] = (uintptr_t)driver.avail + 4 + 2 * 8; /* behind the ring: the event index */
+		halfwords[3] = (uintptr_t)driver.used;
+		halfwords[4] = (uintptr_t)driver.used + 2;
+		halfwords[5] = (uintptr_t)driver.used + 4 + 8 * 8;
+		port.load = whole_load;
+		port.store = whole_store;
+		port.copy_in = whole_copy_in;
+		port.copy_out = whole_copy_out;
+		halfword_accesses = 0;
+		for (unsigned lap = 0; lap < 20; lap++) {
+			uint32_t written;
+			void *token;
+
+			assert_int_equal(viommu_virtq_driver_add(&driver, pieces, 1, 1, &guest), VIOMMU_OK);
+			(void)viommu_virtq_driver_publish(&driver);
+			assert_int_equal(viommu_virtq_device_pop(&q, &chain), VIOMMU_OK);
+			assert_int_equal(viommu_virtq_device_push(&q, chain.head, 4), VIOMMU_OK);
+			(void)viommu_virtq_device_arm(&q);
+			(void)viommu_virtq_device_publish(&q);
+			assert_int_equal(viommu_virtq_driver_pop(&driver, &token, &written), VIOMMU_OK);
+			(void)viommu_virtq_driver_arm(&driver);
+		}
+		/* Two publishes store an index and load a wish, two pops and two arms load an index, and these say a wish. */
+		assert_int_equal(halfword_accesses, 20 * (2 * 2 + 2 + 2 + (mode & 1 ? 2 : 0)));
+	}
+}
+
 /* GEN-DRV-RSVD-08: each point where the order counts has the barrier that was negotiated, on both sides. */
 static void test_order__with_and_without_platform__all_strong_or_none(void **state)
 {
@@ -775,6 +864,7 @@ int main(void)
 		cmocka_unit_test_setup(test_publish__both_halves__stores_the_index_alone_and_with_release,
 				       setup_recording),
 		cmocka_unit_test_setup(test_driver__in_order_batch__index_and_entry_once_for_all, setup_recording),
+		cmocka_unit_test_setup(test_indices__both_halves__one_access_of_the_whole_halfword, setup_recording),
 		cmocka_unit_test_setup(test_order__with_and_without_platform__all_strong_or_none, setup_recording),
 		cmocka_unit_test(test_wakeup__all_interleavings__none_lost_and_fences_needed),
 	};
