@@ -152,7 +152,7 @@ static void test_deinit__any_of_several__the_others_stay(void **state)
 
 /* Translation */
 
-/* known-bugs 39: the bytes on both sides of both ends. */
+/* The bytes on both sides of both ends. */
 static void test_translate__edges_of_a_mapping__exact(void **state)
 {
 	static const struct {
@@ -211,7 +211,7 @@ static uint64_t pieces(uint64_t iova)
 	return iova < 0x14000 ? iova - 0x13000 + 0x100000 : iova - 0x15000 + 0x200000;
 }
 
-/* known-bugs 42, 43: never past a mapping, and adjacent mappings are passable. */
+/* Never past a mapping, and adjacent mappings are passable. */
 static void test_translate__length_over_several_mappings__piecewise(void **state)
 {
 	struct viommu_translation t;

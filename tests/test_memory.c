@@ -17,7 +17,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* known-bugs 87, 88, 91, 102: the whole range is judged, and neighbours in the guest are not neighbours in the host. */
+/* The whole range is judged, and neighbours in the guest are not neighbours in the host. */
 static void test_pointer__table_of_ranges__only_whole_pieces(void **state)
 {
 	static const struct {

@@ -172,7 +172,7 @@ static void test_requests__a_full_ring_in_one_kick__all_answered_in_order(void *
 
 	(void)state;
 	setup(w, 0);
-	bring_up(w, VIOMMU_F_INDIRECT_DESC); /* one descriptor each: known-bugs 79 */
+	bring_up(w, VIOMMU_F_INDIRECT_DESC); /* one descriptor each */
 	slots[0] = post(w, &attach);
 	for (i = 1; i < QUEUE_SIZE; i++) {
 		map = device_map_request(1, i * 0x1000, i * 0x1000 + 0xfff, i * 0x1000, RW);
@@ -269,7 +269,7 @@ static void test_requests__no_request__returned_with_length_0(void **state)
 	teardown(w);
 }
 
-/* GEN-DEV-STATUS-01, INF-23, known-bugs 107 */
+/* GEN-DEV-STATUS-01, INF-23 */
 static void test_requests__before_driver_ok__not_consumed(void **state)
 {
 	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);

@@ -501,7 +501,7 @@ static void test_queue_enable__only_between_features_ok_and_driver_ok(void **sta
 	assert_int_equal(viommu_virtq_device_state(&w.queues[0]), VIOMMU_VIRTQ_READY);
 	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE); /* is enabled already */
 	viommu_registers_set_status(&w.regs, DRIVER_OK);
-	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE); /* known-bugs 94 */
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
 	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
 	assert_int_equal(viommu_virtq_device_state(&w.queues[1]), VIOMMU_VIRTQ_OFF);
 }

@@ -54,10 +54,7 @@ static void test_pop__cut_at_every_byte__same_bytes(void **state)
 	}
 }
 
-/*
- * VQ-DEV-FRAME-02, known-bugs 98: exactly `size` data descriptors; direct, indirect, and mixed in every proportion
- * (VQ-DEV-INDIR-02)
- */
+/* VQ-DEV-FRAME-02: exactly `size` data descriptors; direct, indirect, and mixed in all proportions (VQ-DEV-INDIR-02) */
 static void test_pop__size_data_descriptors__accepted_and_one_more_refused(void **state)
 {
 	static const uint32_t few[] = { 1, 2, 8, 256 };
@@ -112,7 +109,7 @@ static void test_pop__size_32768_direct_chain__accepted(void **state)
 	assert_int_equal(chain.writable_len, 32768);
 }
 
-/* known-bugs 81, 102: no segment, no loop, and the address does not matter */
+/* No segment, no loop, and the address does not matter. */
 static void test_pop__zero_length_at_each_position__legal_and_without_segment(void **state)
 {
 	(void)state;
@@ -139,7 +136,7 @@ static void test_pop__zero_length_at_each_position__legal_and_without_segment(vo
 	}
 }
 
-/* known-bugs 97: any alignment of the table; 87, 91, 96: a table over a seam of host memory is read where it is */
+/* Any alignment of the table; one over a seam of host memory is read where it is. */
 static void test_pop__indirect_table_anywhere__read_correctly(void **state)
 {
 	(void)state;
@@ -175,7 +172,7 @@ static void test_pop__table_longer_than_the_queue__only_the_chain_counts(void **
 	assert_int_equal(chain.writable, 1);
 }
 
-/* known-bugs 87, 91, 102: end == top of region, a seam inside a buffer, the last byte of the address space */
+/* The end is the top of a region; a seam is inside of a buffer; the last byte of the address space. */
 static void test_pop__buffers_at_borders__split_in_pieces(void **state)
 {
 	static const struct {
@@ -200,7 +197,7 @@ static void test_pop__buffers_at_borders__split_in_pieces(void **state)
 		{ UINT64_MAX, 2, F_WRITE, 0 },
 		{ TOP_GPA, TOP_LEN, 0, 1 },
 		{ TOP_GPA, UINT32_MAX, 0, 0 },
-		{ LOW_GPA, UINT32_MAX, 0, 0 }, /* known-bugs 82 */
+		{ LOW_GPA, UINT32_MAX, 0, 0 },
 		{ 0, UINT32_MAX, F_WRITE, 0 },
 	};
 
@@ -230,7 +227,7 @@ static void test_pop__buffers_at_borders__split_in_pieces(void **state)
 	}
 }
 
-/* VQ-DEV-FRAME-02, known-bugs 78, 92: the count is bounded by what the caller has room for */
+/* VQ-DEV-FRAME-02: the count is bounded by what the caller has room for */
 static void test_pop__capacity__one_piece_more_is_refused(void **state)
 {
 	(void)state;
@@ -268,17 +265,17 @@ struct bad {
 
 /* Queue of 4; the head is descriptor 0; descriptor 3 leads to nowhere. */
 static const struct bad bad_chains[] = {
-	/* known-bugs 86 */
+	/* in circles */
 	{ "self loop", { { A, 1, F_NEXT, 0 } }, { { 0 } }, false, 4 },
 	{ "self loop of zero length", { { A, 0, F_NEXT, 0 } }, { { 0 } }, false, 4 },
 	{ "loop of two", { { A, 1, F_NEXT, 1 }, { A, 1, F_NEXT, 0 } }, { { 0 } }, false, 4 },
 	{ "loop in a table", { { T, 48, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 1 }, { A, 1, F_NEXT, 0 } }, false, 5 },
 	{ "table refers to the ring's table", { { LOW_GPA, 16, F_INDIRECT, 0 } }, { { 0 } }, false, 2 },
-	/* known-bugs 104 */
+	/* behind the end of a table */
 	{ "next == size", { { A, 1, F_NEXT, 4 } }, { { 0 } }, false, 1 },
 	{ "next == 65535", { { A, 1, F_NEXT, 65535 } }, { { 0 } }, false, 1 },
 	{ "next == entries of the table", { { T, 32, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 2 } }, false, 2 },
-	/* VQ-DRV-FRAME-01, known-bugs 102 */
+	/* VQ-DRV-FRAME-01 */
 	{ "writable first", { { A, 1, F_WRITE | F_NEXT, 1 }, { A, 1, 0, 0 } }, { { 0 } }, false, 2 },
 	{ "empty writable first", { { A, 0, F_WRITE | F_NEXT, 1 }, { A, 1, 0, 0 } }, { { 0 } }, false, 2 },
 	{ "writable first in a table",
@@ -296,7 +293,7 @@ static const struct bad bad_chains[] = {
 	{ "nested", { { T, 32, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 1 }, { T, 16, F_INDIRECT, 0 } }, false, 3 },
 	{ "nested at once", { { T, 16, F_INDIRECT, 0 } }, { { T, 16, F_INDIRECT, 0 } }, false, 2 },
 	{ "with NEXT", { { T, 16, F_INDIRECT | F_NEXT, 1 }, { A, 1, 0, 0 } }, { { A, 1, 0, 0 } }, false, 1 },
-	/* the table itself; known-bugs 87, 88 */
+	/* the table itself */
 	{ "length 0", { { T, 0, F_INDIRECT, 0 } }, { { A, 1, 0, 0 } }, false, 1 },
 	{ "length 1", { { T, 1, F_INDIRECT, 0 } }, { { A, 1, 0, 0 } }, false, 1 },
 	{ "length 15", { { T, 15, F_INDIRECT, 0 } }, { { A, 1, 0, 0 } }, false, 1 },
@@ -306,7 +303,7 @@ static const struct bad bad_chains[] = {
 	{ "half in a hole", { { HOLE_GPA - 8, 16, F_INDIRECT, 0 } }, { { 0 } }, false, 2 },
 	{ "over the top", { { UINT64_MAX - 14, 16, F_INDIRECT, 0 } }, { { 0 } }, false, 1 },
 	{ "far over the top", { { UINT64_MAX - 15, 32, F_INDIRECT, 0 } }, { { 0 } }, false, 1 },
-	/* buffers; known-bugs 82, 87, 88 */
+	/* buffers */
 	{ "buffer over the top", { { UINT64_MAX, 2, 0, 0 } }, { { 0 } }, false, 1 },
 	/* without pointers these show when the buffers are used */
 	{ "buffer in a hole", { { HOLE_GPA, 1, 0, 0 } }, { { 0 } }, false, 1 },
@@ -326,7 +323,7 @@ static void lay_bad(const struct bad *bad)
 	ring_desc(&ring, 3, HOLE_GPA, 1, F_NEXT, 3);
 }
 
-/* VQ-DRV-INDIR-03, known-bugs 66: refused once, given back once, and the next good chain works */
+/* VQ-DRV-INDIR-03: refused once, given back once, and the next good chain works */
 static void test_pop__malformed_chain__peer_with_head_and_the_queue_lives(void **state)
 {
 	const size_t count = COUNT(bad_chains) - (suite_memory_is_copied() ? BAD_BUFFERS : 0);
@@ -375,7 +372,7 @@ static void *endless_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t 
 	return gpa >= LOW_GPA && gpa < NEXT_GPA ? guest.low + (gpa - LOW_GPA) : ctx;
 }
 
-/* VQ-DRV-DESC-01, known-bugs 96: exactly 2^32 bytes are legal, one more is not */
+/* VQ-DRV-DESC-01: exactly 2^32 bytes are legal, one more is not */
 static void test_pop__total_length__at_most_2_to_32(void **state)
 {
 	static const struct viommu_memory_ops ops = { .size = sizeof(ops), .resolve = endless_resolve };

@@ -10,7 +10,7 @@ static const uint32_t sizes[] = { 1, 2, 8, 256, 32768 };
 
 /* Enable and reset */
 
-/* INF-19, known-bugs 83, 96 */
+/* INF-19 */
 static void test_enable__every_size__only_powers_of_two_to_32768(void **state)
 {
 	static const uint32_t large[] = { 65535, 65536, 65537, 1u << 17, 1u << 31, UINT32_MAX };
@@ -35,7 +35,7 @@ static void test_enable__every_size__only_powers_of_two_to_32768(void **state)
 	}
 }
 
-/* VQ-DRV-LAYOUT-01; known-bugs 87, 88, 94, 102. Size 8: 128, 22 and 70 bytes. */
+/* VQ-DRV-LAYOUT-01. Size 8: 128, 22 and 70 bytes. */
 /* Without pointers it has to be aligned and must not wrap; the rest shows when it is read. */
 static bool layout_does_without_pointers(const struct viommu_virtq_layout *l)
 {
@@ -130,7 +130,6 @@ static void test_enable__one_area_misaligned_in_the_host__only_descriptors_may_b
 	assert_int_equal(viommu_virtq_device_enable(&q, &layouts[2]), VIOMMU_E_PEER);
 }
 
-/* known-bugs 83, 96, 107 */
 static void test_all__queue_is_off__refused_and_ring_untouched(void **state)
 {
 	static uint8_t before[LOW_LEN];
@@ -156,7 +155,6 @@ static void test_all__queue_is_off__refused_and_ring_untouched(void **state)
 	}
 }
 
-/* known-bugs 96: no stale chains */
 static void test_enable__after_use__starts_at_zero_and_forgets_heads(void **state)
 {
 	(void)state;
@@ -281,7 +279,7 @@ static void test_memory_changed__queue_off__stays_off(void **state)
 
 /* Indices and accounting */
 
-/* VQ-DEV-IDX-01, known-bugs 79, 80, 95: exactly full is legal, and nobody waits for a kick */
+/* VQ-DEV-IDX-01: exactly full is legal, and nobody waits for a kick */
 static void test_pop__ring_exactly_full__all_taken_then_empty(void **state)
 {
 	(void)state;
@@ -307,7 +305,7 @@ static void test_pop__ring_exactly_full__all_taken_then_empty(void **state)
 	}
 }
 
-/* known-bugs 79, 95: every jump that is not one of 0..size breaks the queue, whatever is in flight */
+/* Every jump that is not one of 0..size breaks the queue, whatever is in flight */
 static void test_pop__every_available_index__more_than_the_ring_holds_is_broken(void **state)
 {
 	static const uint32_t small[] = { 1, 2, 8, 32768 };
@@ -344,7 +342,7 @@ static void test_pop__every_available_index__more_than_the_ring_holds_is_broken(
 	}
 }
 
-/* known-bugs 104: index == size */
+/* The first one is `size`. */
 static void test_pop__head_out_of_range__broken_until_enable(void **state)
 {
 	static const uint32_t heads[] = { 8, 9, 16, 255, 256, 32768, 65535 };

@@ -239,7 +239,7 @@ static void test_add__total_length__at_most_2_to_32(void **state)
 	assert_int_equal(q.clamped, 0);
 }
 
-/* known-bugs 104: n descriptors with n - 1 free */
+/* n descriptors with n - 1 free */
 static void test_add__no_room__full_and_nothing_changed(void **state)
 {
 	struct viommu_virtq_driver before;
@@ -412,7 +412,7 @@ static void check_broken(void)
 	check_canaries();
 }
 
-/* known-bugs 105: ids that name nothing in flight, in a build without any debug switch */
+/* Ids that name nothing in flight, in a build without any debug switch. */
 static void test_pop__used_id__only_heads_in_flight(void **state)
 {
 	(void)state;
@@ -501,7 +501,7 @@ static void test_pop__every_used_index__more_than_published_is_broken(void **sta
 	}
 }
 
-/* known-bugs 19, 85: a length that is too large is cut and counted, never passed on (VQ-DRV-USED-01) */
+/* VQ-DRV-USED-01: a length that is too large is cut and counted, never passed on. */
 static void test_pop__used_length__cut_to_the_writable_part(void **state)
 {
 	static const uint32_t lens[] = { 0, 1, 202, 203, 204, 1000, UINT32_MAX };
@@ -535,7 +535,7 @@ static void test_pop__used_length__cut_to_the_writable_part(void **state)
 	}
 }
 
-/* known-bugs 105, 106: the device scribbles over all that the driver wrote; nothing of it is read back */
+/* The device scribbles over all that the driver wrote; nothing of it is read back */
 static void test_all__device_overwrites_descriptors_and_available_ring__no_effect(void **state)
 {
 	struct sim_random random = { 5 };

@@ -134,7 +134,6 @@ static void check_good_chain(void)
 	}
 }
 
-/* known-bugs 89 */
 static void test_pop__every_byte_recorded__none_read_twice(void **state)
 {
 	static const uint64_t tables[] = { TABLE_GPA, TABLE_GPA + 7, NEXT_GPA - 24, NEXT_GPA - 16 };
@@ -162,7 +161,7 @@ static void test_pop__every_byte_recorded__none_read_twice(void **state)
 	}
 }
 
-/* known-bugs 89: every byte changes right after it was read; the chain is the one that was there before */
+/* Every byte changes right after it was read; the chain is the one that was there before. */
 static void test_pop__every_byte_changes_after_its_read__first_version_counts(void **state)
 {
 	(void)state;
@@ -224,8 +223,10 @@ static void test_all__ring_changes_all_the_time__in_bounds_and_bounded(void **st
 	assert_true(good > 1000 && peer > 1000 && broken > 1000);
 }
 
-/* known-bugs 89, 105, 106: the driver's half reads the used index, one element and the event index, each once, and
- * nothing of what it wrote itself. */
+/*
+ * The driver's half reads the used index, one element and the event index, each once, and nothing of what it wrote
+ * itself.
+ */
 static void test_driver__every_byte_recorded__only_the_used_ring_once(void **state)
 {
 	struct viommu_shared_memory shared = { guest.low, LOW_GPA, VIOMMU_VIRTQ_DRIVER_SHARED(8) };
@@ -831,7 +832,7 @@ static void prepare(bool driver_produces, uint64_t features, bool fences)
 	memset(visited, 0, sizeof(visited));
 }
 
-/* VQ-DRV-NOTIFY-01, and the same on the other side and before going to sleep; known-bugs 100 */
+/* VQ-DRV-NOTIFY-01, and the same on the other side and before going to sleep */
 static void test_wakeup__all_interleavings__none_lost_and_fences_needed(void **state)
 {
 	(void)state;
