@@ -464,6 +464,82 @@ static void test_order__with_and_without_platform__all_strong_or_none(void **sta
 	}
 }
 
+/* What a device that has no pointers to the ring does to it, a letter for each call, and F for a full barrier. */
+static char order_log[32];
+
+static void log_order(char what)
+{
+	size_t len = strlen(order_log);
+
+	assert_true(len + 1 < sizeof(order_log));
+	order_log[len] = what;
+	order_log[len + 1] = '\0';
+}
+
+static bool ordered_read(void *ctx, viommu_gpa gpa, void *dst, size_t len)
+{
+	(void)ctx;
+	log_order(gpa == RING_AVAIL + 2 ? 'i' : gpa == RING_AVAIL || gpa == RING_AVAIL + 12 ? 'w' : 'e');
+	memcpy(dst, guest_at(&guest, gpa), len);
+	return true;
+}
+
+static bool ordered_write(void *ctx, viommu_gpa gpa, const void *src, size_t len)
+{
+	(void)ctx;
+	log_order(gpa == RING_USED + 2 ? 'I' : gpa == RING_USED + 36 ? 'W' : 'E');
+	memcpy(guest_at(&guest, gpa), src, len);
+	return true;
+}
+
+static void ordered_fence(void)
+{
+	log_order('F');
+}
+
+static void assert_order(const char *expected)
+{
+	assert_string_equal(order_log, expected);
+	order_log[0] = '\0';
+}
+
+/*
+ * Calls of the seam for i, index, e, entries and descriptors, and w, what the other side wishes to hear; in capitals
+ * they store. An index is loaded before what it covers and stored after it, and stored before the wish is loaded.
+ */
+static void test_order__no_pointers_to_the_ring__a_full_barrier_between_the_calls(void **state)
+{
+	static const struct viommu_memory_ops ops = { .size = sizeof(ops),
+						      .read = ordered_read,
+						      .write = ordered_write };
+	const struct viommu_memory memory = { &ops, NULL };
+
+	(void)state;
+	port.fence = ordered_fence;
+	for (unsigned mode = 0; mode < 4; mode++) {
+		bool strong = mode >= 2;
+		struct viommu_virtq_layout layout = ring_layout(4, (mode % 2 ? EVT : 0) | (strong ? PLATFORM : 0));
+
+		ring_init(&ring, &guest, 4);
+		ring_desc(&ring, 1, DATA_GPA, 4, F_WRITE, 0);
+		ring_add(&ring, 1);
+		viommu_virtq_device_init(&q, &memory);
+		assert_int_equal(viommu_virtq_device_enable(&q, &layout), VIOMMU_OK);
+		memset(sim_env_port_ordered, 0, sizeof(sim_env_port_ordered));
+		order_log[0] = '\0';
+		assert_int_equal(viommu_virtq_device_pop(&q, &chain), VIOMMU_OK);
+		assert_order("iFee");
+		assert_int_equal(viommu_virtq_device_push(&q, 1, 4), VIOMMU_OK);
+		assert_order("EE");
+		assert_true(viommu_virtq_device_publish(&q));
+		assert_order("FIFw");
+		assert_false(viommu_virtq_device_arm(&q));
+		assert_order(mode % 2 ? "WFiF" : "FiF");
+		assert_int_equal(sim_env_port_ordered[strong], 5);
+		assert_int_equal(sim_env_port_ordered[!strong], 0);
+	}
+}
+
 /* Two processors, all orders */
 
 /*
@@ -866,6 +942,8 @@ int main(void)
 				       setup_recording),
 		cmocka_unit_test_setup(test_driver__in_order_batch__index_and_entry_once_for_all, setup_recording),
 		cmocka_unit_test_setup(test_indices__both_halves__one_access_of_the_whole_halfword, setup_recording),
+		cmocka_unit_test_setup(test_order__no_pointers_to_the_ring__a_full_barrier_between_the_calls,
+				       setup_recording),
 		cmocka_unit_test_setup(test_order__with_and_without_platform__all_strong_or_none, setup_recording),
 		cmocka_unit_test(test_wakeup__all_interleavings__none_lost_and_fences_needed),
 	};
