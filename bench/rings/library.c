@@ -56,6 +56,7 @@ const struct bench_driver_ops bench_library_driver = {
 struct library_device {
 	struct viommu_virtq_device q;
 	struct viommu_memory_table table;
+	struct viommu_memory_view view;
 	struct viommu_segment segments[BENCH_RING_SIZE];
 };
 
@@ -66,7 +67,8 @@ static void *library_device_open(const struct bench_ring_memory *memory, const s
 	if (d == NULL)
 		return NULL;
 	d->table = (struct viommu_memory_table){ .regions = memory->regions, .count = 2 };
-	viommu_virtq_device_init(&d->q, &(struct viommu_memory){ .ops = &viommu_memory_table_ops, .ctx = &d->table });
+	viommu_memory_view_init(&d->view, &d->table);
+	viommu_virtq_device_init(&d->q, &(struct viommu_memory){ .ops = &viommu_memory_view_ops, .ctx = &d->view });
 	if (viommu_virtq_device_enable(&d->q, layout) == VIOMMU_OK)
 		return d;
 	free(d);

@@ -115,7 +115,8 @@ extern const struct viommu_memory_ops viommu_memory_table_ops;
 
 /*
  * One user's look at a table: remembers the region it found last, for as long as the table stays as it is. Each thread
- * that resolves has a view of its own; a device whose accesses run on several threads gets the table. Private members.
+ * that resolves has a view of its own; a device whose accesses run on several threads gets the table. The best seam for
+ * a queue, which looks into that region by itself: no call for each descriptor. Private members.
  */
 struct viommu_memory_view {
 	const struct viommu_memory_table *table;

@@ -36,6 +36,15 @@
 
 #define VIOMMU_NODISCARD __attribute__((warn_unused_result))
 
+/*
+ * For the few places where a hot path depends on it. NOINLINE: what is rare, or one of several ways, and would take
+ * registers from the rest. INLINE: a function of which each caller's constant arguments make another one. LIKELY: which
+ * way goes straight on.
+ */
+#define VIOMMU_NOINLINE __attribute__((noinline))
+#define VIOMMU_INLINE inline __attribute__((always_inline))
+#define VIOMMU_LIKELY(e) __builtin_expect(e, 1)
+
 /* For functions whose unsigned numbers wrap on purpose. In all others clang's integer sanitizer reports it. */
 #if defined(__clang__) && __clang_major__ >= 12
 #define VIOMMU_WRAPS __attribute__((no_sanitize("unsigned-integer-overflow", "unsigned-shift-base")))
@@ -258,6 +267,14 @@ static inline void viommu_port_load_pair(const void *peer, uint64_t *low, uint64
 #endif
 	*low = viommu_port_le64(pair[0]);
 	*high = viommu_port_le64(pair[1]);
+}
+
+/* And back: each byte is written once, from registers where they hold it. */
+static inline void viommu_port_store_pair(void *peer, uint64_t low, uint64_t high)
+{
+	const uint64_t pair[2] = { viommu_port_le64(low), viommu_port_le64(high) };
+
+	viommu_port_copy_out(peer, pair, sizeof pair);
 }
 
 /*

@@ -11,15 +11,18 @@
 #include "layout.h"
 #include "memory.h"
 
-/* Where the walk along a chain stands. */
+/* Where the walk along a chain stands. Its address goes to no function that is not inlined: it is in registers. */
 struct walk {
 	const uint8_t *table; /* of descriptors; NULL: it is not in one piece in the host */
 	viommu_gpa table_gpa;
-	uint32_t entries; /* in the table */
-	uint32_t index;   /* of the next descriptor: below entries */
-	uint32_t data;    /* data descriptors so far */
-	bool in_indirect;
-	bool in_writable;
+	uint32_t entries;                          /* in the table */
+	uint32_t index;                            /* of the next descriptor: below entries */
+	uint32_t steps;                            /* descriptors so far */
+	uint32_t steps_max;                        /* one more than the queue's size in an indirect table */
+	const struct viommu_memory_region *recent; /* where most memory is; maybe nowhere */
+	uint32_t pieces;                           /* of memory so far */
+	uint32_t kind;                             /* of these the last one */
+	uint64_t len;                              /* of all of them */
 };
 
 enum step {
@@ -121,105 +124,130 @@ enum viommu_result viommu_virtq_device_memory_changed(struct viommu_virtq_device
 	return VIOMMU_E_BROKEN;
 }
 
-/* Appends what is in one piece at gpa, at most len bytes. Returns how many that were; 0: not memory, or no room. */
-static uint64_t add_segment(const struct viommu_virtq_device *q, struct viommu_chain *chain, viommu_gpa gpa,
-			    uint64_t len, bool writable)
-{
-	uint32_t count = chain->readable + chain->writable;
-	uint8_t *base;
+/* No count of pieces: see append_by_seam. */
+#define REFUSED UINT32_MAX
 
+/* Appends a piece behind `count` others. False: there is no room. */
+static inline bool append(struct viommu_chain *chain, uint32_t count, viommu_gpa gpa, uint8_t *base, uint64_t len)
+{
 	if (count >= chain->capacity)
-		return 0;
-	base = viommu_i_memory_piece(&q->memory, gpa, writable ? VIOMMU_ACCESS_WRITE : VIOMMU_ACCESS_READ, &len);
-	if (base == NULL && q->memory.ops->read == NULL)
-		return 0;
+		return false;
 	chain->segments[count] = (struct viommu_segment){ .base = base, .len = (size_t)len, .gpa = gpa };
-	if (writable)
-		chain->writable++;
-	else
-		chain->readable++;
-	return len;
+	return true;
 }
 
-/* Appends what a data descriptor names. The loop is over the embedder's pieces and ends with the capacity. */
-static bool add_data(const struct viommu_virtq_device *q, struct walk *w, struct viommu_chain *chain,
-		     const struct viommu_i_desc *d)
+/*
+ * Appends what the seam has at [gpa, gpa + len), in however many pieces: the loop ends with the capacity. Returns how
+ * many there are then, or REFUSED: not memory, or no room.
+ */
+static VIOMMU_NOINLINE uint32_t append_by_seam(const struct viommu_virtq_device *q, struct viommu_chain *chain,
+					       uint32_t count, viommu_gpa gpa, uint32_t len, uint32_t kind)
 {
-	bool writable = (d->flags & VIOMMU_I_DESC_WRITE) != 0;
-	uint64_t left = d->len;
+	uint64_t left = len;
 
-	if (w->in_writable && !writable)
-		return false;
-	w->in_writable = writable;
-	if (chain->readable_len + chain->writable_len + left > VIOMMU_I_CHAIN_LEN_MAX)
-		return false;
-	if (left != 0 && left - 1 > UINT64_MAX - d->addr)
-		return false;
-	if (writable)
-		chain->writable_len += left;
-	else
-		chain->readable_len += left;
+	if (left != 0 && left - 1 > UINT64_MAX - gpa)
+		return REFUSED;
 	while (left != 0) {
-		uint64_t n = add_segment(q, chain, d->addr + (d->len - left), left, writable);
+		viommu_gpa at = gpa + (len - left);
+		uint64_t n = left;
+		uint8_t *base = viommu_i_memory_piece(&q->memory, at, kind, &n);
 
-		if (n == 0)
-			return false;
+		if (base == NULL && q->memory.ops->read == NULL)
+			return REFUSED;
+		if (!append(chain, count, at, base, n))
+			return REFUSED;
+		count++;
 		left -= n;
 	}
-	return true;
+	return count;
+}
+
+/* What was found so far is the readable part. */
+static inline void end_readable(const struct walk *w, struct viommu_chain *chain)
+{
+	chain->readable = w->pieces;
+	chain->readable_len = w->len;
+}
+
+/* Appends what a data descriptor names. */
+static inline bool add_data(const struct viommu_virtq_device *q, struct walk *w, struct viommu_chain *chain,
+			    const struct viommu_i_desc *d)
+{
+	uint32_t kind = (d->flags & VIOMMU_I_DESC_WRITE) != 0 ? VIOMMU_ACCESS_WRITE : VIOMMU_ACCESS_READ;
+
+	if (kind != w->kind) {
+		if (kind == VIOMMU_ACCESS_READ)
+			return false;
+		w->kind = kind;
+		end_readable(w, chain);
+	}
+	w->len += d->len;
+	if (viommu_i_memory_is_in(w->recent, d->addr, d->len, kind))
+		return append(chain, w->pieces++, d->addr, viommu_i_memory_host(w->recent, d->addr), d->len);
+	w->pieces = append_by_seam(q, chain, w->pieces, d->addr, d->len, kind);
+	return w->pieces != REFUSED;
 }
 
 /* The WRITE flag of the descriptor has no meaning. The table may have any alignment. */
-static enum step enter_indirect(const struct viommu_virtq_device *q, struct walk *w, const struct viommu_i_desc *d)
+static inline enum step enter_indirect(const struct viommu_virtq_device *q, struct walk *w,
+				       const struct viommu_i_desc *d)
 {
-	if (!q->indirect || w->in_indirect || (d->flags & VIOMMU_I_DESC_NEXT) != 0)
+	bool nested = w->steps_max > q->size;
+
+	if (!q->indirect || nested || (d->flags & VIOMMU_I_DESC_NEXT) != 0)
 		return STEP_MALFORMED;
-	if (d->len == 0 || d->len % VIOMMU_I_DESC_LEN != 0 || d->len - 1 > UINT64_MAX - d->addr)
+	if (d->len % VIOMMU_I_DESC_LEN != 0)
 		return STEP_MALFORMED;
-	w->table = viommu_memory_pointer(&q->memory, d->addr, d->len, VIOMMU_ACCESS_READ);
+	if (viommu_i_memory_is_in(w->recent, d->addr, d->len, VIOMMU_ACCESS_READ))
+		w->table = viommu_i_memory_host(w->recent, d->addr);
+	else if (d->len == 0 || d->len - 1 > UINT64_MAX - d->addr)
+		return STEP_MALFORMED;
+	else
+		w->table = viommu_memory_pointer(&q->memory, d->addr, d->len, VIOMMU_ACCESS_READ);
 	w->table_gpa = d->addr;
 	w->entries = d->len / VIOMMU_I_DESC_LEN;
 	w->index = 0;
-	w->in_indirect = true;
+	w->steps_max++;
 	return STEP_NEXT;
 }
 
-static bool fetch_descriptor(const struct viommu_virtq_device *q, const struct walk *w, struct viommu_i_desc *d)
+/* A descriptor of a table that is not in one piece. If it cannot be read, one that enter_indirect refuses. */
+static VIOMMU_NOINLINE struct viommu_i_desc read_descriptor(const struct viommu_virtq_device *q, viommu_gpa gpa)
 {
-	uint32_t offset = VIOMMU_I_DESC_LEN * viommu_port_mask_index(w->index, w->entries);
 	uint8_t raw[VIOMMU_I_DESC_LEN];
 
-	if (w->table != NULL) {
-		*d = viommu_i_desc_load(w->table + offset);
-		return true;
-	}
-	if (viommu_memory_read(&q->memory, w->table_gpa + offset, raw, sizeof raw) != sizeof raw)
-		return false;
-	*d = viommu_i_desc_decode(raw);
-	return true;
+	if (viommu_memory_read(&q->memory, gpa, raw, sizeof raw) != sizeof raw)
+		return (struct viommu_i_desc){ .flags = VIOMMU_I_DESC_INDIRECT | VIOMMU_I_DESC_NEXT };
+	return viommu_i_desc_decode(raw);
+}
+
+static inline struct viommu_i_desc fetch_descriptor(const struct viommu_virtq_device *q, const struct walk *w)
+{
+	uint32_t offset = VIOMMU_I_DESC_LEN * w->index;
+
+	if (VIOMMU_LIKELY(w->table != NULL))
+		return viommu_i_desc_load(w->table + offset);
+	return read_descriptor(q, w->table_gpa + offset);
 }
 
 /*
  * One descriptor. A chain has at most `size` data descriptors and one that names an indirect table: nobody walks
  * further, whatever the links say.
  */
-static enum step walk_step(const struct viommu_virtq_device *q, struct walk *w, struct viommu_chain *chain)
+static inline enum step walk_step(const struct viommu_virtq_device *q, struct walk *w, struct viommu_chain *chain)
 {
-	struct viommu_i_desc d;
+	struct viommu_i_desc d = fetch_descriptor(q, w);
 
-	chain->steps++;
-	if (!fetch_descriptor(q, w, &d))
-		return STEP_MALFORMED;
+	w->steps++;
 	if ((d.flags & VIOMMU_I_DESC_INDIRECT) != 0)
 		return enter_indirect(q, w, &d);
-	w->data++;
 	if (!add_data(q, w, chain, &d))
 		return STEP_MALFORMED;
 	if ((d.flags & VIOMMU_I_DESC_NEXT) == 0)
 		return STEP_END;
-	if (d.next >= w->entries || w->data >= q->size)
+	if (d.next >= w->entries || w->steps >= w->steps_max)
 		return STEP_MALFORMED;
-	w->index = d.next;
+	w->index = viommu_port_mask_index(d.next, w->entries);
 	return STEP_NEXT;
 }
 
@@ -229,26 +257,38 @@ static enum viommu_result break_queue(struct viommu_virtq_device *q)
 	return VIOMMU_E_BROKEN;
 }
 
-static bool load_index(const struct viommu_virtq_device *q, uint16_t *index)
+/* The results of the copying ways go through a variable of their own, or the others would go through memory as well. */
+static inline bool load_index(const struct viommu_virtq_device *q, uint16_t *index)
 {
-	if (q->avail == NULL)
-		return viommu_i_copied_index(q, index);
-	*index = viommu_i_index_load(q->avail + VIOMMU_I_RING_INDEX, q->order_platform);
+	uint16_t copied;
+
+	if (VIOMMU_LIKELY(q->avail != NULL)) {
+		*index = viommu_i_index_load(q->avail + VIOMMU_I_RING_INDEX, q->order_platform);
+		return true;
+	}
+	if (!viommu_i_copied_index(q, &copied))
+		return false;
+	*index = copied;
 	return true;
 }
 
-static bool load_entry(const struct viommu_virtq_device *q, uint16_t *head)
+static inline bool load_entry(const struct viommu_virtq_device *q, uint16_t *head)
 {
 	uint32_t at = viommu_i_avail_entry(q->size, q->popped);
+	uint16_t copied;
 
-	if (q->avail == NULL)
-		return viommu_i_copied_load(q, at, head);
-	*head = viommu_port_load16(q->avail + at);
+	if (VIOMMU_LIKELY(q->avail != NULL)) {
+		*head = viommu_port_load16(q->avail + at);
+		return true;
+	}
+	if (!viommu_i_copied_load(q, at, &copied))
+		return false;
+	*head = copied;
 	return true;
 }
 
 /* Takes the next head. */
-static enum viommu_result take_head(struct viommu_virtq_device *q, uint16_t *head)
+static inline enum viommu_result take_head(struct viommu_virtq_device *q, uint32_t *head)
 {
 	/*
 	 * A descriptor is the driver's again when it sees the used entry. So what waits, what was popped, and what was
@@ -267,7 +307,7 @@ static enum viommu_result take_head(struct viommu_virtq_device *q, uint16_t *hea
 		return break_queue(q);
 	if (!load_entry(q, &index) || index >= q->size)
 		return break_queue(q);
-	*head = (uint16_t)viommu_port_mask_index(index, q->size);
+	*head = viommu_i_slot(q->size, index);
 	q->popped = viommu_i_index_after(q->popped);
 	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
 	return VIOMMU_OK;
@@ -281,32 +321,52 @@ static void clear_pieces(struct viommu_chain *chain)
 	chain->writable_len = 0;
 }
 
-enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_device *q, struct viommu_chain *chain)
+/* Walks from a head to the end, and says in *chain what was found. VIOMMU_E_PEER: what it says is not to be used. */
+static inline enum viommu_result walk_chain(const struct viommu_virtq_device *q, uint32_t head,
+					    struct viommu_chain *chain)
 {
-	struct walk w = { .table = q->desc, .table_gpa = q->desc_gpa, .entries = q->size };
-	enum viommu_result r;
+	struct walk w = {
+		.table = q->desc,
+		.table_gpa = q->desc_gpa,
+		.recent = viommu_i_memory_recent(&q->memory),
+		.kind = VIOMMU_ACCESS_READ,
+		.entries = q->size,
+		.index = head,
+		.steps_max = q->size,
+	};
 	enum step step;
 
-	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
-	if (q->state == VIOMMU_VIRTQ_OFF)
-		return VIOMMU_E_STATE;
-	if (q->state == VIOMMU_VIRTQ_BROKEN)
-		return VIOMMU_E_BROKEN;
-	r = take_head(q, &chain->head);
-	if (r != VIOMMU_OK)
-		return r;
-
-	w.index = chain->head;
-	chain->steps = 0;
-	clear_pieces(chain);
 	do
 		step = walk_step(q, &w, chain);
 	while (step == STEP_NEXT);
-	if (step == STEP_END)
+	chain->steps = w.steps;
+	if (step == STEP_MALFORMED || w.len > VIOMMU_I_CHAIN_LEN_MAX)
+		return VIOMMU_E_PEER;
+	if (w.kind == VIOMMU_ACCESS_READ)
+		end_readable(&w, chain);
+	chain->writable = w.pieces - chain->readable;
+	chain->writable_len = w.len - chain->readable_len;
+	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_device *q, struct viommu_chain *chain)
+{
+	enum viommu_result r;
+	uint32_t head;
+
+	VIOMMU_ASSERT(viommu_virtq_device_is_valid(q));
+	if (q->state != VIOMMU_VIRTQ_READY)
+		return q->state == VIOMMU_VIRTQ_OFF ? VIOMMU_E_STATE : VIOMMU_E_BROKEN;
+	r = take_head(q, &head);
+	if (r != VIOMMU_OK)
+		return r;
+	chain->head = (uint16_t)head;
+	r = walk_chain(q, head, chain);
+	if (r == VIOMMU_OK)
 		return VIOMMU_OK;
 	clear_pieces(chain);
 	viommu_count(&q->malformed);
-	return VIOMMU_E_PEER;
+	return r;
 }
 
 enum viommu_result viommu_virtq_device_push(struct viommu_virtq_device *q, uint16_t head, uint32_t written)

@@ -46,15 +46,24 @@ static inline uint16_t viommu_i_index_after(uint16_t index)
 	return (uint16_t)(index + 1);
 }
 
+/*
+ * index mod size, a power of two. After a bounds check on an index that a peer chose it changes nothing, and does what
+ * viommu_port_mask_index does for other sizes.
+ */
+static inline uint32_t viommu_i_slot(uint32_t size, uint32_t index)
+{
+	return index & (size - 1);
+}
+
 /* Entries of the available ring; `index` runs freely. */
 static inline uint32_t viommu_i_avail_entry(uint32_t size, uint16_t index)
 {
-	return VIOMMU_I_RING_ENTRIES + 2u * (index & (size - 1));
+	return VIOMMU_I_RING_ENTRIES + 2u * viommu_i_slot(size, index);
 }
 
 static inline uint32_t viommu_i_used_entry(uint32_t size, uint16_t index)
 {
-	return VIOMMU_I_RING_ENTRIES + 8u * (index & (size - 1));
+	return VIOMMU_I_RING_ENTRIES + 8u * viommu_i_slot(size, index);
 }
 
 /* Behind the available ring: the used index at which the driver wants to hear. */

@@ -13,6 +13,8 @@ enum viommu_result viommu_i_memory_ops_check(const struct viommu_memory_ops *ops
 	return ops->resolve == NULL && ops->read == NULL ? VIOMMU_E_ARG : VIOMMU_OK;
 }
 
+const struct viommu_memory_region viommu_i_memory_nowhere = { .first = 1, .last = 0 };
+
 void *viommu_memory_pointer(const struct viommu_memory *memory, viommu_gpa gpa, uint64_t len, uint32_t kind)
 {
 	uint64_t got = len;
@@ -107,7 +109,7 @@ static void *resolve_in(const struct viommu_memory_region *r, viommu_gpa gpa, ui
 		return NULL;
 	if (*len - 1 > r->last - gpa)
 		*len = r->last - gpa + 1;
-	return (uint8_t *)r->host + (size_t)(gpa - r->first);
+	return viommu_i_memory_host(r, gpa);
 }
 
 static void *table_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
@@ -160,7 +162,7 @@ enum viommu_result viommu_memory_table_set(struct viommu_memory_table *table,
 
 void viommu_memory_view_init(struct viommu_memory_view *view, const struct viommu_memory_table *table)
 {
-	*view = (struct viommu_memory_view){ .table = table, .recent = { .first = 1, .last = 0 } };
+	*view = (struct viommu_memory_view){ .table = table, .recent = viommu_i_memory_nowhere };
 }
 
 static void *view_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
