@@ -259,6 +259,7 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	X(IN_DETAIL, event_queue_with_another_shadow, EVENTS.shadow = REQUESTS.shadow)				\
 	X(IN_DETAIL, event_queue_is_not_sound, DRV.shadows[VIOMMU_QUEUE_EVENT][0].count = 0)			\
 	X(IN_DETAIL, event_buffer_lost, DRV.shadows[VIOMMU_QUEUE_EVENT][3].token = NULL;			\
+	  DRV.shadows[VIOMMU_QUEUE_EVENT][3].visible = false;							\
 	  DRV.shadows[VIOMMU_QUEUE_EVENT][3].next = EVENT_COUNT; EVENTS.free_head = 3; EVENTS.free_count = 1;	\
 	  EVENTS.seen++)											\
 	X(IN_DETAIL, token_that_is_no_slot, SHADOW(0).token = misaligned(DRV.slots))				\

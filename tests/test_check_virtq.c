@@ -121,11 +121,13 @@ static bool driver_check(void)
 	X(IN_DETAIL, chain_through_another_head, shadow[1].next = 3)						\
 	X(IN_DETAIL, chain_leads_outside, shadow[3].next = SIZE)						\
 	X(IN_DETAIL, chain_with_one_of_another, shadow[1].next = 4)						\
-	X(IN_DETAIL, chain_shorter_than_it_was, shadow[1].count = 1)						\
+	X(IN_DETAIL, chain_shorter_than_it_was, shadow[1].count = 1; shadow[1].tail = 1)			\
 	X(IN_DETAIL, chain_lost, shadow[0].token = NULL)							\
+	X(IN_DETAIL, chain_that_ends_elsewhere, shadow[0].tail = 6)						\
 	X(IN_DETAIL, one_that_was_not_added, drv.seen--)							\
 	X(IN_DETAIL, one_visible_too_many, shadow[5].visible = true)						\
 	X(IN_DETAIL, wrong_one_visible, shadow[5].visible = true; shadow[0].visible = false)			\
+	X(IN_DETAIL, free_one_visible, shadow[6].visible = true)						\
 	X(IN_DETAIL, posted_head_outside, shadow[4].posted = SIZE)						\
 	X(IN_DETAIL, posted_head_is_free, shadow[4].posted = 6)
 /* clang-format on */

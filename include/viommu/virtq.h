@@ -210,6 +210,7 @@ struct viommu_virtq_shadow {
 	uint32_t writable_len;
 	uint16_t next;         /* in the chain or in the free list */
 	uint16_t count;        /* descriptors of the chain */
+	uint16_t tail;         /* the last of them */
 	uint16_t posted;       /* of the slot with this index in the available ring: the head that was put there */
 	uint16_t position;     /* free-running: when it was added */
 	bool visible;          /* published: only then can the device have used it */

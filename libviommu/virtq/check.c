@@ -88,8 +88,9 @@ struct tally {
 	uint32_t visible;
 };
 
-/* `count` descriptors from `first` on. */
-static bool add_chain(const struct viommu_virtq_driver *q, uint32_t first, uint32_t count, struct tally *t)
+/* `count` descriptors from `first` on; *last is the last of them, if there are any. */
+static bool add_chain(const struct viommu_virtq_driver *q, uint32_t first, uint32_t count, struct tally *t,
+		      uint32_t *last)
 {
 	uint32_t index = first;
 
@@ -97,6 +98,7 @@ static bool add_chain(const struct viommu_virtq_driver *q, uint32_t first, uint3
 		if (index >= q->size)
 			return false;
 		t->indices += index;
+		*last = index;
 		index = q->shadow[index].next;
 	}
 	t->descriptors += count;
@@ -106,11 +108,14 @@ static bool add_chain(const struct viommu_virtq_driver *q, uint32_t first, uint3
 static bool add_head(const struct viommu_virtq_driver *q, uint32_t head, struct tally *t)
 {
 	uint32_t count = q->shadow[head].count;
+	uint32_t last;
 
 	t->heads++;
 	t->visible += q->shadow[head].visible;
 	/* Together the chains are not longer than the queue, which bounds the walk. */
-	return count != 0 && count <= q->size - t->descriptors && add_chain(q, head, count, t);
+	if (count == 0 || count > q->size - t->descriptors || !add_chain(q, head, count, t, &last))
+		return false;
+	return q->shadow[head].tail == last;
 }
 
 /* What was added and not published yet is in the available ring, and says so. */
@@ -144,16 +149,17 @@ bool viommu_virtq_driver_check(const struct viommu_virtq_driver *q)
 {
 	struct tally t = { 0 };
 	uint32_t numbers = 0; /* the sum of the indices, if each is there once */
+	uint32_t last;
 
 	if (!viommu_virtq_driver_is_valid(q))
 		return false;
 	if (q->broken)
 		return true; /* nothing is posted or taken any more */
-	if (!add_chain(q, q->free_head, q->free_count, &t))
+	if (!add_chain(q, q->free_head, q->free_count, &t, &last))
 		return false;
 	for (uint32_t i = 0; i < q->size; i++) {
 		numbers += i;
-		if (q->shadow[i].token != NULL && !add_head(q, i, &t))
+		if (q->shadow[i].token == NULL ? q->shadow[i].visible : !add_head(q, i, &t))
 			return false;
 	}
 	if (t.descriptors != q->size || t.indices != numbers)

@@ -11,6 +11,9 @@
 #include "../internal.h"
 #include "layout.h"
 
+/* Bytes of an indirect table. */
+#define TABLE_LEN (VIOMMU_VIRTQ_TABLE_ENTRIES * VIOMMU_I_DESC_LEN)
+
 enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint32_t size, uint64_t features,
 					    const struct viommu_shared_memory *shared,
 					    struct viommu_virtq_shadow *shadow, struct viommu_virtq_layout *layout)
@@ -58,81 +61,122 @@ enum viommu_result viommu_virtq_driver_init(struct viommu_virtq_driver *q, uint3
 	return VIOMMU_OK;
 }
 
-static uint64_t total_len(const struct viommu_bus_segment *segments, uint32_t count)
-{
-	uint64_t total = 0;
+/* A chain on its way into a table of descriptors. */
+struct put {
+	uint8_t *table;
+	const struct viommu_virtq_shadow *links; /* from each of its descriptors to the next one, if they are linked */
+	uint64_t len;                            /* of all segments so far */
+	uint32_t index;                          /* of the next descriptor; in the end of the last one */
+};
 
-	for (uint32_t i = 0; i < count; i++)
-		total += segments[i].len;
-	return total;
-}
-
-static void put_descriptor(uint8_t *table, uint32_t index, struct viommu_i_desc d)
-{
-	uint8_t raw[VIOMMU_I_DESC_LEN];
-
-	viommu_i_desc_encode(raw, d);
-	viommu_port_copy_out(table + VIOMMU_I_DESC_LEN * index, raw, sizeof raw);
-}
-
-/* A data descriptor for segment i of `readable` + `writable`. `next` counts if it is not the last. */
-static struct viommu_i_desc describe(const struct viommu_bus_segment *segments, uint32_t i, uint32_t readable,
-				     uint32_t writable, uint16_t next)
+static inline void put_descriptor(struct put *p, const struct viommu_bus_segment *segment, uint32_t flags,
+				  uint32_t next)
 {
 	struct viommu_i_desc d = {
-		.addr = segments[i].addr,
-		.len = segments[i].len,
-		.flags = i < readable ? 0 : VIOMMU_I_DESC_WRITE,
+		.addr = segment->addr,
+		.len = segment->len,
+		.flags = (uint16_t)flags,
+		.next = (uint16_t)next,
 	};
 
-	if (i + 1 < readable + writable) {
-		d.flags |= VIOMMU_I_DESC_NEXT;
-		d.next = next;
-	}
-	return d;
+	viommu_i_desc_store(p->table + VIOMMU_I_DESC_LEN * p->index, d);
+	p->len += d.len;
 }
 
-/* Fills the head's table and refers to it. Returns the next free descriptor. */
-static uint16_t put_indirect(struct viommu_virtq_driver *q, const struct viommu_bus_segment *segments,
-			     uint32_t readable, uint32_t writable)
+/* Segments [from, to), all of them with another one behind them. */
+static inline void put_segments(struct put *p, bool linked, const struct viommu_bus_segment *segments, uint32_t from,
+				uint32_t to, uint32_t flags)
+{
+	for (uint32_t i = from; i < to; i++) {
+		uint32_t next = linked ? p->links[p->index].next : p->index + 1;
+
+		put_descriptor(p, &segments[i], flags | VIOMMU_I_DESC_NEXT, next);
+		p->index = next;
+	}
+}
+
+/* Puts a whole chain of at least one segment. Returns the length of its writable part. */
+static VIOMMU_INLINE uint64_t put_chain(struct put *p, bool linked, const struct viommu_bus_segment *segments,
+					uint32_t readable, uint32_t writable)
+{
+	uint32_t last = readable + writable - 1;
+	uint32_t split = writable != 0 ? readable : last;
+	uint64_t readable_len;
+
+	put_segments(p, linked, segments, 0, split, 0);
+	readable_len = p->len;
+	put_segments(p, linked, segments, split, last, VIOMMU_I_DESC_WRITE);
+	put_descriptor(p, &segments[last], writable != 0 ? VIOMMU_I_DESC_WRITE : 0, 0);
+	return writable != 0 ? p->len - readable_len : 0;
+}
+
+/*
+ * Takes the `count` free descriptors into which a chain was put, and offers it, to be published. That it is too long
+ * shows only now: nothing leads to what was put into descriptors that are still free.
+ */
+static inline enum viommu_result offer(struct viommu_virtq_driver *q, const struct put *p, uint64_t writable_len,
+				       uint32_t count, void *token)
+{
+	struct viommu_virtq_shadow *shadow = q->shadow;
+	uint16_t head = q->free_head;
+	struct viommu_virtq_shadow *s = &shadow[head];
+	uint16_t added = q->added;
+
+	if (p->len > VIOMMU_I_CHAIN_LEN_MAX)
+		return VIOMMU_E_ARG;
+	s->token = token;
+	s->writable_len = writable_len > UINT32_MAX ? UINT32_MAX : (uint32_t)writable_len;
+	s->count = (uint16_t)count;
+	s->tail = (uint16_t)p->index;
+	s->position = added;
+	q->free_count -= count;
+	q->free_head = shadow[p->index].next;
+	shadow[viommu_i_slot(q->size, added)].posted = head;
+	viommu_port_store16(q->avail + viommu_i_avail_entry(q->size, added), head);
+	q->added = viommu_i_index_after(added);
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
+	return VIOMMU_OK;
+}
+
+/* In the table of the first free descriptor, which then refers to it. */
+static VIOMMU_NOINLINE enum viommu_result add_indirect(struct viommu_virtq_driver *q,
+						       const struct viommu_bus_segment *segments, uint32_t readable,
+						       uint32_t writable, void *token)
 {
 	uint32_t head = q->free_head;
-	uint32_t offset = head * VIOMMU_VIRTQ_TABLE_ENTRIES * VIOMMU_I_DESC_LEN;
-	uint8_t *table = q->tables + offset;
+	uint32_t offset = TABLE_LEN * head;
+	struct put p = { .table = q->tables + offset };
+	uint64_t writable_len;
 
-	for (uint32_t i = 0; i < readable + writable; i++)
-		put_descriptor(table, i, describe(segments, i, readable, writable, (uint16_t)(i + 1)));
-	put_descriptor(q->desc, head,
-		       (struct viommu_i_desc){ .addr = q->tables_addr + offset,
-					       .len = VIOMMU_I_DESC_LEN * (readable + writable),
-					       .flags = VIOMMU_I_DESC_INDIRECT });
-	return q->shadow[head].next;
+	if (q->free_count == 0)
+		return VIOMMU_E_FULL;
+	writable_len = put_chain(&p, false, segments, readable, writable);
+	viommu_i_desc_store(q->desc + VIOMMU_I_DESC_LEN * head,
+			    (struct viommu_i_desc){ .addr = q->tables_addr + offset,
+						    .len = VIOMMU_I_DESC_LEN * (readable + writable),
+						    .flags = VIOMMU_I_DESC_INDIRECT });
+	p.index = head;
+	return offer(q, &p, writable_len, 1, token);
 }
 
-/* Fills one free descriptor per segment, linked as they are in the free list. Returns the next free descriptor. */
-static uint16_t put_direct(struct viommu_virtq_driver *q, const struct viommu_bus_segment *segments, uint32_t readable,
-			   uint32_t writable)
+/* In free descriptors, one for each segment, linked as they are. */
+static VIOMMU_NOINLINE enum viommu_result add_direct(struct viommu_virtq_driver *q,
+						     const struct viommu_bus_segment *segments, uint32_t readable,
+						     uint32_t writable, void *token)
 {
-	const struct viommu_virtq_shadow *shadow = q->shadow;
-	uint8_t *desc = q->desc;
-	uint16_t index = q->free_head;
+	struct put p = { .table = q->desc, .links = q->shadow, .index = q->free_head };
+	uint64_t writable_len;
 
-	for (uint32_t i = 0; i < readable + writable; i++) {
-		uint16_t next = shadow[index].next;
-
-		put_descriptor(desc, index, describe(segments, i, readable, writable, next));
-		index = next;
-	}
-	return index;
+	if (q->free_count < readable + writable)
+		return VIOMMU_E_FULL;
+	writable_len = put_chain(&p, true, segments, readable, writable);
+	return offer(q, &p, writable_len, readable + writable, token);
 }
 
 enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q, const struct viommu_bus_segment *segments,
 					   uint32_t readable, uint32_t writable, void *token)
 {
-	uint16_t head = q->free_head;
-	uint64_t writable_len;
 	uint32_t count;
-	bool indirect;
 
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken)
@@ -140,41 +184,26 @@ enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q, const 
 	if (token == NULL || readable > q->size || writable > q->size - readable)
 		return VIOMMU_E_ARG;
 	count = readable + writable;
-	writable_len = total_len(segments + readable, writable);
-	if (count == 0 || total_len(segments, readable) + writable_len > VIOMMU_I_CHAIN_LEN_MAX)
+	if (count == 0)
 		return VIOMMU_E_ARG;
-	indirect = q->tables != NULL && count >= 2 && count <= VIOMMU_VIRTQ_TABLE_ENTRIES;
-	if (q->free_count < (indirect ? 1 : count))
-		return VIOMMU_E_FULL;
-
-	if (indirect) {
-		q->free_head = put_indirect(q, segments, readable, writable);
-		count = 1;
-	} else {
-		q->free_head = put_direct(q, segments, readable, writable);
-	}
-	q->free_count -= count;
-	q->shadow[head].token = token;
-	q->shadow[head].writable_len = writable_len > UINT32_MAX ? UINT32_MAX : (uint32_t)writable_len;
-	q->shadow[head].count = (uint16_t)count;
-	q->shadow[head].position = q->added;
-	q->shadow[head].visible = false;
-	q->shadow[q->added & (q->size - 1)].posted = head;
-	viommu_port_store16(q->avail + viommu_i_avail_entry(q->size, q->added), head);
-	q->added = viommu_i_index_after(q->added);
-	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
-	return VIOMMU_OK;
+	if (q->tables != NULL && count >= 2 && count <= VIOMMU_VIRTQ_TABLE_ENTRIES)
+		return add_indirect(q, segments, readable, writable, token);
+	return add_direct(q, segments, readable, writable, token);
 }
 
 bool viommu_virtq_driver_publish(struct viommu_virtq_driver *q)
 {
+	struct viommu_virtq_shadow *shadow = q->shadow;
+	uint32_t size = q->size;
 	uint16_t before = q->published;
+	uint16_t added = q->added;
 
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	if (q->broken || before == q->added)
 		return false;
-	for (; q->published != q->added; q->published = viommu_i_index_after(q->published))
-		q->shadow[q->shadow[q->published & (q->size - 1)].posted].visible = true;
+	for (uint16_t i = before; i != added; i = viommu_i_index_after(i))
+		shadow[shadow[viommu_i_slot(size, i)].posted].visible = true;
+	q->published = added;
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	viommu_i_index_store(q->avail + VIOMMU_I_RING_INDEX, q->published, q->order_platform);
 	viommu_i_full_fence(q->order_platform);
@@ -197,83 +226,95 @@ static enum viommu_result break_ring(struct viommu_virtq_driver *q)
 	return VIOMMU_E_BROKEN;
 }
 
-/* Gives a chain's descriptors back. */
-static void release_chain(struct viommu_virtq_driver *q, uint16_t head)
+/* The next used entry, of *ready: the head it names, which the device has, and the length. */
+static inline enum viommu_result read_entry(struct viommu_virtq_driver *q, uint16_t *ready, uint32_t *head,
+					    uint32_t *len)
 {
-	uint16_t tail = head;
-
-	q->free_count += q->shadow[head].count;
-	q->shadow[head].token = NULL;
-	if (q->in_order)
-		return; /* they are behind the last free one already */
-	for (uint16_t i = 1; i < q->shadow[head].count; i++)
-		tail = q->shadow[tail].next;
-	q->shadow[tail].next = q->free_head;
-	q->free_head = head;
-}
-
-/* The next used entry. With IN_ORDER it stands for all from the oldest chain to the one it names. */
-static enum viommu_result read_entry(struct viommu_virtq_driver *q, uint32_t *id, uint32_t *len)
-{
-	uint16_t ready = (uint16_t)(viommu_i_index_load(q->used + VIOMMU_I_RING_INDEX, q->order_platform) - q->seen);
+	uint16_t seen = q->seen;
 	const uint8_t *entry;
+	uint32_t id;
 
-	if (ready == 0)
+	*ready = (uint16_t)(viommu_i_index_load(q->used + VIOMMU_I_RING_INDEX, q->order_platform) - seen);
+	if (*ready == 0)
 		return VIOMMU_E_EMPTY;
-	if (ready > (uint16_t)(q->published - q->seen))
+	if (*ready > (uint16_t)(q->published - seen))
 		return break_ring(q);
-	entry = q->used + viommu_i_used_entry(q->size, q->seen);
-	*id = viommu_port_load32(entry + VIOMMU_I_USED_ID);
+	entry = q->used + viommu_i_used_entry(q->size, seen);
+	id = viommu_port_load32(entry + VIOMMU_I_USED_ID);
 	*len = viommu_port_load32(entry + VIOMMU_I_USED_LEN);
-	if (*id >= q->size)
+	if (id >= q->size)
 		return break_ring(q);
-	*id = viommu_port_mask_index(*id, q->size);
-	if (q->shadow[*id].token == NULL || !q->shadow[*id].visible)
-		return break_ring(q);
-	if (q->in_order) {
-		uint16_t batch = (uint16_t)(q->shadow[*id].position - q->seen + 1);
-
-		if (batch > ready)
-			return break_ring(q);
-		q->batch = batch;
-		q->batch_len = *len;
-	}
-	return VIOMMU_OK;
+	*head = viommu_i_slot(q->size, id);
+	return q->shadow[*head].visible ? VIOMMU_OK : break_ring(q);
 }
 
-/* The oldest chain of the batch. Only of the last one the length is known. */
-static void take_from_batch(struct viommu_virtq_driver *q, uint32_t *id, uint32_t *len)
+/* Hands a chain back to its owner, its length cut to what was asked for. Its descriptors count as free. */
+static inline void hand_back(struct viommu_virtq_driver *q, struct viommu_virtq_shadow *s, uint32_t len, void **token,
+			     uint32_t *written)
 {
-	*id = q->shadow[q->seen & (q->size - 1)].posted;
-	q->batch--;
-	*len = q->batch == 0 ? q->batch_len : q->shadow[*id].writable_len;
-}
-
-enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token, uint32_t *written)
-{
-	struct viommu_virtq_shadow *s;
-	uint32_t id = 0, len = 0;
-
-	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
-	if (q->broken)
-		return VIOMMU_E_BROKEN;
-	if (q->batch == 0) {
-		enum viommu_result r = read_entry(q, &id, &len);
-
-		if (r != VIOMMU_OK)
-			return r;
-	}
-	if (q->in_order)
-		take_from_batch(q, &id, &len);
-	s = &q->shadow[id];
 	if (len > s->writable_len) {
 		viommu_count(&q->clamped);
 		len = s->writable_len;
 	}
 	*token = s->token;
 	*written = len;
-	release_chain(q, (uint16_t)id);
+	s->token = NULL;
+	s->visible = false;
+	q->free_count += s->count;
 	q->seen = viommu_i_index_after(q->seen);
+}
+
+/* A used entry stands for all from the oldest chain to the one it names. */
+static enum viommu_result begin_batch(struct viommu_virtq_driver *q)
+{
+	uint16_t ready, batch;
+	uint32_t head;
+	enum viommu_result r = read_entry(q, &ready, &head, &q->batch_len);
+
+	if (r != VIOMMU_OK)
+		return r;
+	batch = (uint16_t)(q->shadow[head].position - q->seen + 1);
+	if (batch > ready)
+		return break_ring(q);
+	q->batch = batch;
+	return VIOMMU_OK;
+}
+
+/* The oldest chain. Only of the last one of a batch the length is known. */
+static VIOMMU_NOINLINE enum viommu_result pop_in_order(struct viommu_virtq_driver *q, void **token, uint32_t *written)
+{
+	enum viommu_result r = q->batch == 0 ? begin_batch(q) : VIOMMU_OK;
+	struct viommu_virtq_shadow *s;
+
+	if (r != VIOMMU_OK)
+		return r;
+	s = &q->shadow[q->shadow[viommu_i_slot(q->size, q->seen)].posted];
+	q->batch--;
+	/* The descriptors are behind the last free one already. */
+	hand_back(q, s, q->batch == 0 ? q->batch_len : s->writable_len, token, written);
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
+	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_virtq_driver_pop(struct viommu_virtq_driver *q, void **token, uint32_t *written)
+{
+	struct viommu_virtq_shadow *s;
+	enum viommu_result r;
+	uint32_t head, len;
+	uint16_t ready;
+
+	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
+	if (q->broken)
+		return VIOMMU_E_BROKEN;
+	if (q->in_order)
+		return pop_in_order(q, token, written);
+	r = read_entry(q, &ready, &head, &len);
+	if (r != VIOMMU_OK)
+		return r;
+	s = &q->shadow[head];
+	hand_back(q, s, len, token, written);
+	q->shadow[s->tail].next = q->free_head;
+	q->free_head = (uint16_t)head;
 	VIOMMU_ASSERT(viommu_virtq_driver_is_valid(q));
 	return VIOMMU_OK;
 }

@@ -130,12 +130,9 @@ static inline struct viommu_i_desc viommu_i_desc_load(const uint8_t *peer)
 	};
 }
 
-static inline void viommu_i_desc_encode(uint8_t raw[VIOMMU_I_DESC_LEN], struct viommu_i_desc d)
+static inline void viommu_i_desc_store(uint8_t *peer, struct viommu_i_desc d)
 {
-	viommu_i_put64(raw, d.addr);
-	viommu_i_put32(raw + 8, d.len);
-	viommu_i_put16(raw + 12, d.flags);
-	viommu_i_put16(raw + 14, d.next);
+	viommu_port_store_pair(peer, d.addr, d.len | (uint64_t)(d.flags | (uint32_t)d.next << 16) << 32);
 }
 
 #endif /* VIOMMU_VIRTQ_LAYOUT_H */
