@@ -59,6 +59,16 @@
 #define VIOMMU_PORT_ATOMIC 0
 #endif
 
+/*
+ * 1 where a 64-bit number of the library's own may be read by one thread while another one writes it. 0 where that
+ * takes a helper or a lock, as on most 32-bit processors, and on i386, which does not align such numbers in structs.
+ */
+#if __GCC_ATOMIC_LLONG_LOCK_FREE == 2 && !defined(__i386__)
+#define VIOMMU_PORT_ATOMIC64 1
+#else
+#define VIOMMU_PORT_ATOMIC64 0
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -123,6 +133,8 @@ void viommu_port_fence(void);
 uint16_t viommu_port_load16_acquire_strong(const void *p);
 void viommu_port_store16_release_strong(void *p, uint16_t value);
 void viommu_port_fence_strong(void);
+uint64_t viommu_port_get64(const uint64_t *p);
+void viommu_port_set64(uint64_t *p, uint64_t value);
 
 #else
 
@@ -248,6 +260,33 @@ static inline void viommu_port_fence_strong(void)
 {
 	VIOMMU_PORT_STRONG_FULL();
 }
+
+/*
+ * Not peer memory: a number of the library's own, in the order of the processor's bytes, that one thread sets while
+ * others get it. Who gets a value (acquire) sees everything that was written before it was set (release). Where
+ * VIOMMU_PORT_ATOMIC64 is 0 these are plain accesses, and all of them belong to one thread.
+ */
+#if VIOMMU_PORT_ATOMIC64
+static inline uint64_t viommu_port_get64(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void viommu_port_set64(uint64_t *p, uint64_t value)
+{
+	__atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+#else
+static inline uint64_t viommu_port_get64(const uint64_t *p)
+{
+	return *p;
+}
+
+static inline void viommu_port_set64(uint64_t *p, uint64_t value)
+{
+	*p = value;
+}
+#endif
 
 #endif /* VIOMMU_PORT_EXTERN */
 

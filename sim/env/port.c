@@ -35,7 +35,19 @@ static void plain_fence(void)
 {
 }
 
+uint64_t sim_env_plain_get(const uint64_t *p)
+{
+	return *p;
+}
+
+void sim_env_plain_set(uint64_t *p, uint64_t value)
+{
+	*p = value;
+}
+
 const struct sim_env_port sim_env_plain_port = { plain_load, plain_store, plain_copy, plain_copy, plain_fence };
+const struct sim_env_own sim_env_plain_own = { sim_env_plain_get, sim_env_plain_set };
+const struct sim_env_own *sim_env_own = &sim_env_plain_own;
 const struct sim_env_port *sim_env_port = &sim_env_plain_port;
 const void *sim_env_port_released;
 uint64_t sim_env_port_ordered[2];
@@ -136,4 +148,14 @@ void viommu_port_store16_release_strong(void *p, uint16_t value)
 void viommu_port_fence_strong(void)
 {
 	fence(true);
+}
+
+uint64_t viommu_port_get64(const uint64_t *p)
+{
+	return sim_env_own->get(p);
+}
+
+void viommu_port_set64(uint64_t *p, uint64_t value)
+{
+	sim_env_own->set(p, value);
 }

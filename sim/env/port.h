@@ -17,9 +17,19 @@ struct sim_env_port {
 	void (*fence)(void);
 };
 
+/* The library's own memory, of which one thread reads what another one writes. No point of the environment. */
+struct sim_env_own {
+	uint64_t (*get)(const uint64_t *p);
+	void (*set)(uint64_t *p, uint64_t value);
+};
+
 extern const struct sim_env_port sim_env_plain_port;
 extern const struct sim_env_port *sim_env_port; /* sim_env_plain_port, unless a test says otherwise */
-extern const void *sim_env_port_released;       /* where the last store with release went */
-extern uint64_t sim_env_port_ordered[2];        /* acquires, releases and fences so far: SMP ones, strong ones */
+uint64_t sim_env_plain_get(const uint64_t *p);
+void sim_env_plain_set(uint64_t *p, uint64_t value);
+extern const struct sim_env_own sim_env_plain_own;
+extern const struct sim_env_own *sim_env_own;
+extern const void *sim_env_port_released; /* where the last store with release went */
+extern uint64_t sim_env_port_ordered[2];  /* acquires, releases and fences so far: SMP ones, strong ones */
 
 #endif /* VIOMMU_SIM_ENV_PORT_H */
