@@ -21,13 +21,42 @@
  * caller keeps until the grace period is over and then gives back to the pool, which takes such subtrees apart a few
  * nodes at a time.
  *
- * Bounds. With N = VIOMMU_MAP_LEVELS = 14: lookup visits at most N nodes. insert takes at most 2N + 2 nodes, decided
- * before the first write, in at most 2N steps of N nodes each, and writes at most 32 N entries. remove walks down at
- * most three paths of N nodes and notes the root of each subtree that it cuts out, at most 16 for each node of a path;
- * what hangs below these roots costs nothing. A mapping of one granule needs at most 2 nodes; one of n granules at most
- * 2 h + 2, where h is the number of hexadecimal digits of n.
+ * Bounds. With N = VIOMMU_MAP_LEVELS = 14: lookup visits at most N nodes and 15 neighbours in the last one, each once:
+ * it never begins anew, whatever the owner does meanwhile. insert takes at most 2N + 2 nodes, decided before the first
+ * write, in at most 2N steps of N nodes each, and writes at most 32 N entries. remove walks down at most three paths of
+ * N nodes and notes the root of each subtree that it cuts out, at most 16 for each node of a path; what hangs below
+ * these roots costs nothing. A mapping of one granule needs at most 2 nodes; one of n granules at most 2 h + 2, where h
+ * is the number of hexadecimal digits of n.
  *
- * Thread class of everything here: owner of the pool.
+ * Thread class of everything here: owner of the pool; but viommu_map_lookup may be called from any thread, also while
+ * the owner changes the map or gives the pool more memory. (Where VIOMMU_PORT_ATOMIC64 is 0 it is the owner's, too.)
+ *
+ * Readers take no lock and write nothing. What they need is the grace period: a reader opens a section before it looks
+ * up and ends it when it no longer uses the answer, and the owner retires a limbo when
+ *
+ *   - every section has ended that began before the limbo was filled, and their ends happen before the retire, and
+ *   - the filling happens before the first lookup of every other section.
+ *
+ * Then each granule of an answer was mapped as it says, or the granule of a miss was not mapped, at some moment between
+ * call and return; and whoever has seen a change, or has heard of it, never again sees what was before. (Granules are
+ * linearizable; mappings are not: that of several chunks comes and goes chunk by chunk.) For, a moment being one
+ * between two stores of the owner:
+ *
+ *   1. A node that is in the tree does not change but for its entries, each by one store. A node that was cut out does
+ *      not change at all until it is retired: it says for ever what was true when it left.
+ *   2. At every moment each mapped granule is found from the root. A node is complete before the store that links it;
+ *      what is skipped, because it has a single child, is cut out by the store that links the child in its place.
+ *   3. So each entry that a reader reads stood in the tree at a moment within the call: when it was read or, if its
+ *      node had been cut out by then, just before that. Of the root that is plain; and the node that such an entry
+ *      leads to was in the tree at that moment, so what is read in it stood there at that moment or a later one.
+ *   4. A hit. What hangs below an entry spans no more than its slot. So if the last node spans the granule, all nodes
+ *      on the way do, and at the moment of its entry the granule was mapped as that says.
+ *   5. A miss. Take the entry that is empty, or the one that led to the first node that does not span the granule. At
+ *      its moment the tree had nothing but this where the granule would be. So no miss has to be doubted, and there is
+ *      nothing to be tried again.
+ *
+ * All of this hangs on 1. A node that is reused too early may be that of another domain with the same prefix, which
+ * hands the reader of one domain the memory of another.
  */
 #ifndef VIOMMU_MAP_H
 #define VIOMMU_MAP_H
@@ -46,8 +75,8 @@ extern "C" {
 /* Private. */
 struct viommu_map_node {
 	uint64_t prefix; /* first granule number below this node */
-	uint32_t used;   /* entries that are not 0; once cut out: the next in its list */
-	uint32_t level;
+	uint32_t used;   /* owner: entries that are not 0; once cut out: the next in its list */
+	uint32_t level;  /* owner: readers have it from the entry that led here */
 	uint64_t entry[VIOMMU_MAP_FANOUT];
 };
 #define VIOMMU_MAP_NODE_SIZE 144u
@@ -141,7 +170,8 @@ void viommu_map_clear(struct viommu_map *map, struct viommu_map_limbo *limbo);
 
 /*
  * The chunk around iova: *out gets first = iova, last = a lower bound of how far the same mapping goes on (at least to
- * the end of the granule), phys of iova, flags. False: not mapped.
+ * the end of the granule), phys of iova, flags. False: not mapped. Any thread, within a section: see the top of this
+ * file. What follows in the node and was remapped meanwhile counts only if it leads where the mapping would go on.
  */
 bool viommu_map_lookup(const struct viommu_map *map, viommu_iova iova, struct viommu_mapping *out);
 

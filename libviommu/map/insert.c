@@ -60,7 +60,7 @@ static struct viommu_map_node *join(struct viommu_map *map, uint64_t *ref, uint6
 		node->entry[level_digit(child->prefix, level)] = below;
 		node->used = 1;
 	}
-	*ref = entry_table(index, level);
+	viommu_port_set64(ref, entry_table(index, level));
 	return node;
 }
 
@@ -106,7 +106,7 @@ static VIOMMU_WRAPS void put_run(struct viommu_map *map, const struct run *r, ui
 		uint64_t edges = (head && i == 0 ? ENTRY_FIRST : 0) | (tail && i + 1 == r->count ? ENTRY_LAST : 0);
 
 		VIOMMU_ASSERT(node->entry[slot + i] == 0);
-		node->entry[slot + i] = entry | edges;
+		viommu_port_set64(&node->entry[slot + i], entry | edges);
 	}
 }
 

@@ -15,29 +15,40 @@ bool viommu_map_is_empty(const struct viommu_map *map)
 	return map->root == 0;
 }
 
-bool viommu_i_map_find(const struct viommu_map *map, uint64_t g, struct chunk *out)
+/*
+ * Follows the digits of g down. Levels that were skipped are not compared on the way: the prefix of the last node
+ * settles all of them at once. Any thread: see map.h for why what it finds, or does not find, is right.
+ */
+static inline bool find(const struct viommu_map *map, uint64_t g, struct chunk *out)
 {
-	uint64_t entry = map->root;
+	struct viommu_map_node *node = NULL;
+	uint64_t entry = viommu_port_get64(&map->root);
+	uint32_t level = 0;
+	uint32_t slot = 0;
 
-	/*
-	 * Follow the digits of g down. Levels that were skipped are not compared on the way: the prefix of the last
-	 * node settles all of them at once.
-	 */
-	out->node = NULL;
 	while ((entry & ENTRY_TABLE) != 0) {
-		out->level = entry_level(entry);
-		out->node = viommu_i_map_node(map->pool, entry_index(entry));
-		out->slot = level_digit(g, out->level);
-		entry = out->node->entry[out->slot];
+		level = entry_level(entry);
+		slot = level_digit(g, level);
+		node = viommu_i_map_node(map->pool, entry_index(entry));
+		entry = viommu_port_get64(&node->entry[slot]);
 	}
-	if (entry == 0 || !level_covers(out->node->prefix, out->level, g))
+	if (entry == 0 || !level_covers(node->prefix, level, g))
 		return false;
-	out->first = g & ~level_mask(out->level);
-	out->last = g | level_mask(out->level);
+	out->node = node;
+	out->entry = entry;
+	out->first = g & ~level_mask(level);
+	out->last = g | level_mask(level);
+	out->slot = slot;
+	out->level = level;
 	return true;
 }
 
-/* The first chunk below an entry: the chunk *out itself, if it is a leaf. Every node has at least one entry. */
+bool viommu_i_map_find(const struct viommu_map *map, uint64_t g, struct chunk *out)
+{
+	return find(map, g, out);
+}
+
+/* The first chunk at or below an entry, which is in *out: its node, slot and level. Every node has an entry. */
 static void leftmost(const struct viommu_map *map, uint64_t entry, struct chunk *out)
 {
 	while ((entry & ENTRY_TABLE) != 0) {
@@ -48,6 +59,7 @@ static void leftmost(const struct viommu_map *map, uint64_t entry, struct chunk 
 			out->slot++;
 		entry = out->node->entry[out->slot];
 	}
+	out->entry = entry;
 	out->first = out->node->prefix + viommu_port_shl64(out->slot, 4 * out->level);
 	out->last = out->first | level_mask(out->level);
 }
@@ -78,13 +90,16 @@ bool viommu_i_map_seek(const struct viommu_map *map, uint64_t g, struct chunk *o
 		}
 		slot = next_slot(node, level_digit(g, level) + 1);
 		if (slot < VIOMMU_MAP_FANOUT)
-			later = (struct chunk){ .node = node, .slot = slot, .level = level };
+			later = (struct chunk){
+				.node = node, .entry = node->entry[slot], .slot = slot, .level = level
+			};
 		out->node = node;
 		out->slot = level_digit(g, level);
 		out->level = level;
 		entry = node->entry[out->slot];
 	}
 	if ((entry & ENTRY_LEAF) != 0) {
+		out->entry = entry;
 		out->first = g & ~level_mask(out->level);
 		out->last = g | level_mask(out->level);
 		return true;
@@ -92,7 +107,7 @@ bool viommu_i_map_seek(const struct viommu_map *map, uint64_t g, struct chunk *o
 	if (later.node == NULL)
 		return false;
 	*out = later;
-	leftmost(map, chunk_entry(&later), out);
+	leftmost(map, later.entry, out);
 	return true;
 }
 
@@ -102,26 +117,40 @@ static viommu_iova granule_end(const struct viommu_map *map, uint64_t g)
 	return viommu_port_shl64(g, map->granule_bits) | (viommu_port_shl64(1, map->granule_bits) - 1);
 }
 
+/*
+ * How many neighbours behind the chunk go on with the same mapping. They may have changed since the chunk was read:
+ * only what says what that mapping says there counts. A mapping that goes on does not wrap.
+ */
+static uint32_t neighbours(const struct viommu_map *map, const struct chunk *c)
+{
+	uint64_t step = viommu_port_shl64(viommu_port_shl64(1, 4 * c->level), map->granule_bits);
+	uint64_t entry = c->entry & ~ENTRY_FIRST;
+	uint32_t slot = c->slot;
+
+	while ((entry & ENTRY_LAST) == 0 && slot + 1 < VIOMMU_MAP_FANOUT) {
+		uint64_t next = viommu_port_get64(&c->node->entry[slot + 1]);
+
+		if ((next & ~ENTRY_LAST) != entry + step)
+			break;
+		entry = next;
+		slot++;
+	}
+	return slot - c->slot;
+}
+
 bool viommu_map_lookup(const struct viommu_map *map, viommu_iova iova, struct viommu_mapping *out)
 {
-	uint64_t g = viommu_port_shr64(iova, map->granule_bits);
 	struct chunk c;
-	uint64_t entry;
-	uint32_t slot;
 
-	VIOMMU_ASSERT(viommu_map_is_valid(map));
-	if (!viommu_i_map_find(map, g, &c))
+	VIOMMU_ASSERT(map->granule_bits >= 8 && map->granule_bits <= 63); /* the rest is changing */
+	if (!find(map, viommu_port_shr64(iova, map->granule_bits), &c))
 		return false;
-	entry = chunk_entry(&c);
 	out->first = iova;
-	out->phys = (entry & ENTRY_VALUE) + (iova - viommu_port_shl64(c.first, map->granule_bits));
-	out->flags = (uint32_t)(entry & ENTRY_FLAGS);
-	/* Neighbours in the node that go on with the same mapping. */
-	slot = c.slot;
-	while ((c.node->entry[slot] & ENTRY_LAST) == 0 && slot + 1 < VIOMMU_MAP_FANOUT &&
-	       (c.node->entry[slot + 1] & ENTRY_LEAF) != 0)
-		slot++;
-	out->last = granule_end(map, c.last + viommu_port_shl64(slot - c.slot, 4 * c.level));
+	out->phys = (c.entry & ENTRY_VALUE) + (iova - viommu_port_shl64(c.first, map->granule_bits));
+	out->flags = (uint32_t)(c.entry & ENTRY_FLAGS);
+	if ((c.entry & ENTRY_LAST) == 0)
+		c.last += viommu_port_shl64(neighbours(map, &c), 4 * c.level);
+	out->last = granule_end(map, c.last);
 	return true;
 }
 
@@ -135,11 +164,11 @@ bool viommu_map_next(const struct viommu_map *map, viommu_iova from, struct viom
 	if (!viommu_i_map_seek(map, viommu_port_shr64(from, map->granule_bits), &head))
 		return false;
 	tail = head;
-	while ((chunk_entry(&head) & ENTRY_FIRST) == 0)
+	while ((head.entry & ENTRY_FIRST) == 0)
 		(void)viommu_i_map_find(map, head.first - 1, &head);
-	while ((chunk_entry(&tail) & ENTRY_LAST) == 0)
+	while ((tail.entry & ENTRY_LAST) == 0)
 		(void)viommu_i_map_find(map, tail.last + 1, &tail);
-	entry = chunk_entry(&head);
+	entry = head.entry;
 	out->first = viommu_port_shl64(head.first, map->granule_bits);
 	out->last = granule_end(map, tail.last);
 	out->phys = entry & ENTRY_VALUE;
@@ -150,7 +179,7 @@ bool viommu_map_next(const struct viommu_map *map, viommu_iova from, struct viom
 enum viommu_result viommu_map_set_flags(struct viommu_map *map, viommu_iova first, viommu_iova last, uint32_t flags)
 {
 	struct viommu_mapping m;
-	struct chunk c;
+	struct chunk c = { .node = NULL };
 	uint64_t g;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
@@ -160,12 +189,9 @@ enum viommu_result viommu_map_set_flags(struct viommu_map *map, viommu_iova firs
 		return VIOMMU_E_NOENT;
 	g = viommu_port_shr64(first, map->granule_bits);
 	do {
-		uint64_t *entry;
-
 		(void)viommu_i_map_find(map, g, &c);
-		entry = &c.node->entry[c.slot];
-		*entry = (*entry & ~ENTRY_FLAGS) | flags;
+		viommu_port_set64(&c.node->entry[c.slot], (c.entry & ~ENTRY_FLAGS) | flags);
 		g = c.last + 1;
-	} while ((chunk_entry(&c) & ENTRY_LAST) == 0);
+	} while ((c.entry & ENTRY_LAST) == 0);
 	return VIOMMU_OK;
 }

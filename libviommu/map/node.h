@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* node.h: entries and nodes of the IOVA map, for the files of this folder. The picture is in viommu/map.h. */
+/*
+ * node.h: entries and nodes of the IOVA map, for the files of this folder. The picture is in viommu/map.h.
+ *
+ * Memory orders. The root and the entries of nodes in the tree are what the owner writes while others read: it writes
+ * them with viommu_port_set64 (release: who reads a table entry sees the node behind it complete, who reads a leaf what
+ * the owner did before it mapped), readers read them with viommu_port_get64 (acquire). Prefixes are written before the
+ * node is linked, and again only after the grace period, so they need no order of their own. Everything else is the
+ * owner's alone; it reads its own entries plainly.
+ */
 #ifndef VIOMMU_MAP_NODE_H
 #define VIOMMU_MAP_NODE_H
 
@@ -50,21 +58,31 @@ static inline bool level_covers(uint64_t prefix, uint32_t level, uint64_t g)
 	return ((prefix ^ g) & ~level_mask(level + 1)) == 0;
 }
 
-/* A leaf entry and where it is. */
+/* A leaf entry as it was read, and where it is. */
 struct chunk {
 	struct viommu_map_node *node;
-	uint32_t slot;
-	uint32_t level;
+	uint64_t entry;
 	uint64_t first; /* granules */
 	uint64_t last;
+	uint32_t slot;
+	uint32_t level;
 };
 
-static inline uint64_t chunk_entry(const struct chunk *c)
+/*
+ * The node with this index. For readers too: an index that can be read is in a slab that was complete before, and no
+ * slab behind that one is looked at.
+ */
+static inline struct viommu_map_node *viommu_i_map_node(const struct viommu_map_pool *pool, uint32_t index)
 {
-	return c->node->entry[c->slot];
-}
+	const struct viommu_map_slab *slab = pool->slabs;
 
-struct viommu_map_node *viommu_i_map_node(const struct viommu_map_pool *pool, uint32_t index);
+	VIOMMU_ASSERT(index != NO_NODE);
+	while (index - slab->first >= slab->count) {
+		slab++;
+		VIOMMU_ASSERT(slab < pool->slabs + VIOMMU_MAP_SLABS_MAX);
+	}
+	return &slab->nodes[index - slab->first];
+}
 
 /* Makes sure that `count` nodes can be taken, taking retired subtrees apart if need be. */
 bool viommu_i_map_reserve(struct viommu_map_pool *pool, uint32_t count);

@@ -68,16 +68,6 @@ uint32_t viommu_map_pool_total(const struct viommu_map_pool *pool)
 	return pool->total;
 }
 
-struct viommu_map_node *viommu_i_map_node(const struct viommu_map_pool *pool, uint32_t index)
-{
-	const struct viommu_map_slab *slab = pool->slabs;
-
-	VIOMMU_ASSERT(index != NO_NODE && index <= pool->total);
-	while (index - slab->first >= slab->count)
-		slab++;
-	return &slab->nodes[index - slab->first];
-}
-
 bool viommu_i_map_reserve(struct viommu_map_pool *pool, uint32_t count)
 {
 	uint32_t ready = viommu_map_pool_free(pool);

@@ -9,7 +9,7 @@ static void drop(struct viommu_map *map, struct viommu_map_node *node, uint32_t 
 
 	if ((entry & ENTRY_TABLE) != 0)
 		viommu_i_map_limbo_add(map->pool, limbo, entry_index(entry));
-	node->entry[slot] = 0;
+	viommu_port_set64(&node->entry[slot], 0);
 	node->used--;
 }
 
@@ -47,7 +47,7 @@ static void tidy(struct viommu_map *map, uint64_t *ref, struct viommu_map_node *
 	uint32_t slot = 0;
 
 	if (node->used == 0) {
-		*ref = 0;
+		viommu_port_set64(ref, 0);
 		if (parent != NULL)
 			parent->used--;
 		viommu_i_map_limbo_add(map->pool, limbo, index);
@@ -59,7 +59,7 @@ static void tidy(struct viommu_map *map, uint64_t *ref, struct viommu_map_node *
 		slot++;
 	if ((node->entry[slot] & ENTRY_TABLE) == 0)
 		return;
-	*ref = node->entry[slot];
+	viommu_port_set64(ref, node->entry[slot]);
 	node->level |= NODE_ALONE;
 	viommu_i_map_limbo_add(map->pool, limbo, index);
 }
@@ -129,11 +129,9 @@ enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first)
 		return VIOMMU_E_ARG;
-	if (viommu_i_map_find(map, a, &c) &&
-	    (c.first != a || (chunk_entry(&c) & ENTRY_FIRST) == 0 || (first & below) != 0))
+	if (viommu_i_map_find(map, a, &c) && (c.first != a || (c.entry & ENTRY_FIRST) == 0 || (first & below) != 0))
 		return VIOMMU_E_RANGE;
-	if (viommu_i_map_find(map, b, &c) &&
-	    (c.last != b || (chunk_entry(&c) & ENTRY_LAST) == 0 || (~last & below) != 0))
+	if (viommu_i_map_find(map, b, &c) && (c.last != b || (c.entry & ENTRY_LAST) == 0 || (~last & below) != 0))
 		return VIOMMU_E_RANGE;
 	if (map->root != 0)
 		cut(map, a, b, limbo);
@@ -146,5 +144,5 @@ void viommu_map_clear(struct viommu_map *map, struct viommu_map_limbo *limbo)
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (map->root != 0)
 		viommu_i_map_limbo_add(map->pool, limbo, entry_index(map->root));
-	map->root = 0;
+	viommu_port_set64(&map->root, 0);
 }
