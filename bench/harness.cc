@@ -24,6 +24,8 @@ struct measurement {
 	void (*teardown)(void *state);
 	bench_facts facts;
 	void *state;
+	bool (*start)(void *state) = nullptr;
+	bool (*stop)(void *state) = nullptr;
 };
 
 std::list<measurement> measurements;
@@ -53,6 +55,26 @@ void run_steadily(benchmark::State &state, const measurement &m)
 	}
 }
 
+/* With what is to happen beside it, which takes its time to begin. */
+void run_beside(benchmark::State &state, const measurement &m)
+{
+	const benchmark::IterationCount all = state.max_iterations;
+
+	while (state.KeepRunningBatch(all)) {
+		state.PauseTiming();
+		bool ok = m.start(m.state);
+		state.ResumeTiming();
+		ok = ok && m.run(m.state, static_cast<uint64_t>(all));
+		state.PauseTiming();
+		ok = m.stop(m.state) && ok;
+		state.ResumeTiming();
+		if (!ok) {
+			fail(state, "run failed");
+			return;
+		}
+	}
+}
+
 void run_prepared(benchmark::State &state, const measurement &m)
 {
 	while (state.KeepRunning()) {
@@ -74,7 +96,9 @@ void measure(benchmark::State &state, measurement &m)
 		fail(state, "setup failed");
 		return;
 	}
-	if (m.prepare == nullptr)
+	if (m.start != nullptr)
+		run_beside(state, m);
+	else if (m.prepare == nullptr)
 		run_steadily(state, m);
 	else
 		run_prepared(state, m);
@@ -103,11 +127,15 @@ void add(const bench_workload *workloads)
 					      w->run,
 					      w->teardown,
 					      { 1, 0 },
-					      nullptr });
+					      nullptr,
+					      w->start,
+					      w->stop });
 
 				/* To prepare an iteration can take far longer than to run it: then not as many as fit. */
 				if (w->prepare != nullptr)
 					b->Iterations(n < prepared_mappings ? prepared_mappings / n : 1);
+				if (w->waits)
+					b->UseRealTime();
 			}
 		}
 	}
@@ -144,6 +172,7 @@ int main(int argc, char **argv)
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 2;
 	add(bench_map_workloads);
+	add(bench_reader_workloads);
 	add(bench_request_workloads);
 	add(bench_ring_workloads);
 	if (benchmark::RunSpecifiedBenchmarks() == 0)

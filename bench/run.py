@@ -20,13 +20,14 @@ import textwrap
 WORKLOADS = [
     "fill-sequential", "fill-random", "lookup-random", "lookup-independent", "lookup-sequential", "lookup-hot",
     "churn-pair", "ring-cycle", "unmap-wide", "mixed-fill", "mixed-lookup", "mixed-churn", "request-map-unmap",
-    "ring-roundtrip", "translate-hot",
+    "ring-roundtrip", "translate-hot", "read-alone", "read-beside-writer",
 ]
+READERS = ["read-alone", "read-beside-writer"]  # they may wait for a lock: time is that on the wall
 STRUCTURES = ["viommu", "gtree", "btreemap", "stdmap", "scan"]
 SIZES = [100, 10000, 1000000]
 PREPARED = ["fill-sequential", "fill-random", "unmap-wide", "mixed-fill"]  # each iteration is
 QUICK = ["lookup-random", "churn-pair"]  # at all sizes
-WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot"]
+WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot", *READERS]
 SCAN_MAX = 10000
 RING_WORKLOADS = [threads + form for threads in ("", "threads-")
                   for form in ("direct", "direct-event", "indirect", "indirect-event")]
@@ -75,7 +76,8 @@ def measure(program, workload, n, repetitions, min_time, out):
             continue
         assert run["time_unit"] == "ns", run
         structure = run["name"].split("/")[1]
-        times.setdefault(structure, []).append(run["cpu_time"] / run["operations"])
+        time = run["real_time" if workload in READERS else "cpu_time"]
+        times.setdefault(structure, []).append(time / run["operations"])
         bytes_per_mapping[structure] = run["bytes_per_mapping"]
     rows = []
     for structure, ns in times.items():
@@ -154,11 +156,25 @@ def ring_floors(rows):
             "at most 20).")
 
 
+def readers(rows):
+    """What a writer beside it costs a reader, in words."""
+    ns = {(r["workload"], r["n"], r["structure"]): r["ns_median"] for r in rows if r["workload"] in READERS}
+    lines = []
+    for n in SIZES:
+        if (READERS[1], n, "viommu") in ns:
+            beside, alone = ns[READERS[1], n, "viommu"], ns[READERS[0], n, "viommu"]
+            lines.append(f"{beside / alone:.1f} times what it costs alone and 1/"
+                         f"{ns[READERS[1], n, 'gtree'] / beside:.0f} of gtree with a mutex at n = {n}")
+    return ("A lookup beside a writer costs viommu " + ", ".join(lines) +
+            " (wanted: at most 3 times, and 1/10). With fewer than two idle processors it says little.")
+
+
 def print_tables(rows):
     for n in SIZES:
         if any(r["n"] == n and r["workload"] in WORKLOADS for r in rows):
             print(f"\nn = {n}: ns for one operation (ratio to viommu)")
             print(table(rows, n, "ns_median", False), end="")
+    print(readers(rows))
     print("\nbytes for one mapping, n = 10000")
     print(table(rows, 10000, "bytes_per_mapping", False), end="")
     for batch in BATCHES:
@@ -184,6 +200,7 @@ def write_markdown(summary, readme):
             f"GLib {machine['glib']}.\n")
     for n in SIZES:
         text += f"\n**n = {n}**: ns for one operation (ratio to viommu)\n\n{table(rows, n, 'ns_median', True)}"
+    text += f"\n{textwrap.fill(readers(rows), 120)}\n"
     for n in SIZES:
         text += f"\n**n = {n}**: bytes for one mapping\n\n{table(rows, n, 'bytes_per_mapping', True)}"
     for batch in BATCHES:

@@ -29,6 +29,13 @@ struct bench_workload {
 	/* What is measured. False: it failed, or an answer was not what it should be. */
 	bool (*run)(void *state, uint64_t iterations);
 	void (*teardown)(void *state);
+	/*
+	 * Not measured, around each call of run: another thread begins, and ends, to be busy beside it. NULL: there is
+	 * none.
+	 */
+	bool (*start)(void *state);
+	bool (*stop)(void *state);
+	bool waits; /* for another thread: time is that on the wall */
 };
 
 /* What a ring is asked to do; one iteration is a batch. */
@@ -44,6 +51,7 @@ struct bench_ring_workload {
 
 /* Each ends with a workload without a name. */
 extern const struct bench_workload bench_map_workloads[];
+extern const struct bench_workload bench_reader_workloads[];
 extern const struct bench_workload bench_request_workloads[];
 extern const struct bench_ring_workload bench_ring_workloads[];
 

@@ -30,6 +30,12 @@ struct bench_structure {
 	bool (*map)(void *s, uint64_t first, uint64_t last, uint64_t phys, uint32_t flags);
 	bool (*unmap)(void *s, uint64_t first, uint64_t last);
 	bool (*lookup)(void *s, uint64_t iova, uint64_t *phys, uint32_t *flags);
+	/*
+	 * The same for one thread that looks up beside another one that maps and unmaps. NULL: they need a lock around
+	 * each call.
+	 */
+	bool (*lookup_beside)(void *s, uint64_t iova, uint64_t *phys, uint32_t *flags);
+	bool (*unmap_beside)(void *s, uint64_t first, uint64_t last);
 	/* Bytes that the mappings take. NULL: they are all in malloc's books. */
 	uint64_t (*bytes)(const void *s);
 };
@@ -51,6 +57,8 @@ BENCH_STRUCTURE_FUNCTIONS(btreemap);
 BENCH_STRUCTURE_FUNCTIONS(stdmap);
 BENCH_STRUCTURE_FUNCTIONS(scan);
 
+bool bench_viommu_lookup_beside(void *s, uint64_t iova, uint64_t *phys, uint32_t *flags);
+bool bench_viommu_unmap_beside(void *s, uint64_t first, uint64_t last);
 uint64_t bench_viommu_bytes(const void *s);
 
 #ifdef __cplusplus

@@ -7,7 +7,8 @@
 	.unmap = bench_##of##_unmap, .lookup = bench_##of##_lookup
 
 const struct bench_structure bench_structures[] = {
-	{ FUNCTIONS(viommu), .mappings_max = UINT32_MAX, .bytes = bench_viommu_bytes },
+	{ FUNCTIONS(viommu), .mappings_max = UINT32_MAX, .lookup_beside = bench_viommu_lookup_beside,
+	  .unmap_beside = bench_viommu_unmap_beside, .bytes = bench_viommu_bytes },
 	{ FUNCTIONS(gtree), .mappings_max = UINT32_MAX },
 #ifdef BENCH_HAVE_BTREEMAP
 	{ FUNCTIONS(btreemap), .mappings_max = UINT32_MAX },
