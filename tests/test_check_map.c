@@ -166,9 +166,10 @@ static bool all_nodes(void)
 	X(AT_ONCE, retired_list_begins_in_fresh_nodes, pool.reclaim = pool.fresh)				\
 	X(IN_DETAIL, slab_nowhere, pool.slabs[1].nodes = NULL)							\
 	X(IN_DETAIL, slab_begins_at_another_index, pool.slabs[0].first++)					\
-	X(IN_DETAIL, slab_overlaps_the_next_one, pool.slabs[0].count++)						\
-	X(IN_DETAIL, last_slab_has_fewer_nodes, pool.slabs[1].count--)						\
+	X(IN_DETAIL, slab_overlaps_the_next_one, pool.slabs[0].size++)						\
+	X(IN_DETAIL, last_slab_has_fewer_nodes, pool.slabs[1].size -= VIOMMU_MAP_NODE_SIZE)		\
 	X(IN_DETAIL, total_is_not_that_of_the_slabs, pool.total++)						\
+	X(IN_DETAIL, more_nodes_than_indices, pool.total = UINT32_MAX)						\
 	X(IN_DETAIL, free_list_too_long, pool.free_count--)							\
 	X(IN_DETAIL, free_list_too_short, pool.free_count++)							\
 	X(IN_DETAIL, free_list_leads_in_a_circle, node(pool.free_list)->used = pool.free_list)			\
@@ -210,7 +211,7 @@ static bool all_nodes(void)
 	X(IN_DETAIL, table_with_too_large_an_index, parent()->entry[0] |= UINT64_C(1) << 40)			\
 	X(IN_DETAIL, table_names_another_level, below(parent()->entry[0])->level = 1)				\
 	X(IN_DETAIL, child_of_the_level_of_its_parent, below(parent()->entry[0])->level = 1;			\
-	  parent()->entry[0] |= 1)										\
+	  parent()->entry[0] |= 4)										\
 	X(IN_DETAIL, child_outside_of_its_parent, below(parent()->entry[1])->prefix ^= 0x1000)			\
 	X(IN_DETAIL, child_of_another_slot, parent()->entry[2] = parent()->entry[1]; parent()->entry[1] = 0)	\
 	X(IN_DETAIL, entries_miscounted, parent()->used++)							\

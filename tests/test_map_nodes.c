@@ -172,7 +172,7 @@ static void test_map_limbo__moved_into_an_empty_and_a_full_one__all_nodes_come_b
 
 #if SIZE_MAX > UINT32_MAX
 /* Indices have 32 bits. The memory is not touched before it is needed, so that there need not be any here. */
-static void test_map_pool__more_than_indices_reach__cut_then_full(void **state)
+static void test_map_pool__more_nodes_than_it_can_have__cut_then_full(void **state)
 {
 	uint8_t *nowhere = (uint8_t *)(uintptr_t)0x10000;
 	struct viommu_map_pool pool;
@@ -181,16 +181,16 @@ static void test_map_pool__more_than_indices_reach__cut_then_full(void **state)
 	viommu_map_pool_init(&pool);
 	assert_int_equal(viommu_map_pool_add(&pool, nowhere, 2 * VIOMMU_MAP_NODE_SIZE), VIOMMU_OK);
 	assert_int_equal(viommu_map_pool_add(&pool, nowhere, (size_t)VIOMMU_MAP_NODE_SIZE << 32), VIOMMU_OK);
-	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 1);
+	assert_true(viommu_map_pool_total(&pool) == VIOMMU_MAP_NODES_MAX);
 	assert_int_equal(viommu_map_pool_add(&pool, nowhere, VIOMMU_MAP_NODE_SIZE), VIOMMU_E_FULL);
-	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 1);
+	assert_true(viommu_map_pool_total(&pool) == VIOMMU_MAP_NODES_MAX);
 	/* One less than the limit is not cut. */
 	viommu_map_pool_init(&pool);
-	assert_int_equal(viommu_map_pool_add(&pool, nowhere, VIOMMU_MAP_NODE_SIZE * ((size_t)UINT32_MAX - 2)),
+	assert_int_equal(viommu_map_pool_add(&pool, nowhere, VIOMMU_MAP_NODE_SIZE * ((size_t)VIOMMU_MAP_NODES_MAX - 1)),
 			 VIOMMU_OK);
-	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 2);
+	assert_true(viommu_map_pool_total(&pool) == VIOMMU_MAP_NODES_MAX - 1);
 	assert_int_equal(viommu_map_pool_add(&pool, nowhere, 2 * VIOMMU_MAP_NODE_SIZE), VIOMMU_OK);
-	assert_true(viommu_map_pool_total(&pool) == UINT32_MAX - 1);
+	assert_true(viommu_map_pool_total(&pool) == VIOMMU_MAP_NODES_MAX);
 }
 #endif
 
@@ -396,7 +396,7 @@ static void assert_broken_entry_found(const struct pair *p, struct viommu_map_no
 	node->entry[slot] = 0;
 	assert_found(p, node, &sound);
 	if ((entry & ENTRY_TABLE) != 0) {
-		node->entry[slot] ^= 1; /* the child's level */
+		node->entry[slot] ^= 4; /* the child's level */
 		assert_found(p, node, &sound);
 		return;
 	}
@@ -563,7 +563,7 @@ int main(void)
 		cmocka_unit_test(test_map_pool__empty_limbo_retired__nothing_happens),
 		cmocka_unit_test(test_map_limbo__moved_into_an_empty_and_a_full_one__all_nodes_come_back),
 #if SIZE_MAX > UINT32_MAX
-		cmocka_unit_test(test_map_pool__more_than_indices_reach__cut_then_full),
+		cmocka_unit_test(test_map_pool__more_nodes_than_it_can_have__cut_then_full),
 #endif
 		cmocka_unit_test(test_map_insert__pool_of_any_size__all_or_nothing),
 		cmocka_unit_test(test_map_insert__pool_used_up__nomem_unchanged_and_life_goes_on),

@@ -6,7 +6,7 @@
  * aligned power-of-16 chunks, each of them one 8-byte entry in the node of its level:
  *
  *      leaf   phys, without its low 8 bits (63..8) | TABLE=0 | LEAF=1 | LAST | FIRST | flags (3..0)
- *      table  index of the child node (39..8)      | TABLE=1 | LEAF=0 |  0   |   0   | its level (3..0)
+ *      table  where the child is, in bytes (43..8) | TABLE=1 | LEAF=0 | 4 * its level (5..0)
  *
  *      root --> node level 2 [ . . t . . ]           a node at level L spans 16^(L+1) granules and knows its own first
  *                                |                   granule ("prefix"), so levels with a single child are skipped;
@@ -82,11 +82,12 @@ struct viommu_map_node {
 #define VIOMMU_MAP_NODE_SIZE 144u
 
 #define VIOMMU_MAP_SLABS_MAX 16u
+#define VIOMMU_MAP_NODES_MAX 400000000u /* of a pool: 53 GiB */
 
 struct viommu_map_slab {
 	struct viommu_map_node *nodes;
-	uint32_t first; /* index of nodes[0] */
-	uint32_t count;
+	uint64_t first; /* where nodes[0] is, if all slabs are one behind the other: as table entries say it; in bytes */
+	uint64_t size;
 };
 
 /* The nodes of all maps of one device or driver. Private members. */
@@ -126,7 +127,8 @@ void viommu_map_pool_init(struct viommu_map_pool *pool);
 
 /*
  * Gives memory to the pool for good (until the pool is no longer used). Any alignment, any length: what does not fill a
- * node is left over. VIOMMU_E_ARG: not room for one node. VIOMMU_E_FULL: VIOMMU_MAP_SLABS_MAX slabs already.
+ * node is left over. VIOMMU_E_ARG: not room for one node. VIOMMU_E_FULL: VIOMMU_MAP_SLABS_MAX slabs or
+ * VIOMMU_MAP_NODES_MAX nodes already; what is beyond these is left over, too.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_map_pool_add(struct viommu_map_pool *pool, void *mem, size_t len);
 

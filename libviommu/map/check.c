@@ -26,14 +26,14 @@ bool viommu_map_is_valid(const struct viommu_map *map)
 
 static bool slabs_are_valid(const struct viommu_map_pool *pool)
 {
-	uint64_t next = NO_NODE + 1; /* a sum, which does not wrap */
+	uint64_t next = node_place(NO_NODE + 1); /* a sum, which does not wrap */
 
 	for (uint32_t i = 0; i < pool->slab_count; i++) {
 		if (pool->slabs[i].nodes == NULL || pool->slabs[i].first != next)
 			return false;
-		next += pool->slabs[i].count;
+		next += pool->slabs[i].size;
 	}
-	return next - 1 == pool->total;
+	return pool->total <= VIOMMU_MAP_NODES_MAX && next == node_place(pool->total + 1);
 }
 
 /* The node, if it has ever been used. The slabs are valid. */

@@ -55,7 +55,7 @@ static struct viommu_map_node *join(struct viommu_map *map, uint64_t *ref, uint6
 	node->level = level;
 	node->prefix = g & ~level_mask(level + 1);
 	if (below != 0) {
-		const struct viommu_map_node *child = viommu_i_map_node(map->pool, entry_index(below));
+		const struct viommu_map_node *child = entry_node(map->pool, below);
 
 		node->entry[level_digit(child->prefix, level)] = below;
 		node->used = 1;
@@ -78,7 +78,7 @@ static struct viommu_map_node *node_for(struct viommu_map *map, uint64_t g, uint
 
 		if (*ref == 0)
 			return join(map, ref, g, level);
-		node = viommu_i_map_node(map->pool, entry_index(*ref));
+		node = entry_node(map->pool, *ref);
 		if (here < node->level)
 			here = node->level;
 		while (!level_covers(node->prefix, here, g))

@@ -15,37 +15,52 @@ bool viommu_map_is_empty(const struct viommu_map *map)
 	return map->root == 0;
 }
 
+/* Where a reader's way ended. */
+struct end {
+	struct viommu_map_node *node;
+	uint64_t entry;
+	uint32_t slot;
+	uint32_t shift; /* 4 * level */
+};
+
 /*
  * Follows the digits of g down. Levels that were skipped are not compared on the way: the prefix of the last node
  * settles all of them at once. Any thread: see map.h for why what it finds, or does not find, is right.
  */
-static inline bool find(const struct viommu_map *map, uint64_t g, struct chunk *out)
+static inline bool walk(const struct viommu_map *map, uint64_t g, struct end *out)
 {
-	struct viommu_map_node *node = NULL;
+	const struct viommu_map_slab *slabs = map->pool->slabs;
 	uint64_t entry = viommu_port_get64(&map->root);
-	uint32_t level = 0;
+	struct viommu_map_node *node = NULL;
+	uint32_t shift = 0;
 	uint32_t slot = 0;
 
 	while ((entry & ENTRY_TABLE) != 0) {
-		level = entry_level(entry);
-		slot = level_digit(g, level);
-		node = viommu_i_map_node(map->pool, entry_index(entry));
+		shift = entry_shift(entry);
+		slot = (uint32_t)viommu_port_shr64(g, shift) & (VIOMMU_MAP_FANOUT - 1);
+		node = node_at_place(slabs, entry >> 8);
 		entry = viommu_port_get64(&node->entry[slot]);
 	}
-	if (entry == 0 || !level_covers(node->prefix, level, g))
-		return false;
 	out->node = node;
 	out->entry = entry;
-	out->first = g & ~level_mask(level);
-	out->last = g | level_mask(level);
 	out->slot = slot;
-	out->level = level;
-	return true;
+	out->shift = shift;
+	return entry != 0 && viommu_port_shr64(node->prefix ^ g, shift) < VIOMMU_MAP_FANOUT;
 }
 
 bool viommu_i_map_find(const struct viommu_map *map, uint64_t g, struct chunk *out)
 {
-	return find(map, g, out);
+	struct end end;
+
+	if (!walk(map, g, &end))
+		return false;
+	out->node = end.node;
+	out->entry = end.entry;
+	out->slot = end.slot;
+	out->level = end.shift >> 2;
+	out->first = g & ~level_mask(out->level);
+	out->last = g | level_mask(out->level);
+	return true;
 }
 
 /* The first chunk at or below an entry, which is in *out: its node, slot and level. Every node has an entry. */
@@ -53,7 +68,7 @@ static void leftmost(const struct viommu_map *map, uint64_t entry, struct chunk 
 {
 	while ((entry & ENTRY_TABLE) != 0) {
 		out->level = entry_level(entry);
-		out->node = viommu_i_map_node(map->pool, entry_index(entry));
+		out->node = entry_node(map->pool, entry);
 		out->slot = 0;
 		while (out->node->entry[out->slot] == 0)
 			out->slot++;
@@ -79,7 +94,7 @@ bool viommu_i_map_seek(const struct viommu_map *map, uint64_t g, struct chunk *o
 
 	while ((entry & ENTRY_TABLE) != 0) {
 		uint32_t level = entry_level(entry);
-		struct viommu_map_node *node = viommu_i_map_node(map->pool, entry_index(entry));
+		struct viommu_map_node *node = entry_node(map->pool, entry);
 		uint32_t slot;
 
 		if (!level_covers(node->prefix, level, g)) {
@@ -118,39 +133,39 @@ static viommu_iova granule_end(const struct viommu_map *map, uint64_t g)
 }
 
 /*
- * How many neighbours behind the chunk go on with the same mapping. They may have changed since the chunk was read:
- * only what says what that mapping says there counts. A mapping that goes on does not wrap.
+ * Makes the answer longer by the neighbours that go on with the same mapping, each of so many bytes. They may have
+ * changed since the entry was read: only what says what that mapping says there counts. A mapping that goes on does not
+ * wrap.
  */
-static uint32_t neighbours(const struct viommu_map *map, const struct chunk *c)
+static void go_on(const struct end *end, uint64_t bytes, struct viommu_mapping *out)
 {
-	uint64_t step = viommu_port_shl64(viommu_port_shl64(1, 4 * c->level), map->granule_bits);
-	uint64_t entry = c->entry & ~ENTRY_FIRST;
-	uint32_t slot = c->slot;
+	uint64_t entry = end->entry & ~ENTRY_FIRST;
 
-	while ((entry & ENTRY_LAST) == 0 && slot + 1 < VIOMMU_MAP_FANOUT) {
-		uint64_t next = viommu_port_get64(&c->node->entry[slot + 1]);
+	for (uint32_t slot = end->slot + 1; slot < VIOMMU_MAP_FANOUT && (entry & ENTRY_LAST) == 0; slot++) {
+		uint64_t next = viommu_port_get64(&end->node->entry[slot]);
 
-		if ((next & ~ENTRY_LAST) != entry + step)
+		if ((next & ~ENTRY_LAST) != entry + bytes)
 			break;
+		out->last += bytes;
 		entry = next;
-		slot++;
 	}
-	return slot - c->slot;
 }
 
 bool viommu_map_lookup(const struct viommu_map *map, viommu_iova iova, struct viommu_mapping *out)
 {
-	struct chunk c;
+	uint64_t below; /* bytes of the chunk, less one */
+	struct end end;
 
 	VIOMMU_ASSERT(map->granule_bits >= 8 && map->granule_bits <= 63); /* the rest is changing */
-	if (!find(map, viommu_port_shr64(iova, map->granule_bits), &c))
+	if (!walk(map, viommu_port_shr64(iova, map->granule_bits), &end))
 		return false;
+	below = ~viommu_port_shl64(viommu_port_shl64(UINT64_MAX, end.shift), map->granule_bits);
 	out->first = iova;
-	out->phys = (c.entry & ENTRY_VALUE) + (iova - viommu_port_shl64(c.first, map->granule_bits));
-	out->flags = (uint32_t)(c.entry & ENTRY_FLAGS);
-	if ((c.entry & ENTRY_LAST) == 0)
-		c.last += viommu_port_shl64(neighbours(map, &c), 4 * c.level);
-	out->last = granule_end(map, c.last);
+	out->last = iova | below;
+	out->phys = (end.entry & ENTRY_VALUE) + (iova & below);
+	out->flags = (uint32_t)(end.entry & ENTRY_FLAGS);
+	if ((end.entry & ENTRY_LAST) == 0)
+		go_on(&end, below + 1, out);
 	return true;
 }
 

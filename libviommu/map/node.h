@@ -13,31 +13,55 @@
 
 #include <viommu/map.h>
 
-#define ENTRY_FLAGS UINT64_C(0x0f) /* leaf: the mapping's flags; table: the level of the child */
+#define ENTRY_FLAGS UINT64_C(0x0f) /* leaf: the mapping's flags */
+#define ENTRY_SHIFT UINT64_C(0x3f) /* table: 4 * the level of the child */
 #define ENTRY_FIRST UINT64_C(0x10)
 #define ENTRY_LAST UINT64_C(0x20)
 #define ENTRY_LEAF UINT64_C(0x40)
 #define ENTRY_TABLE UINT64_C(0x80)
-#define ENTRY_VALUE (~UINT64_C(0xff)) /* leaf: phys; table: index of the child, shifted by 8 */
+#define ENTRY_VALUE (~UINT64_C(0xff)) /* leaf: phys; table: where the child is, shifted by 8 */
 
 #define NO_NODE 0u /* indices start at 1 */
+
+/*
+ * A reader goes from entry to node by adding two numbers: an entry has the node's place in bytes, from the first slab
+ * on. Lists have its index, with which it fits into 32 bits, and which comes from the entry by a division that is known
+ * to leave no rest: times the inverse of 9 modulo 2^32.
+ */
+#define NODE_UNIT_BITS 4u
+#define NODE_UNITS 9u
+#define NODE_UNITS_INVERSE 0x38e38e39u
+_Static_assert(NODE_UNITS << NODE_UNIT_BITS == VIOMMU_MAP_NODE_SIZE, "a node is so many units");
+_Static_assert(VIOMMU_MAP_NODES_MAX < UINT32_MAX / NODE_UNITS, "all places fit");
 
 /* In viommu_map_node.level of a node that was cut out while its one child stayed in the tree. */
 #define NODE_ALONE 0x100u
 
-static inline uint64_t entry_table(uint32_t index, uint32_t level)
+/* The place of the node with this index. At most VIOMMU_MAP_NODES_MAX + 1. */
+static inline uint64_t node_place(uint32_t index)
 {
-	return (uint64_t)index << 8 | level | ENTRY_TABLE;
+	return (uint64_t)(index * NODE_UNITS) << NODE_UNIT_BITS;
 }
 
-static inline uint32_t entry_index(uint64_t entry)
+static inline uint64_t entry_table(uint32_t index, uint32_t level)
 {
-	return (uint32_t)(entry >> 8);
+	return node_place(index) << 8 | 4 * level | ENTRY_TABLE;
+}
+
+/* Wraps: by design. Of an entry that is damaged it is any number. */
+static inline VIOMMU_WRAPS uint32_t entry_index(uint64_t entry)
+{
+	return (uint32_t)(entry >> (8 + NODE_UNIT_BITS)) * NODE_UNITS_INVERSE;
+}
+
+static inline uint32_t entry_shift(uint64_t entry)
+{
+	return (uint32_t)(entry & ENTRY_SHIFT);
 }
 
 static inline uint32_t entry_level(uint64_t entry)
 {
-	return (uint32_t)(entry & ENTRY_FLAGS);
+	return entry_shift(entry) >> 2;
 }
 
 /* Granules below one entry of a node at this level, less one: a mask. Level VIOMMU_MAP_LEVELS is the whole space. */
@@ -69,19 +93,28 @@ struct chunk {
 };
 
 /*
- * The node with this index. For readers too: an index that can be read is in a slab that was complete before, and no
- * slab behind that one is looked at.
+ * The node at this place. For readers too: a place that can be read is in a slab that was complete before, and no slab
+ * behind that one is looked at.
  */
+static inline struct viommu_map_node *node_at_place(const struct viommu_map_slab *slab, uint64_t place)
+{
+	while (place - slab->first >= slab->size)
+		slab++;
+	return (struct viommu_map_node *)((unsigned char *)slab->nodes + (size_t)(place - slab->first));
+}
+
+/* The node that a table entry leads to. */
+static inline struct viommu_map_node *entry_node(const struct viommu_map_pool *pool, uint64_t entry)
+{
+	VIOMMU_ASSERT((entry & ENTRY_TABLE) != 0);
+	return node_at_place(pool->slabs, entry >> 8);
+}
+
+/* The node with this index. */
 static inline struct viommu_map_node *viommu_i_map_node(const struct viommu_map_pool *pool, uint32_t index)
 {
-	const struct viommu_map_slab *slab = pool->slabs;
-
-	VIOMMU_ASSERT(index != NO_NODE);
-	while (index - slab->first >= slab->count) {
-		slab++;
-		VIOMMU_ASSERT(slab < pool->slabs + VIOMMU_MAP_SLABS_MAX);
-	}
-	return &slab->nodes[index - slab->first];
+	VIOMMU_ASSERT(index != NO_NODE && index < pool->fresh);
+	return node_at_place(pool->slabs, node_place(index));
 }
 
 /* Makes sure that `count` nodes can be taken, taking retired subtrees apart if need be. */

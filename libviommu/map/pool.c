@@ -33,7 +33,7 @@ enum viommu_result viommu_map_pool_add(struct viommu_map_pool *pool, void *mem, 
 	uintptr_t base = (uintptr_t)mem;
 	size_t skip = (size_t)(viommu_i_align_up(base, NODE_ALIGN) - base);
 	struct viommu_map_slab *slab = &pool->slabs[pool->slab_count];
-	size_t room = UINT32_MAX - 1 - pool->total; /* indices have 32 bits */
+	size_t room = VIOMMU_MAP_NODES_MAX - pool->total;
 	size_t count;
 
 	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
@@ -45,10 +45,10 @@ enum viommu_result viommu_map_pool_add(struct viommu_map_pool *pool, void *mem, 
 	if (count > room)
 		count = room;
 	slab->nodes = (struct viommu_map_node *)(base + skip);
-	slab->first = pool->total + 1;
-	slab->count = (uint32_t)count;
+	slab->first = node_place(pool->total + 1);
+	slab->size = node_place((uint32_t)count);
 	pool->slab_count++;
-	pool->total += slab->count;
+	pool->total += (uint32_t)count;
 	VIOMMU_ASSERT(viommu_map_pool_is_valid(pool));
 	return VIOMMU_OK;
 }

@@ -75,7 +75,7 @@ static void cut_path(struct viommu_map *map, uint64_t a, uint64_t b, struct viom
 	uint32_t depth = 0;
 
 	while (*ref != 0) {
-		struct viommu_map_node *node = viommu_i_map_node(map->pool, entry_index(*ref));
+		struct viommu_map_node *node = entry_node(map->pool, *ref);
 		uint64_t node_last = node->prefix | level_mask(node->level + 1);
 		uint32_t partly;
 
