@@ -19,13 +19,15 @@ import textwrap
 
 WORKLOADS = [
     "fill-sequential", "fill-random", "lookup-random", "lookup-independent", "lookup-sequential", "lookup-hot",
-    "churn-pair", "ring-cycle", "unmap-wide", "mixed-fill", "mixed-lookup", "mixed-churn", "request-map-unmap",
-    "ring-roundtrip", "translate-hot", "read-alone", "read-beside-writer",
+    "churn-pair", "ring-cycle", "unmap-wide", "unmap-churned", "mixed-fill", "mixed-lookup", "mixed-churn",
+    "sparse-fill", "sparse-lookup", "sparse-churn", "request-map-unmap", "ring-roundtrip", "translate-hot",
+    "read-alone", "read-beside-writer",
 ]
 READERS = ["read-alone", "read-beside-writer"]  # they may wait for a lock: time is that on the wall
 STRUCTURES = ["viommu", "gtree", "btreemap", "stdmap", "scan"]
 SIZES = [100, 10000, 1000000]
-PREPARED = ["fill-sequential", "fill-random", "unmap-wide", "mixed-fill"]  # each iteration is
+# Each iteration is.
+PREPARED = ["fill-sequential", "fill-random", "unmap-wide", "unmap-churned", "mixed-fill", "sparse-fill"]
 QUICK = ["lookup-random", "churn-pair"]  # at all sizes
 WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot", *READERS]
 SCAN_MAX = 10000

@@ -24,7 +24,7 @@ struct map_state {
 	uint32_t n;
 	struct bench_pages pages;
 	uint32_t *orders;       /* for each map: its pages as fill_random maps them */
-	struct extent *extents; /* for each map: what fill_mixed maps, and in which order */
+	struct extent *extents; /* for each map: what fill_extents maps, and in which order */
 	uint32_t next;          /* the page to go on with; ring: the oldest */
 	uint32_t hot;           /* first of the hot pages */
 	uint64_t zero;          /* 0, but not before the last answer is there */
@@ -46,11 +46,11 @@ static bool map_page(const struct map_state *s, void *map, uint32_t page)
 	return s->structure->map(map, first, first + (BENCH_PAGE - 1), bench_phys(page), BENCH_FLAGS);
 }
 
-static bool unmap_page(const struct map_state *s, uint32_t page)
+static bool unmap_page(const struct map_state *s, void *map, uint32_t page)
 {
 	const uint64_t first = bench_iova(page);
 
-	return s->structure->unmap(s->maps[0], first, first + (BENCH_PAGE - 1));
+	return s->structure->unmap(map, first, first + (BENCH_PAGE - 1));
 }
 
 /* The lookup of one page, checked. */
@@ -86,7 +86,7 @@ static bool fill_random(struct map_state *s, uint32_t which)
 	return true;
 }
 
-static bool fill_mixed(struct map_state *s, uint32_t which)
+static bool fill_extents(struct map_state *s, uint32_t which)
 {
 	const struct extent *extents = s->extents + (size_t)which * s->n;
 	void *map = s->maps[which];
@@ -133,7 +133,7 @@ static void shuffle_extents(struct map_state *s)
 }
 
 /* 70 % of one page, 20 % of 2 to 16, 5 % of 512 and aligned, 5 % of 17 to 716; no page or one between them. */
-static void lay_out(struct map_state *s, struct extent *extents)
+static void lay_out_mixed(struct map_state *s, struct extent *extents)
 {
 	uint64_t page = 1;
 
@@ -155,6 +155,25 @@ static void lay_out(struct map_state *s, struct extent *extents)
 	}
 }
 
+/* Different ones for different numbers, in no order that one would see. */
+static uint32_t scatter(uint32_t number)
+{
+	number = (number ^ number >> 16) * 0x85ebca6b;
+	number = (number ^ number >> 13) * 0xc2b2ae35;
+	return number ^ number >> 16;
+}
+
+/* Single pages anywhere in 48 bits, never two of them in the same 64 KiB. */
+static void lay_out_sparse(struct map_state *s, struct extent *extents)
+{
+	const uint32_t salt = (uint32_t)sim_random_next(&s->pages.random);
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		extents[i].first = scatter(i ^ salt) * (16 * BENCH_PAGE);
+		extents[i].last = extents[i].first + (BENCH_PAGE - 1);
+	}
+}
+
 static bool prepare_orders(struct map_state *s)
 {
 	s->orders = malloc((size_t)s->n * s->map_count * sizeof(*s->orders));
@@ -166,7 +185,7 @@ static bool prepare_orders(struct map_state *s)
 	return true;
 }
 
-static bool prepare_extents(struct map_state *s)
+static bool prepare_extents(struct map_state *s, void (*lay_out)(struct map_state *, struct extent *))
 {
 	s->extents = malloc((size_t)s->n * s->map_count * sizeof(*s->extents));
 	if (s->extents == NULL)
@@ -189,9 +208,10 @@ static void map_teardown(void *state)
 	free(s);
 }
 
-/* `count` maps, filled. */
+/* `count` maps, filled: with the pages that `fill` knows, or with extents that lay_out makes. */
 static struct map_state *filled(const struct bench_structure *structure, uint32_t n, uint32_t count,
-				bool (*fill)(struct map_state *, uint32_t), struct bench_facts *facts)
+				bool (*fill)(struct map_state *, uint32_t),
+				void (*lay_out)(struct map_state *, struct extent *), struct bench_facts *facts)
 {
 	struct map_state *s = calloc(1, sizeof(*s));
 	uint64_t bytes;
@@ -205,7 +225,7 @@ static struct map_state *filled(const struct bench_structure *structure, uint32_
 	s->n = n;
 	s->map_count = count;
 	s->hot = n > BENCH_HOT ? bench_below(&s->pages.random, n - BENCH_HOT) : 0;
-	ok = (fill != fill_mixed || prepare_extents(s)) && (fill != fill_random || prepare_orders(s));
+	ok = (lay_out == NULL || prepare_extents(s, lay_out)) && (fill != fill_random || prepare_orders(s));
 	bytes = malloc_bytes();
 	for (uint32_t i = 0; ok && i < count; i++) {
 		s->maps[i] = structure->open(n);
@@ -222,42 +242,53 @@ static struct map_state *filled(const struct bench_structure *structure, uint32_
 
 static void *dense_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
-	return filled(structure, n, 1, fill_sequential, facts);
+	return filled(structure, n, 1, fill_sequential, NULL, facts);
 }
 
 static void *half_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
-	return filled(structure, n, 1, fill_random, facts);
+	return filled(structure, n, 1, fill_random, NULL, facts);
 }
 
 static void *mixed_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
-	return filled(structure, n, 1, fill_mixed, facts);
+	return filled(structure, n, 1, fill_extents, lay_out_mixed, facts);
+}
+
+static void *sparse_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	return filled(structure, n, 1, fill_extents, lay_out_sparse, facts);
 }
 
 /* Several maps, of which every iteration fills or empties all. */
 static void *many_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts,
-			bool (*fill)(struct map_state *, uint32_t))
+			bool (*fill)(struct map_state *, uint32_t),
+			void (*lay_out)(struct map_state *, struct extent *))
 {
 	const uint32_t count = n < FILL_MAPPINGS ? FILL_MAPPINGS / n : 1;
 
 	facts->operations = n * count;
-	return filled(structure, n, count, fill, facts);
+	return filled(structure, n, count, fill, lay_out, facts);
 }
 
 static void *fill_sequential_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
-	return many_setup(structure, n, facts, fill_sequential);
+	return many_setup(structure, n, facts, fill_sequential, NULL);
 }
 
 static void *fill_random_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
-	return many_setup(structure, n, facts, fill_random);
+	return many_setup(structure, n, facts, fill_random, NULL);
 }
 
 static void *fill_mixed_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
-	return many_setup(structure, n, facts, fill_mixed);
+	return many_setup(structure, n, facts, fill_extents, lay_out_mixed);
+}
+
+static void *fill_sparse_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	return many_setup(structure, n, facts, fill_extents, lay_out_sparse);
 }
 
 static bool unmap_all(void *state)
@@ -290,9 +321,9 @@ static bool fill_random_run(void *state, uint64_t iterations)
 	return iterations == 1 && fill_all(state, fill_random);
 }
 
-static bool fill_mixed_run(void *state, uint64_t iterations)
+static bool fill_extents_run(void *state, uint64_t iterations)
 {
-	return iterations == 1 && fill_all(state, fill_mixed);
+	return iterations == 1 && fill_all(state, fill_extents);
 }
 
 static bool fill_random_prepare(void *state)
@@ -301,7 +332,7 @@ static bool fill_random_prepare(void *state)
 	return unmap_all(state);
 }
 
-static bool fill_mixed_prepare(void *state)
+static bool fill_extents_prepare(void *state)
 {
 	shuffle_extents(state);
 	return unmap_all(state);
@@ -310,6 +341,32 @@ static bool fill_mixed_prepare(void *state)
 static bool unmap_wide_prepare(void *state)
 {
 	return fill_random_prepare(state) && fill_all(state, fill_random);
+}
+
+static bool churn(struct map_state *s, void *map)
+{
+	uint32_t out;
+	uint32_t in;
+
+	bench_pages_swap(&s->pages, &out, &in);
+	return unmap_page(s, map, out) && map_page(s, map, in);
+}
+
+/* After a fill and half as many churn pairs: what are neighbours in the space are none in memory. */
+static bool unmap_churned_prepare(void *state)
+{
+	struct map_state *s = state;
+
+	for (uint32_t k = 0; k < s->map_count; k++) {
+		memcpy(s->orders + (size_t)k * s->n, s->pages.live, s->n * sizeof(*s->orders));
+		if (!s->structure->unmap(s->maps[k], 0, UINT64_MAX) || !fill_random(s, k))
+			return false;
+		for (uint32_t i = 0; i < s->n / 2; i++) {
+			if (!churn(s, s->maps[k]))
+				return false;
+		}
+	}
+	return true;
 }
 
 static bool unmap_wide_run(void *state, uint64_t iterations)
@@ -374,11 +431,7 @@ static bool churn_run(void *state, uint64_t iterations)
 	struct map_state *s = state;
 
 	while (iterations-- > 0) {
-		uint32_t out;
-		uint32_t in;
-
-		bench_pages_swap(&s->pages, &out, &in);
-		if (!unmap_page(s, out) || !map_page(s, s->maps[0], in))
+		if (!churn(s, s->maps[0]))
 			return false;
 	}
 	return true;
@@ -393,7 +446,7 @@ static bool ring_run(void *state, uint64_t iterations)
 		const uint32_t newest = s->next + s->n < 2 * s->n ? s->next + s->n : s->next - s->n;
 		const uint32_t page = s->pages.live[newest];
 
-		if (!unmap_page(s, s->pages.live[s->next]) || !map_page(s, s->maps[0], page))
+		if (!unmap_page(s, s->maps[0], s->pages.live[s->next]) || !map_page(s, s->maps[0], page))
 			return false;
 		for (uint32_t i = 0; i <= (s->next & 3); i++) {
 			if (!page_is_found(s, page, i * 64 + s->zero))
@@ -404,7 +457,7 @@ static bool ring_run(void *state, uint64_t iterations)
 	return true;
 }
 
-static bool mixed_lookup_run(void *state, uint64_t iterations)
+static bool extents_lookup_run(void *state, uint64_t iterations)
 {
 	struct map_state *s = state;
 
@@ -425,7 +478,7 @@ static bool mixed_lookup_run(void *state, uint64_t iterations)
 	return true;
 }
 
-static bool mixed_churn_run(void *state, uint64_t iterations)
+static bool extents_churn_run(void *state, uint64_t iterations)
 {
 	struct map_state *s = state;
 
@@ -459,8 +512,12 @@ const struct bench_workload bench_map_workloads[] = {
 	STEADY("churn-pair", half_setup, churn_run),
 	STEADY("ring-cycle", half_setup, ring_run),
 	PREPARED("unmap-wide", fill_random_setup, unmap_wide_prepare, unmap_wide_run),
-	PREPARED("mixed-fill", fill_mixed_setup, fill_mixed_prepare, fill_mixed_run),
-	STEADY("mixed-lookup", mixed_setup, mixed_lookup_run),
-	STEADY("mixed-churn", mixed_setup, mixed_churn_run),
+	PREPARED("unmap-churned", fill_random_setup, unmap_churned_prepare, unmap_wide_run),
+	PREPARED("mixed-fill", fill_mixed_setup, fill_extents_prepare, fill_extents_run),
+	STEADY("mixed-lookup", mixed_setup, extents_lookup_run),
+	STEADY("mixed-churn", mixed_setup, extents_churn_run),
+	PREPARED("sparse-fill", fill_sparse_setup, fill_extents_prepare, fill_extents_run),
+	STEADY("sparse-lookup", sparse_setup, extents_lookup_run),
+	STEADY("sparse-churn", sparse_setup, extents_churn_run),
 	{ .name = NULL },
 };
