@@ -9,6 +9,9 @@
  * A revocation is not answered while a section is open that has used the translation. Both sides have to stay within
  * their results and bounds, and after a reset everything works again, with all nodes and slots back. While nobody has
  * touched the wire since the last start, both sides have to agree as well.
+ *
+ * The device has pointers to guest memory, or it copies, and then each copy is a step. It is told of changes of guest
+ * memory, and these are not settled while a section is open that is older.
  */
 #include <string.h>
 
@@ -67,6 +70,12 @@ struct section {
 	uint32_t endpoint;
 	uint32_t domain;
 	uint64_t iova;
+	bool outdated; /* guest memory has changed since it began */
+};
+
+/* Bytes of guest memory. */
+struct place {
+	uint64_t gpa, len;
 };
 
 struct shared {
@@ -101,9 +110,13 @@ struct world {
 	/* the wire */
 	struct meddle meddles[MEDDLES];
 	uint32_t meddle_count;
+	struct place meddled_at[MEDDLES]; /* in this step of the device */
+	uint32_t meddled_count;
+	bool copied;  /* the device gets no pointers from now on */
 	bool delayed; /* since the last start a section was open: something may have timed out */
 	bool meddled; /* since the last start: the wire is not as it should be */
-	bool misled[ENDPOINTS]; /* probed over such a wire: its reserved regions may not be known, after a restart too */
+	bool misled
+		[ENDPOINTS]; /* probed over such a wire: its reserved regions may not be known, after a restart too */
 	/* by the requests that the device accepted */
 	struct mapping mappings[MAPPINGS];
 	uint32_t mapping_count;
@@ -125,6 +138,8 @@ static const struct viommu_resv_region msi[1] = { { { 0x8000, 0x8fff }, VIOMMU_R
 static void apply(const struct meddle *m)
 {
 	w.meddled = true;
+	if (w.meddled_count < MEDDLES)
+		w.meddled_at[w.meddled_count++] = (struct place){ SHARED_BUS + m->at, m->len };
 	for (uint32_t i = 0; i < m->len && m->at + i < w.shared_len; i++) {
 		uint8_t *p = &w.shared.bytes[m->at + i];
 
@@ -147,14 +162,11 @@ static void tick(void)
 	}
 }
 
-static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+static void *piece_at(viommu_gpa gpa, uint64_t *len)
 {
 	uint8_t *base = w.shared.dma;
 	uint64_t offset = gpa - DMA_BUS, size = DMA_LEN;
 
-	(void)ctx;
-	(void)kind;
-	tick();
 	if (gpa - SHARED_BUS < w.shared_len) {
 		base = w.shared.bytes;
 		offset = gpa - SHARED_BUS;
@@ -167,7 +179,52 @@ static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 	return base + offset;
 }
 
-static const struct viommu_memory_ops memory_ops = { .size = sizeof memory_ops, .resolve = resolve };
+static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	(void)ctx;
+	(void)kind;
+	if (w.copied)
+		return NULL;
+	tick();
+	return piece_at(gpa, len);
+}
+
+/* All of [gpa, gpa + len), or NULL. */
+static void *all_at(viommu_gpa gpa, size_t len)
+{
+	uint64_t n = len;
+	void *host = piece_at(gpa, &n);
+
+	return n == len ? host : NULL;
+}
+
+static bool read(void *ctx, viommu_gpa gpa, void *dst, size_t len)
+{
+	const void *host = all_at(gpa, len);
+
+	(void)ctx;
+	tick();
+	if (host == NULL)
+		return false;
+	memcpy(dst, host, len);
+	return true;
+}
+
+static bool write(void *ctx, viommu_gpa gpa, const void *src, size_t len)
+{
+	void *host = all_at(gpa, len);
+
+	(void)ctx;
+	tick();
+	if (host == NULL)
+		return false;
+	memcpy(host, src, len);
+	return true;
+}
+
+static const struct viommu_memory_ops memory_ops = {
+	.size = sizeof memory_ops, .resolve = resolve, .read = read, .write = write
+};
 
 /* What the device has accepted */
 
@@ -308,25 +365,29 @@ static void accept(const struct viommu_request *request, const struct viommu_wir
 	}
 }
 
-static bool touches(const struct viommu_segment *a, const uint8_t *base, size_t len)
+static bool touches(const struct viommu_segment *a, uint64_t gpa, uint64_t len)
 {
-	return a->base < base + len && base < a->base + a->len;
+	return a->gpa - gpa < len || gpa - a->gpa < a->len;
 }
 
-/* Could the device have written over the request after it read it? */
+/* Could the request be another one now than when the device read it? By what the device wrote, or by the wire. */
 static bool is_overwritten(const struct viommu_request *request)
 {
 	for (uint32_t i = 0; i < request->readable_count; i++) {
 		const struct viommu_segment *s = &request->readable[i];
 
 		for (uint32_t k = 0; k < request->writable_count; k++) {
-			if (touches(s, request->writable[k].base, request->writable[k].len))
+			if (touches(s, request->writable[k].gpa, request->writable[k].len))
 				return true;
 		}
 		for (uint32_t q = 0; q < VIOMMU_QUEUE_COUNT; q++) {
 			const struct viommu_virtq_device *queue = &w.pump.queues[q];
 
-			if (touches(s, queue->used, VIOMMU_VIRTQ_USED_SIZE(queue->size)))
+			if (touches(s, queue->used_gpa, VIOMMU_VIRTQ_USED_SIZE(queue->size)))
+				return true;
+		}
+		for (uint32_t k = 0; k < w.meddled_count; k++) {
+			if (touches(s, w.meddled_at[k].gpa, w.meddled_at[k].len))
 				return true;
 		}
 	}
@@ -350,7 +411,7 @@ static void look_at(const struct viommu_request *request)
 		const struct viommu_segment *s = &request->readable[i];
 		size_t n = s->len < sizeof bytes - len ? s->len : sizeof bytes - len;
 
-		memcpy(bytes + len, s->base, n);
+		memcpy(bytes + len, all_at(s->gpa, n), n);
 		len += n;
 	}
 	CHECK(viommu_wire_request_decode(bytes, len, &r) == VIOMMU_OK && r.type == request->type);
@@ -435,6 +496,7 @@ static bool device_step(void)
 		return false;
 	w.awake = false;
 	w.transport.touched = false;
+	w.meddled_count = 0;
 	more = viommu_pump_process(&w.pump, 1);
 	sim_transport_take_interrupts(&w.transport);
 	if (more)
@@ -852,6 +914,7 @@ static void section_open(uint32_t i, uint32_t e, uint64_t iova, uint32_t kind)
 		return;
 	CHECK(viommu_access_begin(&w.accesses[e], &s->token) == VIOMMU_OK);
 	s->open = true;
+	s->outdated = false;
 	w.delayed = true;
 	s->endpoint = e;
 	s->iova = iova;
@@ -885,14 +948,14 @@ enum {
 	OPEN,
 	CLOSE,
 	MEDDLE,
-	FLIP
+	FLIP,
+	CHANGE
 };
 
 /* Ring features besides those that everybody has; the number of a word is the set of them. */
 static const uint64_t more_features[] = { VIOMMU_F_ORDER_PLATFORM, VIOMMU_F_NOTIFICATION_DATA, VIOMMU_F_IN_ORDER };
-static const char *const words_features[] = {
-	"usual", "platform", "data", "platform+data", "order", "order+platform", "order+data", "order+platform+data"
-};
+static const char *const words_features[] = { "usual", "platform",       "data",       "platform+data",
+					      "order", "order+platform", "order+data", "order+platform+data" };
 
 #define USUAL_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX)
 
@@ -905,6 +968,7 @@ static uint64_t features_of(uint64_t set)
 	return features;
 }
 
+static const char *const words_memory[] = { "pointers", "copied" };
 static const char *const words_no_yes[] = { "no", "yes" };
 static const char *const words_kind[] = { "read", "write", "both" };
 
@@ -919,7 +983,8 @@ static const char *const words_kind[] = { "read", "write", "both" };
 
 static const struct sim_ops_verb verbs[] = {
 	[START] = { "start",
-		    { { "features", SIM_OPS_CHOICE, sizeof words_features / sizeof words_features[0], words_features } },
+		    { { "features", SIM_OPS_CHOICE, sizeof words_features / sizeof words_features[0], words_features },
+		      { "memory", SIM_OPS_CHOICE, 2, words_memory } },
 		    2 },
 	[STOP] = { "stop", { SIM_OPS_NO_ARGS }, 1 },
 	[DOMAIN_INIT] = { "domain", { DOMAIN, { "bypass", SIM_OPS_CHOICE, 2, words_no_yes } }, 2 },
@@ -944,6 +1009,7 @@ static const struct sim_ops_verb verbs[] = {
 	/* delay: that many steps */
 	[MEDDLE] = { "meddle", { DELAY, PLACE, { "bytes", SIM_OPS_BYTES, MEDDLE_BYTES, NULL } }, 5 },
 	[FLIP] = { "flip", { DELAY, PLACE, { "mask", SIM_OPS_U8, 0, NULL } }, 5 },
+	[CHANGE] = { "change", { SIM_OPS_NO_ARGS }, 1 },
 };
 
 static void meddle(const struct sim_ops_op *op)
@@ -963,6 +1029,22 @@ static void meddle(const struct sim_ops_op *op)
 		w.meddles[w.meddle_count++] = m;
 }
 
+/* Nothing goes away, but the device cannot know. */
+static void change_memory(void)
+{
+	viommu_pump_memory_changed(&w.pump);
+	for (uint32_t i = 0; i < SECTIONS; i++)
+		w.sections[i].outdated = true;
+}
+
+static void check_memory(void)
+{
+	bool settled = viommu_device_memory_is_settled(&w.dev);
+
+	for (uint32_t i = 0; i < SECTIONS; i++)
+		CHECK(!settled || !w.sections[i].open || !w.sections[i].outdated);
+}
+
 static void run_other(const struct sim_ops_op *op)
 {
 	const uint64_t *a = op->arg;
@@ -980,6 +1062,9 @@ static void run_other(const struct sim_ops_op *op)
 		break;
 	case CLOSE:
 		section_close((uint32_t)a[0]);
+		break;
+	case CHANGE:
+		change_memory();
 		break;
 	default:
 		meddle(op);
@@ -1002,6 +1087,7 @@ static void run(void *world, const struct sim_ops_op *op)
 	(void)world;
 	switch (op->verb) {
 	case START:
+		w.copied = a[1] != 0;
 		(void)start(features_of(a[0]));
 		break;
 	case STOP:
@@ -1040,6 +1126,7 @@ static void run(void *world, const struct sim_ops_op *op)
 	}
 	CHECK(w.depth == 0);
 	check_maps();
+	check_memory();
 	if (++w.operations % CHECK_EVERY == 0)
 		check_both();
 }
@@ -1113,6 +1200,8 @@ static void *begin(void)
 	w.locks = 0;
 	w.operations = 0;
 	w.meddle_count = 0;
+	w.meddled_count = 0;
+	w.copied = false;
 	w.meddled = false;
 	w.delayed = false;
 	w.lost = false;
@@ -1180,7 +1269,7 @@ static void end(void *world)
 	CHECK(stop() == VIOMMU_OK);
 	for (uint32_t d = 0; d < DOMAINS; d++)
 		CHECK(domain_deinit(d) == VIOMMU_OK);
-	CHECK(viommu_device_is_settled(&w.dev));
+	CHECK(viommu_device_is_settled(&w.dev) && viommu_device_memory_is_settled(&w.dev));
 	check_nodes(&w.dev.pool);
 	check_nodes(&w.drv.pool);
 	CHECK(w.dev.domain_ids.count == 0 && w.dev.pending_count == 0);

@@ -4,8 +4,10 @@
  *
  * Guest memory is two regions of 2 KiB, adjacent for the guest and not in the host, a hole, and a region that the
  * device may only read, with canaries around each; and far away more than 4 GiB that the device may only write, which
- * exist by their length alone. A second copy of all of it is kept by what the guest does and by
- * what the device is allowed to write, and the two have to be the same after each call.
+ * exist by their length alone. The seam gives pointers, or it copies, or it copies where there is no pointer. Regions go
+ * away and come back, and the adjacent ones change places in the host, while the queue runs. A second copy of all of it
+ * is kept by what the guest does and by what the device is allowed to write, and the two have to be the same after each
+ * call.
  *
  * Before each call its outcome is foretold from that copy alone: a naive walk along the chain says which pieces a pop
  * has to bring, how many descriptors it looks at, or that the chain is no good; the indices say when the ring is broken
@@ -49,8 +51,15 @@ struct bytes {
 	uint8_t canary3[CANARY_LEN];
 };
 
+enum seam {
+	POINTERS,
+	COPIES,
+	BOTH
+};
+
 struct piece {
-	const uint8_t *host; /* in world.host */
+	const uint8_t *host; /* in world.host; NULL: the device gets no pointer */
+	uint64_t gpa;
 	uint64_t len;
 	bool writable;
 };
@@ -69,7 +78,11 @@ struct world {
 	struct viommu_virtq_device q;
 	struct viommu_virtq_layout layout;
 	enum viommu_virtq_state state;
-	uint32_t chop; /* the seam gives at most so many bytes at once; 0: all there are */
+	enum seam seam;
+	bool copied;     /* the ring is reached by copies */
+	uint32_t absent; /* bits: the first, the second, the one that the device may only read */
+	bool swapped;    /* the first two are in each other's place in the host */
+	uint32_t chop;   /* the seam gives at most so many bytes at once; 0: all there are */
 	uint16_t popped, pushed, published;
 	uint32_t outstanding;
 	uint16_t heads[QUEUE_MAX];
@@ -84,16 +97,15 @@ static uint8_t vast;
 
 static uint8_t *region_of(struct bytes *b, uint64_t gpa, uint64_t *offset)
 {
-	if (gpa - BASE < REGION_LEN) {
-		*offset = gpa - BASE;
-		return b->first;
-	}
-	if (gpa - BASE < 2 * REGION_LEN) {
-		*offset = gpa - BASE - REGION_LEN;
-		return b->second;
-	}
-	*offset = gpa - BASE - ROM;
-	return gpa >= BASE + ROM && gpa - BASE - ROM < REGION_LEN ? b->rom : NULL;
+	uint64_t from = gpa - BASE;
+	uint32_t region = from < REGION_LEN ? 0 : from < 2 * REGION_LEN ? 1 : 2;
+
+	*offset = from - (region == 2 ? ROM : region * REGION_LEN);
+	if (*offset >= REGION_LEN || (w.absent >> region & 1) != 0)
+		return NULL;
+	if (region == 2)
+		return b->rom;
+	return (region == 1) != w.swapped ? b->second : b->first;
 }
 
 static uint8_t *byte_at(struct bytes *b, uint64_t gpa)
@@ -106,12 +118,27 @@ static uint8_t *byte_at(struct bytes *b, uint64_t gpa)
 	return region != NULL ? region + offset : NULL;
 }
 
+/* Can all these bytes be copied? */
+static bool is_there(uint64_t gpa, uint64_t len, uint32_t kind)
+{
+	for (uint64_t i = 0; i < len; i++) {
+		uint64_t offset;
+		const uint8_t *region = region_of(&w.host, gpa + i, &offset);
+
+		if (gpa + i < gpa || region == NULL || (kind == VIOMMU_ACCESS_WRITE && region == w.host.rom))
+			return false;
+	}
+	return true;
+}
+
 /* How many of `want` bytes the device gets in one piece at gpa. 0: none. */
 static uint64_t piece_at(uint64_t gpa, uint64_t want, uint32_t kind)
 {
 	uint64_t offset, got;
 	const uint8_t *region = region_of(&w.host, gpa, &offset);
 
+	if (w.seam == COPIES)
+		return 0;
 	if (kind == VIOMMU_ACCESS_WRITE && gpa - VAST < VAST_LEN && want > VAST_PIECE) {
 		got = VAST_LEN - (gpa - VAST);
 		if (w.chop != 0)
@@ -133,7 +160,37 @@ static void *resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 	return *len != 0 ? byte_at(&w.host, gpa) : NULL;
 }
 
-static const struct viommu_memory_ops memory_ops = { .size = sizeof memory_ops, .resolve = resolve };
+static bool read(void *ctx, viommu_gpa gpa, void *dst, size_t len)
+{
+	uint8_t *to = dst;
+
+	(void)ctx;
+	CHECK(w.seam != POINTERS && len > 0);
+	if (!is_there(gpa, len, VIOMMU_ACCESS_READ))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		to[i] = *byte_at(&w.host, gpa + i);
+	return true;
+}
+
+static bool write(void *ctx, viommu_gpa gpa, const void *src, size_t len)
+{
+	const uint8_t *from = src;
+
+	(void)ctx;
+	CHECK(w.seam != POINTERS && len > 0);
+	if (!is_there(gpa, len, VIOMMU_ACCESS_WRITE))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		*byte_at(&w.host, gpa + i) = from[i];
+	return true;
+}
+
+static const struct viommu_memory_ops memory_ops[] = {
+	[POINTERS] = { .size = sizeof memory_ops[0], .resolve = resolve },
+	[COPIES] = { .size = sizeof memory_ops[0], .read = read, .write = write },
+	[BOTH] = { .size = sizeof memory_ops[0], .resolve = resolve, .read = read, .write = write },
+};
 
 /* What the guest stores; into the region that the device may only read, too. */
 static void guest_store(uint64_t gpa, const uint8_t *src, size_t len)
@@ -182,21 +239,15 @@ static bool add_data(uint64_t gpa, uint64_t len, bool writable, uint32_t capacit
 	*total += len;
 	while (len > 0) {
 		uint64_t n = piece_at(gpa, len, writable ? VIOMMU_ACCESS_WRITE : VIOMMU_ACCESS_READ);
+		const uint8_t *host = n != 0 ? byte_at(&w.host, gpa) : NULL;
 
-		if (n == 0 || w.walk.count == capacity)
+		if (w.walk.count == capacity || (n == 0 && w.seam == POINTERS))
 			return false;
-		w.walk.pieces[w.walk.count++] = (struct piece){ byte_at(&w.host, gpa), n, writable };
+		if (n == 0)
+			n = len; /* whether it is there shows when it is copied */
+		w.walk.pieces[w.walk.count++] = (struct piece){ host, gpa, n, writable };
 		gpa += n;
 		len -= n;
-	}
-	return true;
-}
-
-static bool descriptor_is_there(uint64_t gpa)
-{
-	for (unsigned i = 0; i < 16; i++) {
-		if (gpa + i < gpa || piece_at(gpa + i, 1, VIOMMU_ACCESS_READ) == 0)
-			return false;
 	}
 	return true;
 }
@@ -214,7 +265,7 @@ static bool follow(uint16_t head, uint32_t capacity)
 		unsigned flags, next;
 
 		w.walk.steps++;
-		if (!descriptor_is_there(at))
+		if (!is_there(at, 16, VIOMMU_ACCESS_READ))
 			return false;
 		addr = load(at, 8);
 		len = (uint32_t)load(at + 8, 4);
@@ -259,25 +310,88 @@ static void foretell_chain(uint16_t head, uint32_t capacity)
 
 /* The calls */
 
-/* Does the area lie in one piece of memory, where it has to be? */
-static bool area_is_good(uint64_t gpa, uint64_t len, uint64_t align, uint32_t kind)
+/* Does the area lie where it may? */
+static bool area_is_good(uint64_t gpa, uint64_t len, uint64_t align)
 {
-	return gpa % align == 0 && piece_at(gpa, len, kind) == len;
+	return gpa % align == 0 && gpa + (len - 1) >= gpa;
+}
+
+static bool layout_is_good(void)
+{
+	uint64_t size = w.layout.size;
+
+	return size != 0 && size <= 32768 && (size & (size - 1)) == 0 && area_is_good(w.layout.desc, 16 * size, 16) &&
+	       area_is_good(w.layout.avail, 6 + 2 * size, 2) && area_is_good(w.layout.used, 6 + 8 * size, 4);
+}
+
+/* Does each area of the ring lie in one piece, to which there is a pointer? If not: is there another way to it? */
+static bool find_ring(void)
+{
+	uint64_t size = w.layout.size;
+
+	w.copied = piece_at(w.layout.desc, 16 * size, VIOMMU_ACCESS_READ) != 16 * size ||
+		   piece_at(w.layout.avail, 6 + 2 * size, VIOMMU_ACCESS_READ) != 6 + 2 * size ||
+		   piece_at(w.layout.used, 6 + 8 * size, VIOMMU_ACCESS_WRITE) != 6 + 8 * size;
+	return !w.copied || w.seam != POINTERS;
 }
 
 static void enable(const struct viommu_virtq_layout *layout)
 {
-	uint64_t size = layout->size;
-	bool good = size != 0 && size <= 32768 && (size & (size - 1)) == 0 &&
-		    area_is_good(layout->desc, 16 * size, 16, VIOMMU_ACCESS_READ) &&
-		    area_is_good(layout->avail, 6 + 2 * size, 2, VIOMMU_ACCESS_READ) &&
-		    area_is_good(layout->used, 6 + 8 * size, 4, VIOMMU_ACCESS_WRITE);
+	bool good;
 
+	w.layout = *layout;
+	good = layout_is_good() && find_ring();
 	CHECK(viommu_virtq_device_enable(&w.q, layout) == (good ? VIOMMU_OK : VIOMMU_E_PEER));
 	w.state = good ? VIOMMU_VIRTQ_READY : VIOMMU_VIRTQ_OFF;
-	w.layout = *layout;
 	w.popped = w.pushed = w.published = 0;
 	w.outstanding = 0;
+}
+
+/* Another seam, for a queue that begins anew. */
+static void set_seam(enum seam seam)
+{
+	struct viommu_memory memory = { &memory_ops[seam], NULL };
+
+	w.seam = seam;
+	w.state = VIOMMU_VIRTQ_OFF;
+	viommu_virtq_device_init(&w.q, &memory);
+}
+
+static void swap_regions(struct bytes *b)
+{
+	uint8_t first[REGION_LEN];
+
+	memcpy(first, b->first, REGION_LEN);
+	memcpy(b->first, b->second, REGION_LEN);
+	memcpy(b->second, first, REGION_LEN);
+}
+
+/* Regions are there or not from now on, and perhaps elsewhere. */
+static void change_memory(uint32_t absent, bool swap)
+{
+	bool good;
+
+	w.absent = absent;
+	if (swap) {
+		w.swapped = !w.swapped;
+		swap_regions(&w.host);
+		swap_regions(&w.expected);
+	}
+	good = w.state == VIOMMU_VIRTQ_OFF || find_ring();
+	CHECK(viommu_virtq_device_memory_changed(&w.q) == (good ? VIOMMU_OK : VIOMMU_E_BROKEN));
+	if (good)
+		return;
+	w.state = VIOMMU_VIRTQ_BROKEN;
+	w.pushed = w.published = w.popped; /* nothing is left to publish, and nowhere to do it */
+}
+
+/* A field of a ring that has to be copied and is not there breaks the queue. */
+static bool reaches(uint64_t gpa, uint64_t len, uint32_t kind)
+{
+	if (!w.copied || is_there(gpa, len, kind))
+		return true;
+	w.state = VIOMMU_VIRTQ_BROKEN;
+	return false;
 }
 
 /* What a pop has to return; with a chain foretold in w.walk if that is OK or PEER. */
@@ -288,11 +402,15 @@ static enum viommu_result foretell_pop(uint32_t capacity, uint16_t *head)
 
 	if (w.state != VIOMMU_VIRTQ_READY)
 		return w.state == VIOMMU_VIRTQ_OFF ? VIOMMU_E_STATE : VIOMMU_E_BROKEN;
+	if (!reaches(w.layout.avail + 2, 2, VIOMMU_ACCESS_READ))
+		return VIOMMU_E_BROKEN;
 	waiting = (uint16_t)(load(w.layout.avail + 2, 2) - w.popped);
 	if (waiting == 0)
 		return VIOMMU_E_EMPTY;
 	/* Until the driver has seen the used entry its descriptors are not free for another chain. */
 	if (waiting + (uint16_t)(w.popped - w.published) > size)
+		return VIOMMU_E_BROKEN;
+	if (!reaches(w.layout.avail + 4 + 2 * (w.popped % size), 2, VIOMMU_ACCESS_READ))
 		return VIOMMU_E_BROKEN;
 	*head = (uint16_t)load(w.layout.avail + 4 + 2 * (w.popped % size), 2);
 	if (*head >= size)
@@ -301,7 +419,28 @@ static enum viommu_result foretell_pop(uint32_t capacity, uint16_t *head)
 	return w.walk.good ? VIOMMU_OK : VIOMMU_E_PEER;
 }
 
-/* The device does with a chain what devices do: it writes all that it may. */
+/* Writes all of a piece, as devices do. */
+static void fill(const struct piece *p, uint8_t value)
+{
+	uint8_t bytes[3 * REGION_LEN]; /* no more than that can be copied */
+	uint8_t *host = (uint8_t *)&w.host;
+
+	if (p->host == &vast || p->len > sizeof bytes)
+		return;
+	memset(bytes, value, (size_t)p->len);
+	if (p->host != NULL) {
+		memcpy(host + (p->host - host), bytes, (size_t)p->len);
+	} else {
+		bool good = is_there(p->gpa, p->len, VIOMMU_ACCESS_WRITE);
+
+		CHECK(viommu_memory_write(&w.q.memory, p->gpa, bytes, (size_t)p->len) == (good ? p->len : 0));
+		if (!good)
+			return;
+	}
+	for (uint64_t i = 0; i < p->len; i++)
+		*byte_at(&w.expected, p->gpa + i) = value;
+}
+
 static void use_chain(const struct viommu_chain *c)
 {
 	uint32_t readable = 0;
@@ -313,12 +452,9 @@ static void use_chain(const struct viommu_chain *c)
 	for (uint32_t i = 0; i < w.walk.count; i++) {
 		const struct piece *p = &w.walk.pieces[i];
 
-		CHECK(c->segments[i].base == p->host && c->segments[i].len == p->len);
-		if (p->writable && p->host != &vast) {
-			memset(c->segments[i].base, c->head ^ 0xa5, c->segments[i].len);
-			memset((uint8_t *)&w.expected + (p->host - (const uint8_t *)&w.host), c->head ^ 0xa5,
-			       (size_t)p->len);
-		}
+		CHECK(c->segments[i].base == p->host && c->segments[i].gpa == p->gpa && c->segments[i].len == p->len);
+		if (p->writable)
+			fill(p, (uint8_t)(c->head ^ 0xa5));
 	}
 }
 
@@ -344,18 +480,33 @@ static void pop(uint32_t capacity)
 		CHECK(c.readable == 0 && c.writable == 0);
 }
 
+/* What a push has to return, and what it stores. */
+static enum viommu_result foretell_push(uint16_t head, uint32_t written)
+{
+	uint64_t at;
+
+	if (w.state != VIOMMU_VIRTQ_READY || w.outstanding == 0)
+		return VIOMMU_E_STATE;
+	at = w.layout.used + 4 + 8 * (w.pushed % w.layout.size);
+	if (!reaches(at, 4, VIOMMU_ACCESS_WRITE))
+		return VIOMMU_E_BROKEN;
+	expect_number(at, 4, head);
+	if (!reaches(at + 4, 4, VIOMMU_ACCESS_WRITE))
+		return VIOMMU_E_BROKEN;
+	expect_number(at + 4, 4, written);
+	return VIOMMU_OK;
+}
+
 /* One of the heads that are out, or, if there are none, any number. */
 static void push(uint32_t which, uint32_t written)
 {
 	uint32_t i = w.outstanding != 0 ? which % w.outstanding : 0;
 	uint16_t head = w.outstanding != 0 ? w.heads[i] : (uint16_t)which;
-	bool good = w.state == VIOMMU_VIRTQ_READY && w.outstanding != 0;
+	enum viommu_result foretold = foretell_push(head, written);
 
-	CHECK(viommu_virtq_device_push(&w.q, head, written) == (good ? VIOMMU_OK : VIOMMU_E_STATE));
-	if (!good)
+	CHECK(viommu_virtq_device_push(&w.q, head, written) == foretold);
+	if (foretold != VIOMMU_OK)
 		return;
-	expect_number(w.layout.used + 4 + 8 * (w.pushed % w.layout.size), 4, head);
-	expect_number(w.layout.used + 8 + 8 * (w.pushed % w.layout.size), 4, written);
 	w.pushed++;
 	w.heads[i] = w.heads[--w.outstanding];
 }
@@ -363,13 +514,17 @@ static void push(uint32_t which, uint32_t written)
 /* Is the index the driver waits for among those that are new? */
 static bool wants_to_hear(uint16_t before)
 {
-	uint64_t flags = load(w.layout.avail, 2);
-	uint64_t event = load(w.layout.avail + 4 + 2 * w.layout.size, 2);
+	bool has_event = (w.layout.features & VIOMMU_F_EVENT_IDX) != 0;
+	uint64_t at = w.layout.avail + (has_event ? 4 + 2 * w.layout.size : 0);
+	uint64_t wish;
 
-	if ((w.layout.features & VIOMMU_F_EVENT_IDX) == 0)
-		return (flags & 1) == 0;
+	if (!reaches(at, 2, VIOMMU_ACCESS_READ))
+		return true; /* nobody knows */
+	wish = load(at, 2);
+	if (!has_event)
+		return (wish & 1) == 0;
 	for (uint16_t i = before; i != w.pushed; i++) {
-		if (i == event)
+		if (i == wish)
 			return true;
 	}
 	return false;
@@ -385,6 +540,10 @@ static void publish(void)
 		return;
 	}
 	w.published = w.pushed;
+	if (!reaches(w.layout.used + 2, 2, VIOMMU_ACCESS_WRITE)) {
+		CHECK(!notify);
+		return;
+	}
 	expect_number(w.layout.used + 2, 2, w.published);
 	CHECK(notify == wants_to_hear(before));
 }
@@ -392,14 +551,20 @@ static void publish(void)
 static void arm(void)
 {
 	bool more = viommu_virtq_device_arm(&w.q);
+	uint64_t event = w.layout.used + 4 + 8 * w.layout.size;
 
 	if (w.state != VIOMMU_VIRTQ_READY) {
 		CHECK(!more);
 		return;
 	}
-	if ((w.layout.features & VIOMMU_F_EVENT_IDX) != 0)
-		expect_number(w.layout.used + 4 + 8 * w.layout.size, 2, w.popped);
-	CHECK(more == (load(w.layout.avail + 2, 2) != w.popped));
+	if ((w.layout.features & VIOMMU_F_EVENT_IDX) != 0) {
+		if (!reaches(event, 2, VIOMMU_ACCESS_WRITE)) {
+			CHECK(more);
+			return;
+		}
+		expect_number(event, 2, w.popped);
+	}
+	CHECK(more == (!reaches(w.layout.avail + 2, 2, VIOMMU_ACCESS_READ) || load(w.layout.avail + 2, 2) != w.popped));
 }
 
 /* The guest's side */
@@ -418,7 +583,7 @@ static void offer(uint64_t head)
 	uint64_t index_at = w.layout.avail + 2;
 	uint64_t index;
 
-	if (w.state == VIOMMU_VIRTQ_OFF)
+	if (w.state == VIOMMU_VIRTQ_OFF || !is_there(index_at, 2, VIOMMU_ACCESS_READ))
 		return;
 	index = load(index_at, 2);
 	guest_store_number(w.layout.avail + 4 + 2 * (index % w.layout.size), 2, head);
@@ -441,12 +606,16 @@ enum {
 	EVENT,
 	EVENT_AHEAD,
 	FLAGS,
-	POKE
+	POKE,
+	SEAM,
+	MEMORY
 };
 
 /* The number of a word is the set of features, by the bits in layout_of(). */
 static const char *const feature_words[] = { "none",     "indirect",          "event",          "both",
 					     "platform", "indirect+platform", "event+platform", "both+platform" };
+
+static const char *const seam_words[] = { "pointers", "copies", "both" };
 
 #define OFFSET(name) SIM_OPS_ARG(name, SIM_OPS_U16, REACH, NULL)
 #define FEATURES SIM_OPS_ARG("features", SIM_OPS_CHOICE, 8, feature_words)
@@ -493,6 +662,8 @@ static const struct sim_ops_verb verbs[] = {
 	[EVENT_AHEAD] = { "event_ahead", { { "count", SIM_OPS_U8, 8, NULL } }, 2 },
 	[FLAGS] = { "flags", { { "value", SIM_OPS_U16, 0, NULL } }, 1 },
 	[POKE] = { "poke", { OFFSET("at"), { "bytes", SIM_OPS_BYTES, 48, NULL } }, 1 },
+	[SEAM] = { "seam", { { "kind", SIM_OPS_CHOICE, 3, seam_words } }, 1 },
+	[MEMORY] = { "memory", { { "absent", SIM_OPS_U8, 7, NULL }, { "swap", SIM_OPS_U8, 1, NULL } }, 1 },
 };
 
 static struct viommu_virtq_layout layout_of(const struct sim_ops_op *op, uint64_t base)
@@ -565,6 +736,12 @@ static void run(void *world, const struct sim_ops_op *op)
 		if (w.state != VIOMMU_VIRTQ_OFF)
 			guest_store_number(w.layout.avail, 2, a[0]);
 		break;
+	case SEAM:
+		set_seam((enum seam)a[0]);
+		break;
+	case MEMORY:
+		change_memory((uint32_t)a[0], a[1] != 0);
+		break;
 	default:
 		guest_store(BASE + a[0], op->bytes, op->len);
 		break;
@@ -576,20 +753,19 @@ static void run(void *world, const struct sim_ops_op *op)
 
 static void *begin(void)
 {
-	struct viommu_memory memory = { &memory_ops, NULL };
-
 	memset(&w.host, 0, sizeof w.host);
 	memset(w.host.canary0, CANARY, CANARY_LEN);
 	memset(w.host.canary1, CANARY, CANARY_LEN);
 	memset(w.host.canary2, CANARY, CANARY_LEN);
 	memset(w.host.canary3, CANARY, CANARY_LEN);
 	w.expected = w.host;
-	w.state = VIOMMU_VIRTQ_OFF;
 	w.layout = (struct viommu_virtq_layout){ .size = 1, .desc = BASE };
+	w.absent = 0;
+	w.swapped = false;
 	w.chop = 0;
 	w.popped = w.pushed = w.published = 0;
 	w.outstanding = 0;
-	viommu_virtq_device_init(&w.q, &memory);
+	set_seam(POINTERS);
 	return &w;
 }
 
@@ -601,6 +777,7 @@ static void end(void *world)
 	};
 
 	(void)world;
+	w.absent = 0;
 	w.chop = 0;
 	enable(&layout);
 	guest_store_number(layout.avail, 2, 0);
