@@ -6,6 +6,14 @@
  * a pointer, or, where there is none, to have bytes copied. The embedder answers from whatever it has: a table of
  * regions (struct viommu_memory_table below), its own memory slots, pages made on demand, or the read and write
  * functions of its address space.
+ *
+ * Threads. The callbacks run on the thread that called the library: for rings and requests that is the owner of the
+ * pump and the device, for viommu_access_read and _write the owner of the access context. So a seam whose callbacks are
+ * one thread's, such as a view, is for one of them, or for all if they are one thread.
+ *
+ * Memory that goes away: first the seam answers without it, then the owner of the device says so, and when that has
+ * settled nothing uses it any more (memory_changed in pump.h and device.h). A pointer that was found in an access
+ * section stays good until that section ends. docs/memory.md has programs for all this.
  */
 #ifndef VIOMMU_MEMORY_H
 #define VIOMMU_MEMORY_H
@@ -75,9 +83,9 @@ struct viommu_memory_region {
 /*
  * The regions are the caller's memory, sorted by address; they do not overlap, and are not joined where they touch. A
  * table that never changes may be initialised with its first two members alone. One that changes is changed by its
- * owner with viommu_memory_table_set, and not in place, while nobody else resolves in it; at all other times any number
- * of threads may. A device that has used the old regions is told of it with viommu_pump_memory_changed (pump.h), or
- * viommu_device_memory_changed (device.h) where there is no pump.
+ * owner with viommu_memory_table_set, and not in place, while nobody else resolves in it (access sections may be open);
+ * at all other times any number of threads may. A device that has used the old regions is told of it with
+ * viommu_pump_memory_changed (pump.h), or viommu_device_memory_changed (device.h) where there is no pump.
  */
 struct viommu_memory_table {
 	const struct viommu_memory_region *regions;
