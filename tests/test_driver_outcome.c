@@ -38,6 +38,82 @@ static void test_driver_attach__no_status__is_not_taken_for_success(void **state
 	}
 }
 
+/* 0xff is what stands there before: the length alone makes no answer. */
+static void test_driver_attach__status_not_written__is_without_outcome(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain d;
+	struct viommu_driver_endpoint e;
+	uint8_t status = 0x5a;
+
+	(void)state;
+	domain_any(f, &d);
+	endpoint_up(f, &e, 8);
+	f->script.decide = spoil_attach;
+	victims_verdict = VERDICT_STATUS(0xff);
+	assert_int_equal(viommu_driver_attach(&d, &e, &status), VIOMMU_E_PEER);
+	assert_int_not_equal(status, 0xff);
+	assert_int_equal(viommu_driver_get_stats(&f->drv)->unanswered, 1);
+	/* The highest that is one is a refusal. */
+	victims_verdict = VERDICT_STATUS(0xfe);
+	assert_int_equal(viommu_driver_attach(&d, &e, &status), VIOMMU_E_REJECTED);
+	assert_int_equal(status, 0xfe);
+	f->script.decide = NULL;
+	assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_OK);
+	driver_teardown(f);
+}
+
+/* Answers the second of two requests, in one used entry for both. */
+static void skip_the_first(struct driver_fixture *f)
+{
+	static const uint8_t ok[VIOMMU_WIRE_TAIL_SIZE] = { VIOMMU_S_OK };
+	struct viommu_virtq_device *q = &f->script.queues[VIOMMU_QUEUE_REQUEST];
+	struct viommu_segment segments[4];
+	struct viommu_chain chain = { .segments = segments, .capacity = 4 };
+
+	f->on_wait = NULL;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(viommu_virtq_device_pop(q, &chain), VIOMMU_OK);
+	assert_int_equal(segments[chain.readable].len, sizeof ok);
+	viommu_port_copy_out(segments[chain.readable].base, ok, sizeof ok);
+	/* The other entry is one that nobody reads. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(viommu_virtq_device_push(q, chain.head, sizeof ok), VIOMMU_OK);
+	(void)viommu_virtq_device_publish(q);
+}
+
+/* IN_ORDER lets a device answer for a request that it has never looked at. */
+static void test_driver_sync__in_order_request_skipped__its_range_is_uncertain(void **state)
+{
+	struct viommu_driver_failure failure;
+	struct driver_options o;
+	struct one t;
+
+	(void)state;
+	driver_options_init(&o);
+	o.offered |= VIOMMU_F_IN_ORDER;
+	set_up(&t, &o);
+	for (uint64_t page = 1; page <= 64; page++)
+		assert_int_equal(map_page(&t.d, page), VIOMMU_OK);
+	assert_int_equal(unmap_pages(&t.d, 1, 64), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&t.d, NULL), VIOMMU_OK); /* each slot has had a status of OK */
+	t.f->script.stalled = true;
+	t.f->on_wait = skip_the_first;
+	assert_int_equal(map_page(&t.d, 1), VIOMMU_OK);
+	assert_int_equal(map_page(&t.d, 2), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&t.d, &failure), VIOMMU_E_PEER);
+	assert_int_equal(failure.result, VIOMMU_E_PEER);
+	assert_true(failure.uncertain);
+	assert_true(failure.first == PAGE && failure.last == 2 * PAGE - 1);
+	assert_int_equal(viommu_driver_get_stats(&t.f->drv)->unanswered, 1);
+	assert_int_equal(map_page(&t.d, 1), VIOMMU_E_EXISTS); /* not free before a confirmed UNMAP */
+	t.f->script.stalled = false;
+	assert_int_equal(unmap_pages(&t.d, 1, 2), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&t.d, NULL), VIOMMU_OK);
+	assert_int_equal(record_count(&t.d), 0);
+	driver_teardown(t.f);
+}
+
 static void test_driver_attach__silent_device__times_out_and_can_be_repeated(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);
@@ -590,6 +666,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_driver_attach__no_status__is_not_taken_for_success),
+		cmocka_unit_test(test_driver_attach__status_not_written__is_without_outcome),
+		cmocka_unit_test(test_driver_sync__in_order_request_skipped__its_range_is_uncertain),
 		cmocka_unit_test(test_driver_attach__silent_device__times_out_and_can_be_repeated),
 		cmocka_unit_test(test_driver_attach__no_outcome__domain_id_stays_taken),
 		cmocka_unit_test(test_driver_attach__move_without_outcome__is_settled_by_the_next_attach),

@@ -176,7 +176,7 @@ struct viommu_driver_domain {
 struct viommu_driver_stats {
 	uint32_t requests[VIOMMU_T_COUNT]; /* posted, by type */
 	uint32_t statuses[VIOMMU_S_COUNT]; /* of completed ones; [IOERR] also counts unknown values */
-	uint32_t unanswered;  /* used length too short for a status */
+	uint32_t unanswered;  /* used length too short for a status, or none was written: 0xff stands there before */
 	uint32_t kicks;       /* of the request queue */
 	uint32_t faults;      /* reports delivered */
 	uint32_t faults_bad;  /* reports dropped because they are malformed */

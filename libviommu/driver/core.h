@@ -14,6 +14,7 @@
 /* Where things are in the shared memory of a slot, and of the one PROBE. */
 #define SLOT_STRIDE 64u
 #define SLOT_TAIL 48u
+#define NO_STATUS 0xffu /* in a tail that the device has not written */
 #define PROBE_REPLY 80u
 #define EVENT_STRIDE 64u
 

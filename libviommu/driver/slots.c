@@ -100,8 +100,8 @@ static struct place place_of(const struct viommu_driver *drv, const struct viomm
 enum viommu_result viommu_i_slot_post(struct viommu_driver *drv, struct viommu_driver_slot *slot,
 				      const struct viommu_wire_request *request, enum slot_state state)
 {
-	/* A reply that the device does not write must not read as success. */
-	static const uint8_t no_status[VIOMMU_WIRE_TAIL_SIZE] = { 0xff, 0xff, 0xff, 0xff };
+	/* A reply that the device does not write must not read as an answer. */
+	static const uint8_t no_status[VIOMMU_WIRE_TAIL_SIZE] = { NO_STATUS, NO_STATUS, NO_STATUS, NO_STATUS };
 	uint8_t bytes[VIOMMU_WIRE_REQUEST_MAX];
 	size_t len = viommu_wire_request_encode(request, bytes, sizeof bytes);
 	struct viommu_bus_segment segments[2];
@@ -150,20 +150,30 @@ enum viommu_result viommu_i_post_map(struct viommu_driver_domain *domain, struct
 	return viommu_i_slot_post(domain->drv, slot, &request, SLOT_POSTED);
 }
 
-/* What the device answered: the length first, and the status only if the length says that there is one. */
-static void read_answer(struct viommu_driver *drv, struct viommu_driver_slot *slot, uint32_t written)
+/* The length first, and the status only if the length says that there is one. */
+static uint8_t read_status(struct viommu_driver *drv, const struct viommu_driver_slot *slot, uint32_t written)
 {
 	uint8_t tail[VIOMMU_WIRE_TAIL_SIZE];
 	struct place p = place_of(drv, slot);
 
-	if (written < p.tail + VIOMMU_WIRE_TAIL_SIZE) {
+	if (written < p.tail + VIOMMU_WIRE_TAIL_SIZE)
+		return NO_STATUS;
+	driver_invalidate(drv, p.reply, p.tail + VIOMMU_WIRE_TAIL_SIZE);
+	viommu_port_copy_in(tail, p.reply + p.tail, sizeof tail);
+	return viommu_wire_tail_decode(tail);
+}
+
+/* What the device answered. With IN_ORDER the length of a skipped request is not its own: only the status tells. */
+static void read_answer(struct viommu_driver *drv, struct viommu_driver_slot *slot, uint32_t written)
+{
+	uint8_t status = read_status(drv, slot, written);
+
+	if (status == NO_STATUS) {
 		viommu_count(&drv->stats.unanswered);
 		slot->result = VIOMMU_E_PEER;
 		return;
 	}
-	driver_invalidate(drv, p.reply, p.tail + VIOMMU_WIRE_TAIL_SIZE);
-	viommu_port_copy_in(tail, p.reply + p.tail, sizeof tail);
-	slot->status = viommu_wire_tail_decode(tail);
+	slot->status = status;
 	slot->result = slot->status == VIOMMU_S_OK ? VIOMMU_OK : VIOMMU_E_REJECTED;
 	viommu_count(&drv->stats.statuses[slot->status < VIOMMU_S_COUNT ? slot->status : VIOMMU_S_IOERR]);
 }

@@ -374,7 +374,7 @@ static bool settle(struct driver_model *m, uint32_t *domain, struct viommu_drive
 	struct model_flight f = m->flights[a->head];
 	enum viommu_result result = VIOMMU_OK;
 
-	if (a->written < f.reply_len)
+	if (a->written < f.reply_len || a->status == 0xff)
 		result = VIOMMU_E_PEER;
 	else if (a->status != VIOMMU_S_OK)
 		result = VIOMMU_E_REJECTED;
