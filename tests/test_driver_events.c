@@ -120,6 +120,38 @@ static void test_driver_process__more_reports_than_buffers__buffers_are_given_ba
 	}
 }
 
+/* IN_ORDER lets a device return a buffer that it has never looked at: what was in it has been reported already. */
+static void test_driver_process__in_order_buffer_skipped__is_not_reported_again(void **state)
+{
+	struct viommu_segment segments[8];
+	struct viommu_chain chain = { .segments = segments, .capacity = 8 };
+	struct viommu_virtq_device *q;
+	struct driver_options o;
+	struct driver_fixture *f;
+
+	(void)state;
+	driver_options_init(&o);
+	o.offered |= VIOMMU_F_IN_ORDER;
+	f = driver_up(&o);
+	for (uint32_t i = 0; i < BUFFERS; i++)
+		assert_true(script_fault(f, &sample));
+	assert_false(viommu_driver_process(&f->drv, BUFFERS + 1));
+	assert_int_equal(f->fault_count, BUFFERS);
+
+	/* The second buffer's report, in an entry that stands for both; the other entry is one that nobody reads. */
+	q = &f->script.queues[VIOMMU_QUEUE_EVENT];
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(viommu_virtq_device_pop(q, &chain), VIOMMU_OK);
+	viommu_port_copy_out(segments[0].base, sample_bytes, sizeof sample_bytes);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(viommu_virtq_device_push(q, chain.head, sizeof sample_bytes), VIOMMU_OK);
+	(void)viommu_virtq_device_publish(q);
+	assert_false(viommu_driver_process(&f->drv, 8));
+	assert_int_equal(f->fault_count, BUFFERS + 1);
+	assert_int_equal(viommu_driver_get_stats(&f->drv)->faults_bad, 1);
+	driver_teardown(f);
+}
+
 static void test_driver_process__malformed_reports__cost_no_buffers(void **state)
 {
 	struct driver_fixture *f = driver_up(NULL);
@@ -346,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_driver_process__each_byte_of_a_report__counts_as_the_specification_says),
 		cmocka_unit_test(test_driver_process__report_cut_short__is_dropped_and_counted),
 		cmocka_unit_test(test_driver_process__more_reports_than_buffers__buffers_are_given_back),
+		cmocka_unit_test(test_driver_process__in_order_buffer_skipped__is_not_reported_again),
 		cmocka_unit_test(test_driver_process__malformed_reports__cost_no_buffers),
 		cmocka_unit_test(test_driver_process__budget__is_kept_and_more_is_said),
 		cmocka_unit_test(test_driver_process__malformed_reports__count_against_the_budget),

@@ -2,6 +2,8 @@
 /* events.c: the event queue: always full of buffers, each of them for one fault report. */
 #include "core.h"
 
+#include "../internal.h"
+
 /* Tokens are buffer numbers, counted from 1. */
 static void *token_of(uint32_t buffer)
 {
@@ -17,7 +19,11 @@ static enum viommu_result give(struct viommu_driver *drv, uint32_t buffer)
 {
 	struct viommu_bus_segment segment = { drv->event_memory.addr + (uint64_t)buffer * EVENT_STRIDE,
 					      VIOMMU_WIRE_FAULT_SIZE };
+	uint8_t no_report[VIOMMU_WIRE_FAULT_SIZE];
 
+	/* A buffer that the device skips must not read as the report that was in it before: this is none. */
+	memset(no_report, 0xff, sizeof no_report);
+	viommu_port_copy_out(memory_of(drv, buffer), no_report, sizeof no_report);
 	driver_clean(drv, memory_of(drv, buffer), VIOMMU_WIRE_FAULT_SIZE);
 	return drv->queues->add(drv->queues_ctx, VIOMMU_QUEUE_EVENT, &segment, 0, 1, token_of(buffer));
 }
