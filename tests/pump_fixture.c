@@ -270,3 +270,16 @@ void raise_faults(struct world *w, uint32_t index, unsigned count)
 	for (i = 0; i < count; i++)
 		assert_int_equal(device_translate(&w->f, index, 0x7000 + i, 1, 2, &t), VIOMMU_E_FAULT);
 }
+
+void setup_with_domains(struct world *w, uint32_t max_pending, uint64_t ring_features)
+{
+	struct viommu_pump_config config = pump_config(w);
+	size_t bytes;
+
+	setup(w, max_pending);
+	config.ring_features = VIOMMU_VIRTQ_FEATURES;
+	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
+	bring_up(w, ring_features);
+	prepare_domains(w);
+}

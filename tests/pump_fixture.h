@@ -91,6 +91,9 @@ int ask(struct world *w, const struct viommu_wire_request *request);
 /* Endpoint 0 in domain 1 and endpoint 1 in domain 2, each with a page at 0x1000. */
 void prepare_domains(struct world *w);
 
+/* In place of setup: all of that over a device that offers every ring feature. */
+void setup_with_domains(struct world *w, uint32_t max_pending, uint64_t ring_features);
+
 /* Accesses of the endpoint with this index that fault, each at another address. */
 void raise_faults(struct world *w, uint32_t index, unsigned count);
 

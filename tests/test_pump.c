@@ -688,19 +688,6 @@ static void test_system_reset__open_section_in_bypass__status_waits(void **state
 
 /* in order */
 
-static void setup_with_domains(struct world *w, uint32_t max_pending, uint64_t ring_features)
-{
-	struct viommu_pump_config config = pump_config(w);
-	size_t bytes;
-
-	setup(w, max_pending);
-	config.ring_features = VIOMMU_VIRTQ_FEATURES;
-	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
-	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
-	bring_up(w, ring_features);
-	prepare_domains(w);
-}
-
 /*
  * GEN-DEV-RSVD-05: what can be done is done at once, and what came first is answered first. A chain that is no request
  * waits for its turn as well; the fault reports are in order by themselves.

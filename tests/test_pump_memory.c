@@ -297,6 +297,69 @@ static void test_memory__ring_gone_and_request_pending__settled_without_a_reset(
 	teardown(w);
 }
 
+/* With IN_ORDER one waits for its section and one for its turn: the ring is gone for both, and the memory for neither. */
+static void test_memory__in_order_ring_gone_and_request_held__settled_without_a_reset(void **state)
+{
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_access_token token;
+	static uint8_t before[RAM_LEN];
+	struct world *w = &world;
+
+	(void)state;
+	setup_with_domains(w, 0, VIOMMU_F_IN_ORDER);
+	token = open_section(w, 0);
+	(void)post(w, &unmap1);
+	(void)post(w, &unmap2);
+	publish(w);
+	process(w);
+	assert_int_equal(w->f.dev.pending_count, 1);
+	memcpy(before, ram, sizeof(before));
+	take_away(w, 0, RAM_LEN);
+	assert_true(viommu_pump_check(&w->pump));
+	process(w);
+	assert_true(needs_reset(w));
+	assert_false(is_settled(w));
+	viommu_access_end(&w->f.accesses[0], token);
+	process(w);
+	assert_true(is_settled(w));
+	assert_memory_equal(ram, before, BUFFERS);
+	assert_true(viommu_pump_check(&w->pump));
+	give_back(w);
+	start_anew(w);
+	teardown(w);
+}
+
+/* A queue that is being reset has no ring any more; what came from it still holds buffers. */
+static void test_memory__queue_being_reset__only_its_requests_count(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct viommu_access_token token;
+	struct world *w = &world;
+
+	(void)state;
+	setup_with_domains(w, 0, VIOMMU_F_RING_RESET);
+	token = open_section(w, 0);
+	(void)post(w, &unmap);
+	publish(w);
+	process(w);
+	assert_int_equal(viommu_registers_queue_reset(regs, VIOMMU_QUEUE_REQUEST), VIOMMU_OK);
+	take_away(w, VIOMMU_QUEUE_REQUEST * RING_LEN, RING_LEN);
+	process(w);
+	assert_false(needs_reset(w));
+	assert_false(is_settled(w));
+	assert_true(viommu_registers_queue_is_resetting(regs, VIOMMU_QUEUE_REQUEST));
+	viommu_access_end(&w->f.accesses[0], token);
+	process(w);
+	assert_true(is_settled(w));
+	assert_false(viommu_registers_queue_is_resetting(regs, VIOMMU_QUEUE_REQUEST));
+	assert_false(needs_reset(w));
+	give_back(w);
+	start_anew(w);
+	teardown(w);
+}
+
 /* The reset takes the request away, not the section; and it does not wait for the memory. */
 static void test_memory__reset_meanwhile__each_waits_for_its_own(void **state)
 {
@@ -377,6 +440,8 @@ int main(void)
 		cmocka_unit_test(test_memory__request_pending__settled_when_it_is_answered),
 		cmocka_unit_test(test_memory__request_pending_since_later__does_not_count),
 		cmocka_unit_test(test_memory__ring_gone_and_request_pending__settled_without_a_reset),
+		cmocka_unit_test(test_memory__in_order_ring_gone_and_request_held__settled_without_a_reset),
+		cmocka_unit_test(test_memory__queue_being_reset__only_its_requests_count),
 		cmocka_unit_test(test_memory__reset_meanwhile__each_waits_for_its_own),
 		cmocka_unit_test(test_memory__buffer_gone_before_it_is_taken__malformed),
 		cmocka_unit_test(test_memory__queues_off__nothing_happens),
