@@ -234,8 +234,6 @@ static bool add_data(uint64_t gpa, uint64_t len, bool writable, uint32_t capacit
 {
 	uint64_t *total = writable ? &w.walk.writable_len : &w.walk.readable_len;
 
-	if (w.walk.readable_len + w.walk.writable_len + len > UINT64_C(1) << 32)
-		return false;
 	*total += len;
 	while (len > 0) {
 		uint64_t n = piece_at(gpa, len, writable ? VIOMMU_ACCESS_WRITE : VIOMMU_ACCESS_READ);
@@ -292,7 +290,7 @@ static bool follow(uint16_t head, uint32_t capacity)
 			return false;
 		data++;
 		if ((flags & F_NEXT) == 0)
-			return true;
+			return w.walk.readable_len + w.walk.writable_len <= UINT64_C(1) << 32;
 		if (next >= entries || data == w.layout.size)
 			return false;
 		index = next;
