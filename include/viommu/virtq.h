@@ -278,7 +278,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_init(struct viommu_virtq
 /*
  * Adds a chain: `readable` segments, then `writable` ones. Not visible to the device before publish. `token` is not
  * NULL and comes back from pop. VIOMMU_E_ARG: no segments or more than size, more than 2^32 bytes, a NULL token.
- * VIOMMU_E_FULL: no room; publish and wait for used entries. VIOMMU_E_BROKEN.
+ * VIOMMU_E_FULL: no room; publish and wait for used entries (a chain of too many bytes may be told this first).
+ * VIOMMU_E_BROKEN.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q,
 							    const struct viommu_bus_segment *segments,

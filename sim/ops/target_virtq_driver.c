@@ -201,13 +201,16 @@ static void check_direct(uint16_t head, uint32_t readable, uint32_t count)
 
 static bool fits(uint32_t readable, uint32_t writable)
 {
+	return readable <= w.size && writable <= w.size && readable + writable <= w.size && readable + writable != 0;
+}
+
+static bool is_too_long(uint32_t count)
+{
 	uint64_t total = 0;
 
-	if (readable > w.size || writable > w.size || readable + writable > w.size || readable + writable == 0)
-		return false;
-	for (uint32_t i = 0; i < readable + writable; i++)
+	for (uint32_t i = 0; i < count; i++)
 		total += w.segments[i].len;
-	return total <= UINT64_C(1) << 32;
+	return total > UINT64_C(1) << 32;
 }
 
 static void add(uint32_t readable, uint32_t writable, uint32_t len, bool with_token)
@@ -227,6 +230,8 @@ static void add(uint32_t readable, uint32_t writable, uint32_t len, bool with_to
 		foretold = VIOMMU_E_ARG;
 	else if (w.free_count < needed)
 		foretold = VIOMMU_E_FULL;
+	else if (is_too_long(readable + writable))
+		foretold = VIOMMU_E_ARG; /* only looked at where there is room */
 	CHECK(viommu_virtq_driver_add(&w.q, w.segments, readable, writable, token) == foretold);
 	if (foretold != VIOMMU_OK)
 		return;
