@@ -83,7 +83,7 @@ struct viommu_segment {
 struct viommu_chain {
 	/* in */
 	struct viommu_segment *segments; /* room for the pieces, readable ones first */
-	uint32_t capacity;               /* at least the queue's size, or longer chains are VIOMMU_E_PEER */
+	uint32_t capacity;               /* longer chains are VIOMMU_E_PEER: at least the queue's size */
 	/* out */
 	uint32_t readable; /* segments[0 .. readable) */
 	uint32_t writable; /* segments[readable .. readable + writable) */
@@ -159,7 +159,8 @@ enum viommu_virtq_state viommu_virtq_device_state(const struct viommu_virtq_devi
  * The memory seam answers differently from now on: finds the ring anew, in any state, and goes on where it is now. The
  * old place is not touched any more.
  * VIOMMU_E_BROKEN: it is not there (as enable would say) and the queue is broken; what was pushed and not yet published
- * is lost. A ring that is reached by read and write alone is found to be gone when it is next accessed.
+ * is lost. A ring that is reached by read and write alone is found to be gone when it is next accessed. Chains that were
+ * popped before keep their pointers: the old memory has to stay until these are pushed.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_memory_changed(struct viommu_virtq_device *q);
 
@@ -174,8 +175,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_
  * Writes a used entry for a head that pop returned, not yet visible to the driver. `written` counts from the first
  * writable byte. Heads from before a reset are not to be pushed after it. With IN_ORDER it is the caller's duty to push
  * in the order of pop, one entry for each: which heads are out is not remembered here.
- * VIOMMU_E_STATE: the queue is not ready, no popped head is outstanding, or head is not
- * below the queue's size. VIOMMU_E_BROKEN: see above.
+ * VIOMMU_E_STATE: the queue is off or broken, no popped head is outstanding, or head is not below the queue's size.
+ * VIOMMU_E_BROKEN: the memory seam fails now; from then on VIOMMU_E_STATE.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_push(struct viommu_virtq_device *q, uint16_t head,
 							     uint32_t written);
@@ -279,7 +280,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_init(struct viommu_virtq
  * Adds a chain: `readable` segments, then `writable` ones. Not visible to the device before publish. `token` is not
  * NULL and comes back from pop. VIOMMU_E_ARG: no segments or more than size, more than 2^32 bytes, a NULL token.
  * VIOMMU_E_FULL: no room; publish and wait for used entries (a chain of too many bytes may be told this first).
- * VIOMMU_E_BROKEN.
+ * VIOMMU_E_BROKEN. After an error free descriptors may hold other bytes than before; nothing leads to them.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_driver_add(struct viommu_virtq_driver *q,
 							    const struct viommu_bus_segment *segments,

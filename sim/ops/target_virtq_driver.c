@@ -233,6 +233,9 @@ static void add(uint32_t readable, uint32_t writable, uint32_t len, bool with_to
 	else if (is_too_long(readable + writable))
 		foretold = VIOMMU_E_ARG; /* only looked at where there is room */
 	CHECK(viommu_virtq_driver_add(&w.q, w.segments, readable, writable, token) == foretold);
+	/* It is found out while free descriptors are written. */
+	if (foretold == VIOMMU_E_ARG)
+		allow(w.layout.desc, w.layout.avail - w.layout.desc);
 	if (foretold != VIOMMU_OK)
 		return;
 	w.next_token++;
