@@ -123,6 +123,9 @@ void viommu_registers_set_status(struct viommu_registers *regs, uint8_t status)
 		added &= (uint8_t)~VIOMMU_STATUS_DRIVER_OK;
 	regs->status |= added;
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
+	/* Before DRIVER_OK nobody could be told of it. */
+	if ((added & VIOMMU_STATUS_DRIVER_OK) != 0 && (regs->status & VIOMMU_STATUS_NEEDS_RESET) != 0)
+		notify_config(regs);
 }
 
 void viommu_registers_config_changed(struct viommu_registers *regs)
