@@ -926,14 +926,19 @@ static void test_queue_reset__requests_wait_or_are_held__complete_and_never_answ
 /* A report that found no buffer before the reset is delivered to a buffer of the new queue. The other queue goes on. */
 static void test_queue_reset__event_queue__reports_wait_for_the_new_one(void **state)
 {
+	struct viommu_wire_request unmap1 = device_unmap_request(1, 0x1000, 0x1fff);
 	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
 	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct viommu_access_token token;
 	struct world *w = &world;
-	struct slot *event;
+	struct slot *event, *waits;
 
 	(void)state;
 	setup_with_domains(w, 0, VIOMMU_F_RING_RESET | VIOMMU_F_EVENT_IDX);
 	raise_faults(w, 0, 1);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+	waits = post(w, &unmap1);
+	publish(w);
 	process(w);
 	(void)post_event(w, VIOMMU_WIRE_FAULT_SIZE);
 	publish(w);
@@ -943,6 +948,11 @@ static void test_queue_reset__event_queue__reports_wait_for_the_new_one(void **s
 	assert_null(collect(w, VIOMMU_QUEUE_EVENT));
 	assert_no_interrupt(w, VIOMMU_QUEUE_EVENT);
 	assert_int_equal(ask(w, &unmap2), VIOMMU_S_OK);
+	/* The other queue's is still answered when its section ends. */
+	viommu_access_end(&w->f.accesses[0], token);
+	process(w);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), waits);
+	assert_int_equal(status_of(waits), VIOMMU_S_OK);
 	renew_queue(w, VIOMMU_QUEUE_EVENT, VIOMMU_F_RING_RESET | VIOMMU_F_EVENT_IDX);
 	event = post_event(w, VIOMMU_WIRE_FAULT_SIZE);
 	publish(w);
