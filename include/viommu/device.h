@@ -312,7 +312,8 @@ bool viommu_device_is_settled(struct viommu_device *dev);
 /* Guest memory that changes */
 
 /*
- * Memory was taken away, moved or restricted: call this once the seams answer accordingly (a pump: pump.h does it). New
+ * Memory was taken away, restricted, or is at another place in the host (the same bytes: what is still written at the
+ * old place has to be seen at the new one, as where a file is mapped a second time): call this once the seams answer accordingly (a pump: pump.h does it). New
  * memory alone needs no call. What begins from now on does not meet the old memory: translations lead where they led,
  * but there is no pointer and no copy any more; requests submitted from now on must not have segments in it. What began
  * before may go on using it: access sections, and requests that are PENDING, whose tails are written into it when they

@@ -104,7 +104,8 @@ struct viommu_registers *viommu_pump_registers(struct viommu_pump *pump);
  * Does at most about `budget` steps of work (descriptors, requests, reports, map nodes to be taken apart; one request
  * may run over, see viommu_device_submit). Returns whether there is more to do right away. False: everything is done,
  * waits for an access section to end, or waits for the driver, from whom a kick was requested. A driver that broke the
- * ring gets NEEDS_RESET.
+ * ring gets NEEDS_RESET. A driver with two processors can see to it that there is always more to do: whoever calls this
+ * again and again in the guest's own time does so a fixed number of times. budget is not 0.
  */
 bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget);
 
@@ -112,7 +113,8 @@ bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget);
 void viommu_pump_system_reset(struct viommu_pump *pump);
 
 /*
- * Guest memory was taken away, moved or restricted, as for viommu_device_memory_changed (device.h), which this calls:
+ * Guest memory was taken away, restricted or mapped elsewhere, as for viommu_device_memory_changed (device.h), which
+ * this calls:
  * viommu_device_memory_is_settled says when the old memory may be released, and viommu_pump_process brings it about. A
  * ring that is elsewhere in the host now is used there. A ring that is gone is not touched any more: the driver gets
  * NEEDS_RESET, at once or, if there are no pointers to it, when it is next accessed. Requests whose buffers are gone are
