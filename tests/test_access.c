@@ -747,6 +747,26 @@ static void test_read_write__wrong_state__refused(void **state)
 	device_teardown(&f);
 }
 
+static void test_read_write__up_to_the_end_of_the_space__all_of_it(void **state)
+{
+	uint8_t bytes[64];
+	struct viommu_access_token token;
+	struct device_fixture f;
+	size_t done;
+
+	(void)state;
+	prepare(&f);
+	assert_int_equal(device_map(&f, 1, 0xfffffffffffff000, UINT64_MAX, 0x10000, RW), VIOMMU_S_OK);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+	assert_int_equal(viommu_access_read(&f.accesses[0], UINT64_MAX - 63, bytes, 64, &done), VIOMMU_OK);
+	assert_int_equal(done, 64);
+	assert_int_equal(bytes[63], ram_at(0x10fff));
+	assert_int_equal(viommu_access_write(&f.accesses[0], UINT64_MAX, bytes, 1, &done), VIOMMU_OK);
+	assert_int_equal(done, 1);
+	viommu_access_end(&f.accesses[0], token);
+	device_teardown(&f);
+}
+
 /* A copy that runs past the last address never goes on at the first one. */
 static void test_read_write__past_the_end_of_the_space__stops(void **state)
 {
@@ -798,6 +818,7 @@ int main(void)
 		cmocka_unit_test(test_read_write__no_memory_there__peer),
 		cmocka_unit_test(test_read_write__bypass__identity),
 		cmocka_unit_test(test_read_write__wrong_state__refused),
+		cmocka_unit_test(test_read_write__up_to_the_end_of_the_space__all_of_it),
 		cmocka_unit_test(test_read_write__past_the_end_of_the_space__stops),
 	};
 

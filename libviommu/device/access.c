@@ -158,7 +158,7 @@ static enum viommu_result copy(struct viommu_access *access, viommu_iova iova, u
 	*done = 0;
 	if (memory->ops == NULL)
 		return VIOMMU_E_STATE;
-	do {
+	for (;;) {
 		struct viommu_translation t;
 		enum viommu_result result = viommu_access_translate(access, iova, len - *done, kind, &t);
 		size_t n;
@@ -171,12 +171,13 @@ static enum viommu_result copy(struct viommu_access *access, viommu_iova iova, u
 		*done += n;
 		if (n < t.length)
 			return VIOMMU_E_PEER;
+		if (*done == len)
+			return VIOMMU_OK;
 		/* Behind the end of the address space there is nothing: a copy never goes on at 0. */
-		if (*done < len && iova > UINT64_MAX - t.length)
+		if (iova > UINT64_MAX - t.length)
 			return VIOMMU_E_ARG;
 		iova += t.length;
-	} while (*done < len);
-	return VIOMMU_OK;
+	}
 }
 
 enum viommu_result viommu_access_read(struct viommu_access *access, viommu_iova iova, void *dst, size_t len,
