@@ -135,6 +135,14 @@ void viommu_port_store16_release_strong(void *p, uint16_t value);
 void viommu_port_fence_strong(void);
 uint64_t viommu_port_get64(const uint64_t *p);
 void viommu_port_set64(uint64_t *p, uint64_t value);
+uint32_t viommu_port_get32(const uint32_t *p);
+void viommu_port_set32(uint32_t *p, uint32_t value);
+const void *viommu_port_get_pointer(const void *const *p);
+void viommu_port_set_pointer(const void **p, const void *value);
+void viommu_port_enter32(uint32_t *p, uint32_t n);
+uint32_t viommu_port_leave32(uint32_t *p, uint32_t n);
+uint32_t viommu_port_mark32(uint32_t *p, uint32_t bits);
+void viommu_port_own_fence(void);
 
 #else
 
@@ -285,6 +293,93 @@ static inline uint64_t viommu_port_get64(const uint64_t *p)
 static inline void viommu_port_set64(uint64_t *p, uint64_t value)
 {
 	*p = value;
+}
+#endif
+
+/*
+ * The same for 32-bit numbers and for pointers, under the same switch, and what a count needs that several threads
+ * change:
+ *
+ *   enter32    adds n; nothing behind the call is done before others can see that (a full fence)
+ *   leave32    subtracts n and returns the rest; whoever sees that sees what was done before the call (release)
+ *   mark32     sets bits and returns what was there before (both acquire and release)
+ *   own_fence  the other half of enter32: what was set before is visible before anything behind is read
+ *
+ * Each is one step, and everything written with them is part of one order: a get32 that returns a number below n sees
+ * whatever was done before each leave32 that brought it there.
+ */
+#if VIOMMU_PORT_ATOMIC64
+#define VIOMMU_PORT_GET(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define VIOMMU_PORT_SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#else
+#define VIOMMU_PORT_GET(p) (*(p))
+#define VIOMMU_PORT_SET(p, v) ((void)(*(p) = (v)))
+#endif
+
+static inline uint32_t viommu_port_get32(const uint32_t *p)
+{
+	return VIOMMU_PORT_GET(p);
+}
+
+static inline void viommu_port_set32(uint32_t *p, uint32_t value)
+{
+	VIOMMU_PORT_SET(p, value);
+}
+
+static inline const void *viommu_port_get_pointer(const void *const *p)
+{
+	return VIOMMU_PORT_GET(p);
+}
+
+static inline void viommu_port_set_pointer(const void **p, const void *value)
+{
+	VIOMMU_PORT_SET(p, value);
+}
+
+#if VIOMMU_PORT_ATOMIC64
+static inline void viommu_port_own_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void viommu_port_enter32(uint32_t *p, uint32_t n)
+{
+	(void)__atomic_fetch_add(p, n, __ATOMIC_SEQ_CST);
+#if !defined(__x86_64__) /* there the addition itself is a fence */
+	viommu_port_own_fence();
+#endif
+}
+
+static inline uint32_t viommu_port_leave32(uint32_t *p, uint32_t n)
+{
+	return __atomic_sub_fetch(p, n, __ATOMIC_RELEASE);
+}
+
+static inline uint32_t viommu_port_mark32(uint32_t *p, uint32_t bits)
+{
+	return __atomic_fetch_or(p, bits, __ATOMIC_ACQ_REL);
+}
+#else
+static inline void viommu_port_own_fence(void)
+{
+}
+
+static inline void viommu_port_enter32(uint32_t *p, uint32_t n)
+{
+	*p += n;
+}
+
+static inline uint32_t viommu_port_leave32(uint32_t *p, uint32_t n)
+{
+	return *p -= n;
+}
+
+static inline uint32_t viommu_port_mark32(uint32_t *p, uint32_t bits)
+{
+	uint32_t before = *p;
+
+	*p |= bits;
+	return before;
 }
 #endif
 

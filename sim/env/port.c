@@ -49,6 +49,7 @@ const struct sim_env_port sim_env_plain_port = { plain_load, plain_store, plain_
 const struct sim_env_own sim_env_plain_own = { sim_env_plain_get, sim_env_plain_set };
 const struct sim_env_own *sim_env_own = &sim_env_plain_own;
 const struct sim_env_port *sim_env_port = &sim_env_plain_port;
+void (*sim_env_own_step)(void);
 const void *sim_env_port_released;
 uint64_t sim_env_port_ordered[2];
 
@@ -150,12 +151,71 @@ void viommu_port_fence_strong(void)
 	fence(true);
 }
 
+static void own_step(void)
+{
+	if (sim_env_own_step != NULL)
+		sim_env_own_step();
+}
+
 uint64_t viommu_port_get64(const uint64_t *p)
 {
+	own_step();
 	return sim_env_own->get(p);
 }
 
 void viommu_port_set64(uint64_t *p, uint64_t value)
 {
+	own_step();
 	sim_env_own->set(p, value);
+}
+
+uint32_t viommu_port_get32(const uint32_t *p)
+{
+	own_step();
+	return *p;
+}
+
+void viommu_port_set32(uint32_t *p, uint32_t value)
+{
+	own_step();
+	*p = value;
+}
+
+const void *viommu_port_get_pointer(const void *const *p)
+{
+	own_step();
+	return *p;
+}
+
+void viommu_port_set_pointer(const void **p, const void *value)
+{
+	own_step();
+	*p = value;
+}
+
+void viommu_port_enter32(uint32_t *p, uint32_t n)
+{
+	own_step();
+	*p += n;
+}
+
+uint32_t viommu_port_leave32(uint32_t *p, uint32_t n)
+{
+	own_step();
+	return *p -= n;
+}
+
+uint32_t viommu_port_mark32(uint32_t *p, uint32_t bits)
+{
+	uint32_t before;
+
+	own_step();
+	before = *p;
+	*p |= bits;
+	return before;
+}
+
+/* Here accesses are done in the order in which they stand. */
+void viommu_port_own_fence(void)
+{
 }
