@@ -789,6 +789,25 @@ static void test_read_write__past_the_end_of_the_space__stops(void **state)
 	device_teardown(&f);
 }
 
+static void test_fault__more_than_can_be_counted__stays_at_the_top(void **state)
+{
+	struct device_fixture f;
+	struct viommu_access second;
+
+	(void)state;
+	prepare(&f);
+	f.accesses[0].faults_raised = UINT32_MAX - 1;
+	assert_true(device_faults(&f, 0, 0x7000, R, VIOMMU_FAULT_R_MAPPING));
+	assert_true(device_faults(&f, 0, 0x7000, R, VIOMMU_FAULT_R_MAPPING));
+	assert_true(device_faults(&f, 1, 0x7000, R, VIOMMU_FAULT_R_MAPPING));
+	assert_true(viommu_device_get_stats(&f.dev)->faults == UINT32_MAX);
+	viommu_access_init(&second, &f.dev, f.endpoints[2]);
+	second.faults_lost = UINT32_MAX;
+	assert_int_equal(viommu_access_deinit(&second), VIOMMU_OK);
+	assert_true(viommu_device_get_stats(&f.dev)->faults_lost == UINT32_MAX);
+	device_teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -820,6 +839,7 @@ int main(void)
 		cmocka_unit_test(test_read_write__wrong_state__refused),
 		cmocka_unit_test(test_read_write__up_to_the_end_of_the_space__all_of_it),
 		cmocka_unit_test(test_read_write__past_the_end_of_the_space__stops),
+		cmocka_unit_test(test_fault__more_than_can_be_counted__stays_at_the_top),
 	};
 
 	return suite_run(tests);

@@ -39,6 +39,8 @@ struct viommu_access {
 	uint32_t current;  /* which count new sections join */
 	uint32_t fault_head; /* free-running */
 	uint32_t fault_tail;
+	uint32_t faults_raised; /* as in struct viommu_device_stats */
+	uint32_t faults_lost;
 	struct viommu_wire_fault faults[VIOMMU_ACCESS_FAULTS];
 };
 

@@ -204,6 +204,8 @@ struct viommu_device {
 	uint32_t fault_turn; /* endpoint whose faults are looked at next */
 	uint8_t initial_bypass;
 	unsigned granule_bits;
+	uint32_t faults_before;      /* of contexts that are gone, as in stats */
+	uint32_t faults_lost_before;
 	struct viommu_device_stats stats;
 };
 
@@ -330,7 +332,8 @@ void viommu_device_memory_changed(struct viommu_device *dev);
  */
 bool viommu_device_memory_is_settled(struct viommu_device *dev);
 
-const struct viommu_device_stats *viommu_device_get_stats(const struct viommu_device *dev);
+/* The counters as of now. Steps: endpoints, access contexts. */
+const struct viommu_device_stats *viommu_device_get_stats(struct viommu_device *dev);
 
 /*
  * See types.h. Of a request: while its owner is the device, and afterwards. Steps of _check: pieces of the tail;

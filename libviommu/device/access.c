@@ -29,8 +29,7 @@ enum viommu_result viommu_access_deinit(struct viommu_access *access)
 	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	if (access->open[0] != 0 || access->open[1] != 0)
 		return VIOMMU_E_STATE;
-	for (; access->fault_tail != access->fault_head; (void)viommu_i_step(&access->fault_tail))
-		viommu_count(&access->dev->stats.faults_lost);
+	viommu_i_fault_leave(access);
 	while (*link != access)
 		link = &(*link)->next;
 	*link = access->next;

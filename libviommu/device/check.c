@@ -50,7 +50,7 @@ bool viommu_access_is_valid(const struct viommu_access *access)
 	/* Clean up to where the sections of today began: then there are no others. */
 	if (access->drained == access->flipped && access->open[access->current ^ 1] != 0)
 		return false;
-	return viommu_i_steps(access->fault_tail, access->fault_head) <= VIOMMU_ACCESS_FAULTS;
+	return viommu_i_steps(access->fault_tail, viommu_port_get32(&access->fault_head)) <= VIOMMU_ACCESS_FAULTS;
 }
 
 bool viommu_access_check(const struct viommu_access *access)

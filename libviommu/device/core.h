@@ -69,6 +69,8 @@ bool viommu_i_bypass_is_active(const struct viommu_device *dev);
 /* fault.c */
 void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t kind, viommu_iova iova);
 void viommu_i_fault_forget(struct viommu_device *dev);
+/* The context goes: its reports are lost, its counters are the device's. */
+void viommu_i_fault_leave(struct viommu_access *access);
 void viommu_i_work_pending(struct viommu_device *dev);
 
 #endif /* VIOMMU_DEVICE_CORE_H */

@@ -131,11 +131,6 @@ uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget)
 	return viommu_map_pool_reclaim(&dev->pool, budget);
 }
 
-const struct viommu_device_stats *viommu_device_get_stats(const struct viommu_device *dev)
-{
-	return &dev->stats;
-}
-
 /* All domains at once: one by one, each endpoint would be looked for in its domain. */
 static void drop_domains(struct viommu_device *dev)
 {

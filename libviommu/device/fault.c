@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fault.c: reports wait in the context that raised them until the owner fetches them; endpoints take turns. */
+/*
+ * fault.c: reports wait in the context that raised them until the owner fetches them; endpoints take turns. One thread
+ * puts them in, the owner takes them out: each of the two indices has one writer. The counters of a context are its
+ * thread's, too, and added up when somebody asks.
+ */
 #include "core.h"
 
 #include "../internal.h"
@@ -10,14 +14,23 @@ void viommu_i_work_pending(struct viommu_device *dev)
 		dev->ops->work_pending(dev->ops_ctx);
 }
 
+/* One thread counts, another one may look. */
+static void count(uint32_t *counter)
+{
+	uint32_t value = *counter;
+
+	viommu_count(&value);
+	viommu_port_set32(counter, value);
+}
+
 void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t kind, viommu_iova iova)
 {
-	struct viommu_wire_fault *fault = &access->faults[access->fault_head % VIOMMU_ACCESS_FAULTS];
-	struct viommu_device *dev = access->dev;
+	uint32_t head = access->fault_head;
+	struct viommu_wire_fault *fault = &access->faults[head % VIOMMU_ACCESS_FAULTS];
 
-	viommu_count(&dev->stats.faults);
-	if (viommu_i_steps(access->fault_tail, access->fault_head) == VIOMMU_ACCESS_FAULTS) {
-		viommu_count(&dev->stats.faults_lost);
+	count(&access->faults_raised);
+	if (viommu_i_steps(viommu_port_get32(&access->fault_tail), head) == VIOMMU_ACCESS_FAULTS) {
+		count(&access->faults_lost);
 		return;
 	}
 	fault->reason = reason;
@@ -28,8 +41,21 @@ void viommu_i_fault_raise(struct viommu_access *access, uint8_t reason, uint32_t
 		fault->flags |= VIOMMU_FAULT_F_WRITE;
 	fault->endpoint = access->endpoint->id;
 	fault->address = iova;
-	(void)viommu_i_step(&access->fault_head);
-	viommu_i_work_pending(dev);
+	(void)viommu_i_step(&head);
+	viommu_port_set32(&access->fault_head, head);
+	viommu_i_work_pending(access->dev);
+}
+
+/* The oldest report of the context, if there is one. */
+static bool fetch(struct viommu_access *access, struct viommu_wire_fault *out)
+{
+	uint32_t tail = access->fault_tail;
+
+	if (viommu_port_get32(&access->fault_head) == tail)
+		return false;
+	*out = access->faults[viommu_i_step(&tail) % VIOMMU_ACCESS_FAULTS];
+	viommu_port_set32(&access->fault_tail, tail);
+	return true;
 }
 
 enum viommu_result viommu_device_next_fault(struct viommu_device *dev, struct viommu_wire_fault *out)
@@ -43,10 +69,8 @@ enum viommu_result viommu_device_next_fault(struct viommu_device *dev, struct vi
 
 		dev->fault_turn = turn + 1;
 		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
-			if (a->fault_tail != a->fault_head) {
-				*out = a->faults[viommu_i_step(&a->fault_tail) % VIOMMU_ACCESS_FAULTS];
+			if (fetch(a, out))
 				return VIOMMU_OK;
-			}
 		}
 	}
 	return VIOMMU_E_EMPTY;
@@ -58,6 +82,36 @@ void viommu_i_fault_forget(struct viommu_device *dev)
 		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
 
 		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next)
-			a->fault_tail = a->fault_head;
+			viommu_port_set32(&a->fault_tail, viommu_port_get32(&a->fault_head));
 	}
+}
+
+static void add(uint32_t *counter, uint32_t n)
+{
+	*counter = n < UINT32_MAX - *counter ? *counter + n : UINT32_MAX;
+}
+
+void viommu_i_fault_leave(struct viommu_access *access)
+{
+	struct viommu_device *dev = access->dev;
+
+	add(&dev->faults_before, access->faults_raised);
+	add(&dev->faults_lost_before, access->faults_lost);
+	add(&dev->faults_lost_before, viommu_i_steps(access->fault_tail, access->fault_head));
+}
+
+const struct viommu_device_stats *viommu_device_get_stats(struct viommu_device *dev)
+{
+	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	dev->stats.faults = dev->faults_before;
+	dev->stats.faults_lost = dev->faults_lost_before;
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
+
+		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
+			add(&dev->stats.faults, viommu_port_get32(&a->faults_raised));
+			add(&dev->stats.faults_lost, viommu_port_get32(&a->faults_lost));
+		}
+	}
+	return &dev->stats;
 }
