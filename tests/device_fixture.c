@@ -44,9 +44,9 @@ void device_options_init(struct device_options *options)
 static void end_sections(struct viommu_access *access)
 {
 	for (uint32_t phase = 0; phase < 2; phase++) {
-		/* However many: the last one ends them all. */
-		if (access->open[phase] > 0) {
-			access->open[phase] = 1;
+		/* However many, the last one ends them all. They are counted above the lowest bit. */
+		if (access->open[phase] > 1) {
+			access->open[phase] = 2 + access->open[phase] % 2;
 			viommu_access_end(access, (struct viommu_access_token){ phase });
 		}
 	}

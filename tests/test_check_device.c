@@ -163,10 +163,16 @@ static bool request_check(void)
 	return viommu_request_check(&REQUEST(0));
 }
 
-/* Slots are taken in order. */
+/* Slots are taken in order, and the first one was that of the domain before the reset. */
 static struct viommu_domain *domain(uint32_t id)
 {
-	return &f.dev.domains[id - 1];
+	return &f.dev.domains[id];
+}
+
+/* What is behind the domains that live. The last one is that of before the reset. */
+static struct viommu_domain *dead(uint32_t at)
+{
+	return &f.dev.domains[f.dev.domain_ids.slots[at]];
 }
 
 static void *misaligned(void *p)
@@ -210,6 +216,11 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(AT_ONCE, pool_is_not_valid, f.dev.pool.fresh = 0)							\
 	X(AT_ONCE, settles_in_the_future, f.dev.settle_epoch = f.dev.epoch + 1)					\
 	X(AT_ONCE, memory_changes_in_the_future, f.dev.memory_epoch = f.dev.epoch + 1)				\
+	X(AT_ONCE, drained_in_the_future, f.dev.dead_drained = f.dev.epoch + 1)					\
+	X(AT_ONCE, movers_ahead_of_the_dead, f.dev.movers_drained = f.dev.dead_drained + 1)			\
+	X(AT_ONCE, bypass_that_translates, f.dev.everything.bypass = false)					\
+	X(AT_ONCE, as_many_dead_as_alive, f.dev.domain_ids.capacity--)						\
+	X(AT_ONCE, more_endpoint_ids_than_endpoints, f.dev.endpoint_ids.capacity++)				\
 	X(AT_ONCE, limbo_without_end, f.dev.limbo.last = 0)							\
 	X(AT_ONCE, limbo_waits_for_nothing, f.dev.settle_epoch = 0)
 
@@ -224,6 +235,11 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, endpoint_moved_in_the_future, f.endpoints[0]->moved = f.dev.epoch + 1)			\
 	X(IN_DETAIL, endpoint_is_not_valid, f.endpoints[3]->region_count = 1)					\
 	X(IN_DETAIL, contexts_of_another_device, f.accesses[0].dev = &stranger)					\
+	X(IN_DETAIL, endpoint_that_sees_another_domain, f.endpoints[1]->view = domain(2))			\
+	X(IN_DETAIL, endpoint_that_sees_nothing, f.endpoints[1]->view = NULL)					\
+	X(IN_DETAIL, endpoint_that_sees_everything, f.endpoints[2]->view = &f.dev.everything)			\
+	X(IN_DETAIL, died_in_the_future, dead(9)->died = f.dev.epoch + 1)					\
+	X(IN_DETAIL, died_before_its_predecessor, dead(8)->died = dead(9)->died + 1)				\
 	X(IN_DETAIL, moving_in_a_circle, f.dev.moving->next_moving = f.dev.moving)				\
 	X(IN_DETAIL, moving_something_else, f.dev.moving = misaligned(f.dev.moving))				\
 	X(IN_DETAIL, moving_and_does_not_say_so, f.dev.moving->is_moving = false)				\
@@ -236,7 +252,7 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, mappings_with_bypass, domain(1)->bypass = true)						\
 	X(IN_DETAIL, members_in_a_circle, f.endpoints[1]->next = domain(1)->endpoints)				\
 	X(IN_DETAIL, member_is_no_endpoint, domain(2)->endpoints = misaligned(domain(2)->endpoints))		\
-	X(IN_DETAIL, member_of_another_domain, f.endpoints[3]->domain = domain(1))				\
+	X(IN_DETAIL, member_of_another_domain, f.endpoints[3]->domain = domain(1); f.endpoints[3]->view = domain(1))	\
 	X(IN_DETAIL, member_and_not_in_the_list, domain(1)->endpoints = f.endpoints[1])				\
 	X(IN_DETAIL, mapping_in_a_reserved_region, regions[0].range.first = 0)					\
 	X(IN_DETAIL, one_less_pending_than_counted, f.dev.pending_count++)					\
@@ -272,8 +288,6 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(AT_ONCE, third_count, f.accesses[1].current = 2)							\
 	X(AT_ONCE, clean_before_it_began, f.accesses[1].drained = f.accesses[1].flipped + 1)			\
 	X(AT_ONCE, began_in_the_future, f.accesses[1].flipped = f.dev.epoch + 1)				\
-	X(AT_ONCE, clean_with_an_old_section, f.accesses[1].drained = f.accesses[1].flipped;			\
-	  f.accesses[1].open[f.accesses[1].current ^ 1] = 1)							\
 	X(AT_ONCE, more_faults_than_room, f.accesses[1].fault_head += VIOMMU_ACCESS_FAULTS + 1)			\
 	X(IN_DETAIL, endpoint_of_no_device, stray.contexts = &f.accesses[1]; f.accesses[1].endpoint = &stray)	\
 	X(IN_DETAIL, endpoint_with_bad_regions, regions[0].range.last = 0)					\

@@ -162,6 +162,35 @@ static void test_reset__open_section__map_nodes_not_reused(void **state)
 	device_teardown(&f);
 }
 
+/* A domain that died is left alone while an old section may read it; there are as many slots again. */
+static void test_reset__open_section__domain_slots_not_reused(void **state)
+{
+	struct viommu_access_token token;
+	struct device_options options;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.max_domains = 2;
+	device_setup(&f, &options);
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP0, 0), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 2, DEVICE_EP1, 0), VIOMMU_S_OK);
+	token = begin(&f, 0);
+	viommu_device_reset(&f.dev);
+	assert_int_equal(viommu_device_negotiate(&f.dev, options.negotiate), VIOMMU_OK);
+	assert_int_equal(device_attach(&f, 3, DEVICE_EP1, 0), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 4, DEVICE_EP2, 0), VIOMMU_S_OK);
+	viommu_device_reset(&f.dev);
+	assert_int_equal(viommu_device_negotiate(&f.dev, options.negotiate), VIOMMU_OK);
+	assert_int_equal(device_attach(&f, 5, DEVICE_EP1, 0), VIOMMU_S_NOMEM);
+	assert_true(viommu_device_check(&f.dev));
+	end(&f, 0, token);
+	assert_int_equal(device_attach(&f, 5, DEVICE_EP1, 0), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 6, DEVICE_EP2, 0), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 7, DEVICE_EP3, 0), VIOMMU_S_NOMEM); /* max_domains */
+	device_teardown(&f);
+}
+
 static void test_bypass_cleared__open_section__settles_when_it_ends(void **state)
 {
 	struct viommu_access_token token;
@@ -218,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_reset__open_section__settles_when_it_ends),
 		cmocka_unit_test(test_reset__waiting_requests__come_back_unanswered),
 		cmocka_unit_test(test_reset__open_section__map_nodes_not_reused),
+		cmocka_unit_test(test_reset__open_section__domain_slots_not_reused),
 		cmocka_unit_test(test_bypass_cleared__open_section__settles_when_it_ends),
 		cmocka_unit_test(test_bypass_stored_again__open_section__nothing_to_settle),
 	};

@@ -2,7 +2,7 @@
 /*
  * access.h: the device's data path: what an endpoint's DMA goes through.
  *
- * A struct viommu_access is a context that names one endpoint; make one per endpoint and queue. Open a
+ * A struct viommu_access is a context that names one endpoint; make one per endpoint and thread. Open a
  * section for each DMA, translate or copy inside it as often as wanted, and end it when the memory is no longer
  * touched, perhaps much later (asynchronous I/O). An UNMAP or DETACH that takes a translation away is completed only
  * after every section has ended that began before it and could use it; so a section left open delays the driver's
@@ -14,7 +14,16 @@
  *             ... use t.length bytes at guest-physical t.gpa ...
  *     viommu_access_end(&a, token);
  *
- * Thread class of everything here: owner of the device.
+ * Threads. viommu_access_init, _deinit, _is_valid and _check: owner of the device. viommu_access_end: any thread.
+ * Everything else belongs to the one data thread of the context; it and the owner need not know of each other, and
+ * neither takes a lock or waits. A translation answers, for each granule, what was so at a moment between call and
+ * return; but while a request that takes something away is not done, sections that began before it may see the state
+ * before or the one after, and of a domain that their endpoint is about to leave what is mapped there meanwhile.
+ *
+ * The data thread calls the memory seam (viommu_access_read, _write) and work_pending. A context is handed from
+ * one thread to another as any other memory is; a token likewise.
+ *
+ * Where VIOMMU_PORT_ATOMIC64 (port.h) is 0 all of this is the owner's.
  */
 #ifndef VIOMMU_ACCESS_H
 #define VIOMMU_ACCESS_H
@@ -28,20 +37,23 @@ extern "C" {
 /* Fault reports that a context keeps until next_fault fetches them. */
 #define VIOMMU_ACCESS_FAULTS 4u
 
-/* Private members. */
+/*
+ * Private members. First what the data thread works with, last what the owner does: what one of them writes is not next
+ * to what the other one does.
+ */
 struct viommu_access {
 	struct viommu_device *dev;
 	struct viommu_endpoint *endpoint;
-	struct viommu_access *next; /* of the same endpoint */
-	uint64_t flipped;  /* epoch at which `current` began to count: open[!current] began before it */
-	uint64_t drained;  /* every section that began before this epoch has ended */
-	uint32_t open[2];  /* sections: two counts, so that new ones cannot keep old ones waiting */
-	uint32_t current;  /* which count new sections join */
-	uint32_t fault_head; /* free-running */
-	uint32_t fault_tail;
+	uint32_t current;     /* which count new sections join. The owner sets it */
+	uint32_t open[2];     /* sections: two counts, so that new ones cannot keep old ones waiting. Any thread */
+	uint32_t fault_head;  /* free-running */
 	uint32_t faults_raised; /* as in struct viommu_device_stats */
 	uint32_t faults_lost;
 	struct viommu_wire_fault faults[VIOMMU_ACCESS_FAULTS];
+	struct viommu_access *next; /* of the same endpoint */
+	uint64_t flipped;     /* epoch at which `current` began to count: open[!current] began before it */
+	uint64_t drained;     /* no section is open that could use what was taken away up to this epoch */
+	uint32_t fault_tail;  /* free-running */
 };
 
 /* An open section. Copyable; end it exactly once. Private member. */
@@ -60,14 +72,21 @@ struct viommu_translation {
 /* Binds a context to an endpoint. The context stays in place until deinit. */
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint);
 
-/* VIOMMU_E_STATE: a section is open. Faults not yet fetched are lost (counted). Steps: contexts of the endpoint. */
+/*
+ * The data thread does not use the context any more, and whoever ended the last section needs it no longer, though it
+ * may still be in the call. VIOMMU_E_STATE: a section is open. Faults not yet fetched are lost (counted). Steps:
+ * contexts of the endpoint.
+ */
 VIOMMU_NODISCARD enum viommu_result viommu_access_deinit(struct viommu_access *access);
 
-/* Opens a section. VIOMMU_E_FULL: 2^32 - 1 sections are open. */
+/* Opens a section. VIOMMU_E_FULL: 2^31 - 1 sections are open. */
 VIOMMU_NODISCARD enum viommu_result viommu_access_begin(struct viommu_access *access,
 							struct viommu_access_token *token);
 
-/* Ends it. One that has ended already is ignored, unless another one is open. */
+/*
+ * Ends it: what was done before this call is over. The context may be gone when it returns; the device may not. One
+ * that has ended already is ignored, unless another one is open or ends at this moment.
+ */
 void viommu_access_end(struct viommu_access *access, struct viommu_access_token token);
 
 /*
@@ -75,7 +94,7 @@ void viommu_access_end(struct viommu_access *access, struct viommu_access_token 
  * past the end of the address space is cut there. Inside a section.
  * VIOMMU_E_FAULT: the first byte is not accessible; a fault report was raised. VIOMMU_E_ARG: length or kind is 0 or
  * unknown.
- * VIOMMU_E_STATE: no section is open. Steps: one lookup (map.h).
+ * VIOMMU_E_STATE: no section of the context is open. Steps: one lookup (map.h).
  */
 VIOMMU_NODISCARD enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_iova iova,
 							    uint64_t length, uint32_t kind,

@@ -19,7 +19,10 @@
  * and comes back from next_done. So when the driver sees the used entry, the memory behind the mapping is its own
  * again.
  *
- * Thread class of everything here: owner, except where stated.
+ * A section that never ends keeps the requests of its endpoint's domain PENDING, which stats.pended counts. Requests
+ * of other domains go on until max_pending; then submit says VIOMMU_E_BUSY, and nothing is lost.
+ *
+ * Thread class of everything here: owner, except where stated. Data threads (access.h) run beside it.
  */
 #ifndef VIOMMU_DEVICE_H
 #define VIOMMU_DEVICE_H
@@ -43,7 +46,9 @@ struct viommu_device_ops {
 	/*
 	 * There is something to do: a fault to fetch, or a request, a reset or a change of guest memory that may be
 	 * done by now. Only wakes: must not call back into the library, must not block. Called while an access section
-	 * ends or a fault is raised. NULL: the owner polls.
+	 * ends or a fault is raised, on the thread that does so; once for each thing that is waited for, or more often.
+	 * Then fetch faults and done requests until there are none, and ask again for what was not settled. NULL: the
+	 * owner polls.
 	 */
 	void (*work_pending)(void *ctx);
 };
@@ -54,7 +59,7 @@ struct viommu_device_ops {
 struct viommu_device_config {
 	uint32_t size; /* sizeof(struct viommu_device_config) */
 	uint32_t max_endpoints; /* 0: 16 */
-	uint32_t max_domains;   /* 0: 16. At the limit ATTACH answers NOMEM */
+	uint32_t max_domains;   /* 0: 16. At the limit, or if as many that died are still read, ATTACH answers NOMEM */
 	uint32_t max_pending;   /* 0: 16. Requests waiting for a grace period; more are refused with VIOMMU_E_BUSY */
 	uint64_t features;      /* offered, VIOMMU_F_* of the device class; BYPASS is refused */
 	uint64_t page_size_mask; /* 0: 4 KiB and larger. Lowest bit: the granule, at least VIOMMU_MAP_GRANULE_MIN */
@@ -152,11 +157,13 @@ struct viommu_id_table {
 	uint32_t *ids;
 	uint32_t *slots;
 	uint32_t count;
+	uint32_t capacity;
 };
 
 /* Private. */
 struct viommu_endpoint {
 	const struct viommu_resv_region *regions;
+	const void *view; /* what data threads see: the domain whose map they go through; NULL: nothing */
 	struct viommu_access *contexts;
 	struct viommu_domain *domain;  /* NULL: not attached */
 	struct viommu_endpoint *next;  /* in the domain */
@@ -171,6 +178,7 @@ struct viommu_endpoint {
 struct viommu_domain {
 	struct viommu_map map;
 	struct viommu_endpoint *endpoints;
+	uint64_t died; /* epoch at which its last endpoint went; 0: it never lived */
 	uint32_t id;
 	bool bypass;
 };
@@ -182,6 +190,7 @@ struct viommu_device {
 	void *ops_ctx;
 	struct viommu_endpoint *endpoints;
 	struct viommu_domain *domains;
+	struct viommu_domain everything; /* the view of endpoints without a domain while bypass is active */
 	struct viommu_id_table endpoint_ids;
 	struct viommu_id_table domain_ids;
 	struct viommu_map_pool pool;
@@ -194,6 +203,8 @@ struct viommu_device {
 	uint64_t features;   /* offered */
 	uint64_t negotiated;
 	uint64_t epoch;         /* counts revocations */
+	uint64_t movers_drained; /* requests up to this epoch need not wait for endpoints on the move */
+	uint64_t dead_drained;   /* domains that died up to this epoch are not read any more */
 	uint64_t settle_epoch;  /* of the last reset or bypass 1 -> 0 whose sections have not all ended; 0: none */
 	uint64_t memory_epoch;  /* of the last change of guest memory, likewise */
 	struct viommu_map_limbo limbo; /* what a reset cut out */
@@ -212,7 +223,8 @@ struct viommu_device {
 /* Memory for a static array: what viommu_device_mem_size answers, plus room for `nodes` map nodes. */
 #define VIOMMU_DEVICE_MEM(max_endpoints, max_domains, nodes)							\
 	(32u + (size_t)(max_endpoints) * (sizeof(struct viommu_endpoint) + 8u) +				\
-	 (size_t)(max_domains) * (sizeof(struct viommu_domain) + 8u) + (size_t)(nodes) * VIOMMU_MAP_NODE_SIZE)
+	 (size_t)(max_domains) * 2u * (sizeof(struct viommu_domain) + 8u) +					\
+	 (size_t)(nodes) * VIOMMU_MAP_NODE_SIZE)
 
 /*
  * The smallest memory for this configuration, without map nodes: add VIOMMU_MAP_NODE_SIZE for each (a mapping of one

@@ -7,6 +7,9 @@
 /* How many lookups one translation spends on finding a longer contiguous piece. */
 #define CONTIGUOUS_LOOKUPS 4
 
+/* As many as can be counted, beside the bit. */
+#define OPEN_MAX (UINT32_MAX - OPEN_AWAITED)
+
 #define IDENTITY_FLAGS (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
 
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint)
@@ -22,12 +25,19 @@ void viommu_access_init(struct viommu_access *access, struct viommu_device *dev,
 	VIOMMU_ASSERT(viommu_access_is_valid(access));
 }
 
+/* For whoever opened it: others may end other ones at this moment. */
+static bool has_section(const struct viommu_access *access)
+{
+	return viommu_port_get32(&access->open[0]) >= OPEN_SECTION ||
+	       viommu_port_get32(&access->open[1]) >= OPEN_SECTION;
+}
+
 enum viommu_result viommu_access_deinit(struct viommu_access *access)
 {
 	struct viommu_access **link = &access->endpoint->contexts;
 
 	VIOMMU_ASSERT(viommu_access_is_valid(access));
-	if (access->open[0] != 0 || access->open[1] != 0)
+	if (has_section(access))
 		return VIOMMU_E_STATE;
 	viommu_i_fault_leave(access);
 	while (*link != access)
@@ -38,31 +48,25 @@ enum viommu_result viommu_access_deinit(struct viommu_access *access)
 
 enum viommu_result viommu_access_begin(struct viommu_access *access, struct viommu_access_token *token)
 {
-	VIOMMU_ASSERT(viommu_access_is_valid(access));
-	if (access->open[access->current] == UINT32_MAX)
+	uint32_t phase = viommu_port_get32(&access->current);
+
+	VIOMMU_ASSERT(phase <= 1); /* the owner's members are its own */
+	if (viommu_port_get32(&access->open[phase]) >= OPEN_MAX)
 		return VIOMMU_E_FULL;
-	access->open[access->current]++;
-	token->phase = access->current;
-	VIOMMU_ASSERT(viommu_access_is_valid(access));
+	token->phase = phase;
+	viommu_port_enter32(&access->open[phase], OPEN_SECTION);
 	return VIOMMU_OK;
 }
 
 void viommu_access_end(struct viommu_access *access, struct viommu_access_token token)
 {
 	uint32_t *open = &access->open[token.phase & 1];
+	struct viommu_device *dev = access->dev; /* once the last section has ended, the context may be gone */
 
-	VIOMMU_ASSERT(viommu_access_is_valid(access));
-	if (*open == 0)
+	if (viommu_port_get32(open) < OPEN_SECTION)
 		return;
-	--*open;
-	VIOMMU_ASSERT(viommu_access_is_valid(access));
-	if (*open == 0 && viommu_i_grace_is_awaited(access->dev))
-		viommu_i_work_pending(access->dev);
-}
-
-bool viommu_i_bypass_is_active(const struct viommu_device *dev)
-{
-	return (dev->features & VIOMMU_F_BYPASS_CONFIG) != 0 && dev->config.bypass != 0;
+	if (viommu_port_leave32(open, OPEN_SECTION) == OPEN_AWAITED)
+		viommu_i_work_pending(dev);
 }
 
 /* The MSI region of the endpoint, if iova is in it. */
@@ -106,23 +110,22 @@ enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_
 					   uint32_t kind, struct viommu_translation *out)
 {
 	const struct viommu_endpoint *endpoint = access->endpoint;
-	const struct viommu_domain *domain = endpoint->domain;
+	const struct viommu_domain *domain = viommu_port_get_pointer(&endpoint->view);
 	const struct viommu_resv_region *msi;
 	struct viommu_mapping m = { 0 };
 	viommu_iova last;
 
-	VIOMMU_ASSERT(viommu_access_is_valid(access));
 	if (length == 0 || kind == 0 || (kind & ~(uint32_t)(VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE)) != 0)
 		return VIOMMU_E_ARG;
-	if (access->open[0] == 0 && access->open[1] == 0)
+	if (!has_section(access))
 		return VIOMMU_E_STATE;
 	last = length - 1 > UINT64_MAX - iova ? UINT64_MAX : iova + (length - 1);
 
-	if (domain == NULL && !viommu_i_bypass_is_active(access->dev)) {
+	if (domain == NULL) {
 		viommu_i_fault_raise(access, VIOMMU_FAULT_R_DOMAIN, kind, iova);
 		return VIOMMU_E_FAULT;
 	}
-	if (domain == NULL || domain->bypass) {
+	if (domain->bypass) {
 		set_piece(out, iova, last, iova, IDENTITY_FLAGS);
 		return VIOMMU_OK;
 	}

@@ -4,13 +4,15 @@
 
 #include "../regions.h"
 
-/* Is there a slot for a new domain, perhaps the one that the endpoint leaves empty? */
+/* May there be one more domain, or does the endpoint leave one empty? And is there a slot that nobody reads? */
 static bool has_room(const struct viommu_device *dev, const struct viommu_endpoint *endpoint)
 {
 	const struct viommu_domain *old = endpoint->domain;
 
-	return dev->domain_ids.count < dev->max_domains ||
-	       (old != NULL && old->endpoints == endpoint && endpoint->next == NULL);
+	if (dev->domain_ids.count == dev->max_domains &&
+	    (old == NULL || old->endpoints != endpoint || endpoint->next != NULL))
+		return false;
+	return viommu_i_domain_slot_is_free(dev);
 }
 
 uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
@@ -19,6 +21,7 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 	bool bypass = (r->u.attach.flags & VIOMMU_ATTACH_F_BYPASS) != 0;
 	struct viommu_endpoint *endpoint;
 	struct viommu_domain *domain;
+	bool revokes;
 
 	if (r->u.attach.reserved != 0 || (r->u.attach.flags & ~known) != 0)
 		return VIOMMU_S_INVAL;
@@ -33,7 +36,7 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 		return VIOMMU_S_INVAL;
 	if (domain != NULL && domain == endpoint->domain) {
 		/* It is there already: no detach, the mappings stay. But the move here may not be over. */
-		if (viommu_i_grace_is_awaited_by(dev, endpoint))
+		if (endpoint->is_moving)
 			request->epoch = endpoint->moved;
 		return VIOMMU_S_OK;
 	}
@@ -46,12 +49,16 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 	 * Also an endpoint without a domain can lose something: the bypass, now or by a store that has not settled.
 	 * This request is where the driver learns that it is over.
 	 */
-	if (endpoint->domain != NULL || viommu_i_bypass_is_active(dev) || viommu_i_grace_is_awaited_by(dev, endpoint))
-		request->epoch = viommu_i_grace_begin_endpoint(dev, endpoint);
+	revokes = endpoint->domain != NULL || viommu_i_bypass_is_active(dev) || endpoint->is_moving;
 	if (endpoint->domain != NULL)
 		viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
 	if (domain == NULL)
 		domain = viommu_i_domain_create(dev, r->u.attach.domain, bypass);
 	viommu_i_endpoint_join(endpoint, domain);
+	viommu_i_endpoint_show(dev, endpoint);
+	if (revokes) {
+		viommu_i_grace_moves(dev, endpoint);
+		request->epoch = viommu_i_grace_begin(dev);
+	}
 	return VIOMMU_S_OK;
 }

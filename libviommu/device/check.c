@@ -45,10 +45,8 @@ bool viommu_access_is_valid(const struct viommu_access *access)
 {
 	if (access->dev == NULL || access->endpoint == NULL || access->current > 1)
 		return false;
+	/* What is open is not judged: a section that is late is in the draining count, with nothing to wait for. */
 	if (access->drained > access->flipped || access->flipped > access->dev->epoch)
-		return false;
-	/* Clean up to where the sections of today began: then there are no others. */
-	if (access->drained == access->flipped && access->open[access->current ^ 1] != 0)
 		return false;
 	return viommu_i_steps(access->fault_tail, viommu_port_get32(&access->fault_head)) <= VIOMMU_ACCESS_FAULTS;
 }
@@ -106,12 +104,14 @@ static bool layout_is_valid(const struct viommu_device *dev)
 	const struct viommu_id_table *d = &dev->domain_ids;
 	const struct viommu_id_table *e = &dev->endpoint_ids;
 
-	if (!viommu_i_is_behind(dev->endpoints, dev->domains, dev->max_domains, sizeof *dev->domains) ||
+	if (!viommu_i_is_behind(dev->endpoints, dev->domains, viommu_i_domain_slots(dev), sizeof *dev->domains) ||
 	    !viommu_i_is_behind(d->ids, dev->endpoints, dev->max_endpoints, sizeof *dev->endpoints))
 		return false;
-	return viommu_i_is_behind(d->slots, d->ids, dev->max_domains, sizeof *d->ids) &&
-	       viommu_i_is_behind(e->ids, d->slots, dev->max_domains, sizeof *d->slots) &&
-	       viommu_i_is_behind(e->slots, e->ids, dev->max_endpoints, sizeof *e->ids);
+	if (d->capacity != viommu_i_domain_slots(dev) || e->capacity != dev->max_endpoints)
+		return false;
+	return viommu_i_is_behind(d->slots, d->ids, d->capacity, sizeof *d->ids) &&
+	       viommu_i_is_behind(e->ids, d->slots, d->capacity, sizeof *d->slots) &&
+	       viommu_i_is_behind(e->slots, e->ids, e->capacity, sizeof *e->ids);
 }
 
 static bool features_are_valid(const struct viommu_device *dev)
@@ -149,18 +149,22 @@ bool viommu_device_is_valid(const struct viommu_device *dev)
 		return false;
 	if (!features_are_valid(dev) || !config_is_valid(dev) || !viommu_map_pool_is_valid(&dev->pool))
 		return false;
+	if (!dev->everything.bypass)
+		return false;
 	/* What a reset cut out waits for as long as the reset does. */
-	return dev->settle_epoch <= dev->epoch && dev->memory_epoch <= dev->epoch && limbo_is_valid(&dev->limbo) &&
+	return dev->settle_epoch <= dev->epoch && dev->memory_epoch <= dev->epoch &&
+	       dev->movers_drained <= dev->dead_drained &&
+	       dev->dead_drained <= dev->epoch && limbo_is_valid(&dev->limbo) &&
 	       (dev->settle_epoch != 0 || dev->limbo.first == 0);
 }
 
 /* Ids ascend. Each slot is there once: together the numbers are those from 0 on, and ids in use are never the same. */
-static bool ids_are_valid(const struct viommu_id_table *table, uint32_t capacity)
+static bool ids_are_valid(const struct viommu_id_table *table)
 {
 	uint64_t slots = 0, numbers = 0; /* sums, which do not wrap */
 
-	for (uint32_t i = 0; i < capacity; i++) {
-		if (table->slots[i] >= capacity)
+	for (uint32_t i = 0; i < table->capacity; i++) {
+		if (table->slots[i] >= table->capacity)
 			return false;
 		if (i > 0 && i < table->count && table->ids[i - 1] >= table->ids[i])
 			return false;
@@ -185,6 +189,8 @@ static bool check_endpoints(const struct viommu_device *dev, struct tally *t)
 		if (e->id != dev->endpoint_ids.ids[i] || e->moved > dev->epoch || !viommu_endpoint_check(e))
 			return false;
 		if (e->contexts != NULL && e->contexts->dev != dev)
+			return false;
+		if (e->view != viommu_i_endpoint_view(dev, e))
 			return false;
 		t->members += e->domain != NULL;
 		t->movers += e->is_moving;
@@ -235,6 +241,21 @@ static bool check_domains(const struct viommu_device *dev, struct tally *t)
 	return t->members == 0;
 }
 
+/* Domains that died, the first to die first. */
+static bool check_dead(const struct viommu_device *dev)
+{
+	uint64_t died = 0;
+
+	for (uint32_t i = dev->domain_ids.count; i < dev->domain_ids.capacity; i++) {
+		const struct viommu_domain *domain = &dev->domains[dev->domain_ids.slots[i]];
+
+		if (domain->died < died)
+			return false;
+		died = domain->died;
+	}
+	return died <= dev->epoch;
+}
+
 static bool check_pending(const struct viommu_device *dev, struct tally *t)
 {
 	struct viommu_request *const *link = &dev->pending;
@@ -272,11 +293,10 @@ bool viommu_device_check(const struct viommu_device *dev)
 {
 	struct tally t = { 0 };
 
-	if (!viommu_device_is_valid(dev) || !ids_are_valid(&dev->endpoint_ids, dev->max_endpoints) ||
-	    !ids_are_valid(&dev->domain_ids, dev->max_domains))
+	if (!viommu_device_is_valid(dev) || !ids_are_valid(&dev->endpoint_ids) || !ids_are_valid(&dev->domain_ids))
 		return false;
 	if (!viommu_i_map_pool_count(&dev->pool, &t.nodes) || !check_endpoints(dev, &t) || !check_moving(dev, &t) ||
-	    !check_domains(dev, &t))
+	    !check_domains(dev, &t) || !check_dead(dev))
 		return false;
 	if (!check_pending(dev, &t) || !check_done(dev))
 		return false;

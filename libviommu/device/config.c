@@ -48,16 +48,18 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
 	if (value > 1 || value == dev->config.bypass)
 		return;
 	dev->config.bypass = value;
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
+
+		if (endpoint->domain != NULL)
+			continue;
+		viommu_i_endpoint_show(dev, endpoint);
+		if (value == 0)
+			viommu_i_grace_moves(dev, endpoint);
+	}
 	if (value == 0) {
-		uint64_t epoch = viommu_i_grace_begin(dev);
-
-		for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
-			struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
-
-			if (endpoint->domain == NULL)
-				viommu_i_grace_moved(dev, endpoint, epoch);
-		}
-		dev->settle_epoch = epoch;
+		dev->settle_epoch = viommu_i_grace_begin(dev);
+		(void)viommu_device_is_settled(dev); /* from now on the end of the last section is told */
 	}
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 }

@@ -8,23 +8,49 @@
 
 #define NO_SLOT UINT32_MAX
 
-/* ids.c: a sorted index from id to slot. slots[] is always a permutation: those behind `count` are free. */
+/* viommu_access.open[]: a section, and in the lowest bit that the owner waits for the last of them to end. */
+#define OPEN_SECTION 2u
+#define OPEN_AWAITED 1u
+
+/*
+ * ids.c: a sorted index from id to slot. slots[] is always a permutation: those behind `count` are free, the one that
+ * was free for the longest time first.
+ */
 void viommu_i_ids_init(struct viommu_id_table *table, uint32_t *ids, uint32_t *slots, uint32_t capacity);
 uint32_t viommu_i_ids_find(const struct viommu_id_table *table, uint32_t id); /* slot or NO_SLOT; O(log count) */
 uint32_t viommu_i_ids_insert(struct viommu_id_table *table, uint32_t id); /* the slot; not full, id is new; O(count) */
-void viommu_i_ids_remove(struct viommu_id_table *table, uint32_t id);     /* id is there; O(count) */
+void viommu_i_ids_remove(struct viommu_id_table *table, uint32_t id);     /* id is there; O(capacity) */
+void viommu_i_ids_clear(struct viommu_id_table *table);                   /* O(capacity) */
 
 /* endpoint.c */
 /* Ranges the right way round, sorted, not overlapping; one MSI region at most. Steps: count. */
 bool viommu_i_regions_are_valid(const struct viommu_resv_region *regions, uint32_t count);
 struct viommu_endpoint *viommu_i_endpoint_find(struct viommu_device *dev, uint32_t id);
 struct viommu_domain *viommu_i_domain_find(struct viommu_device *dev, uint32_t id);
+/*
+ * Data threads may still read a domain that died. For each one that may live there is a second slot, so that those of
+ * the dead are left alone until nobody does.
+ */
+static inline uint32_t viommu_i_domain_slots(const struct viommu_device *dev)
+{
+	return 2 * dev->max_domains;
+}
+/* May the slot that viommu_i_domain_create would take be used again? */
+bool viommu_i_domain_slot_is_free(const struct viommu_device *dev);
 /* A new domain without endpoints. There is room and the id is free. */
 struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t id, bool bypass);
+/* It has no endpoints any more: its mappings go to *limbo, and it dies with the next revocation. */
+void viommu_i_domain_die(struct viommu_device *dev, struct viommu_domain *domain, struct viommu_map_limbo *limbo);
 void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain);
-/* Takes the endpoint out of its domain; a domain left empty dies, its mappings go to *limbo. */
+/* Takes the endpoint out of its domain; a domain left empty dies. */
 void viommu_i_endpoint_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint,
 			     struct viommu_map_limbo *limbo);
+/*
+ * What data threads see of an endpoint depends on its domain, and without one on the bypass. Each change of it is one
+ * store, so that they never see what no request asked for: to move is not to be outside of all domains in between.
+ */
+const void *viommu_i_endpoint_view(const struct viommu_device *dev, const struct viommu_endpoint *endpoint);
+void viommu_i_endpoint_show(const struct viommu_device *dev, struct viommu_endpoint *endpoint);
 
 /* One file per request type. Each returns the status; *request gets what was taken away (epoch, limbo). */
 uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);
@@ -50,20 +76,16 @@ uint8_t viommu_i_probe(struct viommu_device *dev, const struct viommu_wire_reque
 		       uint64_t area);
 
 /* grace.c */
-/* Translations were taken away just now: the epoch that waiting requests have to see drained. */
+/* In the revocation that comes next this endpoint loses all its translations, wherever it was. */
+void viommu_i_grace_moves(struct viommu_device *dev, struct viommu_endpoint *endpoint);
+/* Translations have been taken away just now, all of them: the epoch that waiting requests have to see drained. */
 uint64_t viommu_i_grace_begin(struct viommu_device *dev);
-/* This endpoint has lost all its translations at this epoch: whatever it was in, its open sections count there. */
-void viommu_i_grace_moved(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint64_t epoch);
-/* Both at once; returns the epoch. */
-uint64_t viommu_i_grace_begin_endpoint(struct viommu_device *dev, struct viommu_endpoint *endpoint);
-/* Have all sections ended that this request waits for? Steps: contexts of the domain and of moving endpoints. */
+/* Looks which endpoints have arrived: have no section any more from before they moved. Steps: their contexts. */
+void viommu_i_grace_advance(struct viommu_device *dev);
+/* Have all sections ended that this request waits for, as of the last advance? Steps: contexts of the domain. */
 bool viommu_i_grace_is_over(struct viommu_device *dev, const struct viommu_request *request);
-/* Did this endpoint lose translations while sections were open that still are? */
-bool viommu_i_grace_is_awaited_by(const struct viommu_device *dev, struct viommu_endpoint *endpoint);
-/* Is anything waiting for sections to end? */
-bool viommu_i_grace_is_awaited(const struct viommu_device *dev);
 
-/* access.c: does an unattached endpoint reach all memory? */
+/* endpoint.c: does an unattached endpoint reach all memory? */
 bool viommu_i_bypass_is_active(const struct viommu_device *dev);
 
 /* fault.c */

@@ -62,15 +62,17 @@ static void lay_out(struct viommu_device *dev, void *mem, size_t len)
 {
 	uintptr_t base = viommu_i_align_up((uintptr_t)mem, 16);
 	uintptr_t end = (uintptr_t)mem + len;
+	uint32_t domains = viommu_i_domain_slots(dev);
 	uint32_t *ids;
 
 	dev->domains = (struct viommu_domain *)base;
-	base += dev->max_domains * sizeof *dev->domains;
+	memset(dev->domains, 0, domains * sizeof *dev->domains);
+	base += domains * sizeof *dev->domains;
 	dev->endpoints = (struct viommu_endpoint *)base;
 	base += dev->max_endpoints * sizeof *dev->endpoints;
 	ids = (uint32_t *)base;
-	viommu_i_ids_init(&dev->domain_ids, ids, ids + dev->max_domains, dev->max_domains);
-	ids += 2 * (size_t)dev->max_domains;
+	viommu_i_ids_init(&dev->domain_ids, ids, ids + domains, domains);
+	ids += 2 * (size_t)domains;
 	viommu_i_ids_init(&dev->endpoint_ids, ids, ids + dev->max_endpoints, dev->max_endpoints);
 	base = (uintptr_t)(ids + 2 * (size_t)dev->max_endpoints);
 
@@ -114,6 +116,7 @@ enum viommu_result viommu_device_init(struct viommu_device *dev, const struct vi
 		dev->config.probe_size = config->probe_size;
 	if ((config->features & VIOMMU_F_BYPASS_CONFIG) != 0)
 		dev->config.bypass = config->bypass;
+	dev->everything.bypass = true;
 	lay_out(dev, mem, len);
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
@@ -134,29 +137,24 @@ uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget)
 /* All domains at once: one by one, each endpoint would be looked for in its domain. */
 static void drop_domains(struct viommu_device *dev)
 {
-	for (uint32_t i = 0; i < dev->domain_ids.count; i++) {
-		struct viommu_domain *domain = &dev->domains[dev->domain_ids.slots[i]];
-
-		viommu_map_clear(&domain->map, &dev->limbo);
-		domain->endpoints = NULL;
-	}
-	dev->domain_ids.count = 0;
+	for (uint32_t i = 0; i < dev->domain_ids.count; i++)
+		viommu_i_domain_die(dev, &dev->domains[dev->domain_ids.slots[i]], &dev->limbo);
+	viommu_i_ids_clear(&dev->domain_ids);
 }
 
 /* Takes from every endpoint what it has: its domain, and the bypass if that goes too. */
 static void drop_translations(struct viommu_device *dev, bool bypass)
 {
-	uint64_t epoch = viommu_i_grace_begin(dev);
-
 	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
 		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
 
 		if (endpoint->domain != NULL || bypass)
-			viommu_i_grace_moved(dev, endpoint, epoch);
+			viommu_i_grace_moves(dev, endpoint);
 		endpoint->domain = NULL;
 		endpoint->next = NULL;
+		viommu_i_endpoint_show(dev, endpoint);
 	}
-	dev->settle_epoch = epoch;
+	dev->settle_epoch = viommu_i_grace_begin(dev);
 }
 
 /* Nobody waits for these any more, but what they cut out stays where it is until the sections have ended. */
@@ -183,6 +181,7 @@ static void reset(struct viommu_device *dev, bool bypass)
 	cancel_pending(dev);
 	viommu_i_fault_forget(dev);
 	dev->negotiated = 0;
+	(void)viommu_device_is_settled(dev); /* from now on the end of the last section is told */
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 }
 

@@ -45,6 +45,7 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 	endpoint->id = config->id;
 	endpoint->regions = config->regions;
 	endpoint->region_count = config->region_count;
+	viommu_i_endpoint_show(dev, endpoint);
 	*handle = endpoint;
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
@@ -64,15 +65,45 @@ struct viommu_domain *viommu_i_domain_find(struct viommu_device *dev, uint32_t i
 	return slot != NO_SLOT ? &dev->domains[slot] : NULL;
 }
 
+bool viommu_i_domain_slot_is_free(const struct viommu_device *dev)
+{
+	return dev->domains[dev->domain_ids.slots[dev->domain_ids.count]].died <= dev->dead_drained;
+}
+
 struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t id, bool bypass)
 {
 	struct viommu_domain *domain = &dev->domains[viommu_i_ids_insert(&dev->domain_ids, id)];
 
+	VIOMMU_ASSERT(domain->died <= dev->dead_drained); /* nobody reads it any more */
 	viommu_map_init(&domain->map, &dev->pool, dev->granule_bits);
 	domain->endpoints = NULL;
 	domain->id = id;
 	domain->bypass = bypass;
 	return domain;
+}
+
+void viommu_i_domain_die(struct viommu_device *dev, struct viommu_domain *domain, struct viommu_map_limbo *limbo)
+{
+	viommu_map_clear(&domain->map, limbo);
+	domain->endpoints = NULL;
+	domain->died = dev->epoch + 1;
+}
+
+bool viommu_i_bypass_is_active(const struct viommu_device *dev)
+{
+	return (dev->features & VIOMMU_F_BYPASS_CONFIG) != 0 && dev->config.bypass != 0;
+}
+
+const void *viommu_i_endpoint_view(const struct viommu_device *dev, const struct viommu_endpoint *endpoint)
+{
+	if (endpoint->domain == NULL && viommu_i_bypass_is_active(dev))
+		return &dev->everything;
+	return endpoint->domain;
+}
+
+void viommu_i_endpoint_show(const struct viommu_device *dev, struct viommu_endpoint *endpoint)
+{
+	viommu_port_set_pointer(&endpoint->view, viommu_i_endpoint_view(dev, endpoint));
 }
 
 void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain)
@@ -94,7 +125,7 @@ void viommu_i_endpoint_leave(struct viommu_device *dev, struct viommu_endpoint *
 	endpoint->domain = NULL;
 	endpoint->next = NULL;
 	if (domain->endpoints == NULL) {
-		viommu_map_clear(&domain->map, limbo);
+		viommu_i_domain_die(dev, domain, limbo);
 		viommu_i_ids_remove(&dev->domain_ids, domain->id);
 	}
 }

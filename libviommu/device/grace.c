@@ -6,44 +6,85 @@
  * The device counts revocations: its epoch. An access context has two counts of open sections, one that new sections
  * join and one that only drains. When the draining one is empty and there has been a revocation since, they swap: now
  * the sections open at this moment drain, and new ones cannot keep them waiting. `drained` is the epoch up to which
- * this context is clean.
+ * this context is clean: no section is open that could use what was taken away up to then.
+ *
+ * Data threads take no lock:
+ *
+ *     data thread                              owner
+ *     -----------                              -----
+ *     current --> c                            take away: map entries, endpoint->view
+ *     open[c] += 1, full fence    (enter32)    full fence, epoch += 1            (grace_begin)
+ *     view, map entries --> use                ... any number of times: open[!current] --> is it 0?
+ *     open[c] -= 1                (leave32)    then: drained = flipped, flipped = epoch, current = !current
+ *
+ * Why that is enough. Let A be anything the owner took away, F its fence behind that, and R a read of a count, anywhere
+ * behind F, that found it 0. Let S be a section in this count.
+ *
+ *   1. S ended before R: then all it did happened before R, since each leave32 is a release and R is an acquire, and
+ *      nothing comes in between but other steps on the same count.
+ *   2. S had not joined when R was read. Then the fence of S comes behind F: if it came before, R would have seen S.
+ *      So S does not see what A took away, however long ago it looked at `current`. It is late, but it does no harm.
+ *
+ * There is no third case. It follows, whatever a data thread takes for `current`, and however late:
+ *
+ *   - When the draining count is found empty, all the sections in it that could use something from before its swap are
+ *     over: `drained` may be set to `flipped`.
+ *   - When it then becomes the current one, everything that will be in it comes after the fence of the last revocation:
+ *     its sections can use nothing that was taken away up to `flipped`, which is the epoch of now.
+ *
+ * A change of guest memory is a revocation, too, and so is whatever else comes before grace_begin.
+ *
+ * Who waits sets OPEN_AWAITED in the count, and whoever takes the last section out of it finds the bit in the very step
+ * that does so: it calls work_pending. No wake-up can get lost between two steps, since there is one.
+ *
+ * proofs/spin/sections.pml has all of this as a model, which fails without each of the two fences, with an end that is
+ * no release, and with a bit that is set in a step of its own.
  */
 #include "core.h"
 
-static void advance(const struct viommu_device *dev, struct viommu_access *access)
+/*
+ * Is the draining count empty? If it is not, the end of the last section in it will tell. A count is left without the
+ * bit when it is found empty: it may be the current one again.
+ */
+static bool has_drained(struct viommu_access *access)
 {
-	if (access->open[access->current ^ 1] != 0)
-		return;
-	access->drained = access->flipped;
-	if (access->flipped == dev->epoch)
-		return;
-	access->flipped = dev->epoch;
-	if (access->open[access->current] == 0)
-		access->drained = dev->epoch;
-	else
-		access->current ^= 1;
+	uint32_t *open = &access->open[access->current ^ 1];
+
+	if (viommu_port_get32(open) == 0)
+		return true;
+	if (viommu_port_mark32(open, OPEN_AWAITED) >= OPEN_SECTION)
+		return false;
+	(void)viommu_port_leave32(open, OPEN_AWAITED);
+	return true;
 }
 
-/* Is every context of the endpoint clean up to this epoch? */
-static bool is_drained(const struct viommu_device *dev, struct viommu_endpoint *endpoint, uint64_t epoch)
+/* Up to which epoch are all contexts of the endpoint clean? Looks no further than `epoch`. Two swaps at most. */
+static uint64_t drain(const struct viommu_device *dev, struct viommu_endpoint *endpoint, uint64_t epoch)
 {
-	bool drained = true;
+	uint64_t drained = UINT64_MAX;
 
 	for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
-		advance(dev, a);
-		drained = drained && a->drained >= epoch;
+		while (a->drained < epoch && has_drained(a)) {
+			a->drained = a->flipped;
+			if (a->drained >= epoch)
+				break;
+			a->flipped = dev->epoch;
+			viommu_port_set32(&a->current, a->current ^ 1);
+		}
+		if (a->drained < drained)
+			drained = a->drained;
 	}
 	return drained;
 }
 
-uint64_t viommu_i_grace_begin(struct viommu_device *dev)
+static bool is_drained(const struct viommu_device *dev, struct viommu_endpoint *endpoint, uint64_t epoch)
 {
-	return ++dev->epoch;
+	return drain(dev, endpoint, epoch) >= epoch;
 }
 
-void viommu_i_grace_moved(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint64_t epoch)
+void viommu_i_grace_moves(struct viommu_device *dev, struct viommu_endpoint *endpoint)
 {
-	endpoint->moved = epoch;
+	endpoint->moved = dev->epoch + 1;
 	if (!endpoint->is_moving) {
 		endpoint->is_moving = true;
 		endpoint->next_moving = dev->moving;
@@ -51,45 +92,47 @@ void viommu_i_grace_moved(struct viommu_device *dev, struct viommu_endpoint *end
 	}
 }
 
-uint64_t viommu_i_grace_begin_endpoint(struct viommu_device *dev, struct viommu_endpoint *endpoint)
+uint64_t viommu_i_grace_begin(struct viommu_device *dev)
 {
-	uint64_t epoch = viommu_i_grace_begin(dev);
-
-	viommu_i_grace_moved(dev, endpoint, epoch);
-	return epoch;
+	viommu_port_own_fence();
+	return ++dev->epoch;
 }
 
 /*
  * An endpoint that is on the move may have sections from any domain it has been in: whatever began before it moved has
- * to end, or at least what began before `epoch`. Those that have arrived leave the list.
+ * to end, or at least what began before the epoch in question. Those that have arrived leave the list.
+ *
+ * An UNMAP waits for an endpoint that was in the domain then, and has begun to move since. A domain that died waits for
+ * none of these: what is true of it once stays true.
  */
-static bool movers_are_drained(struct viommu_device *dev, uint64_t epoch)
+void viommu_i_grace_advance(struct viommu_device *dev)
 {
 	struct viommu_endpoint **link = &dev->moving;
-	bool drained = true;
+	uint64_t drained = dev->epoch;
 
 	while (*link != NULL) {
 		struct viommu_endpoint *e = *link;
+		uint64_t clean = drain(dev, e, e->moved);
 
-		drained = is_drained(dev, e, e->moved < epoch ? e->moved : epoch) && drained;
-		if (is_drained(dev, e, e->moved)) {
+		if (clean >= e->moved) {
 			e->is_moving = false;
 			*link = e->next_moving;
 		} else {
+			if (clean < drained)
+				drained = clean;
 			link = &e->next_moving;
 		}
 	}
-	return drained;
+	dev->movers_drained = drained;
+	if (drained > dev->dead_drained)
+		dev->dead_drained = drained;
 }
 
 bool viommu_i_grace_is_over(struct viommu_device *dev, const struct viommu_request *request)
 {
 	const struct viommu_domain *domain = NULL;
-	bool over;
+	bool over = request->epoch <= dev->movers_drained;
 
-	if (request->epoch == 0)
-		return true;
-	over = movers_are_drained(dev, request->epoch);
 	if (request->in_domain)
 		domain = viommu_i_domain_find(dev, request->domain);
 	for (struct viommu_endpoint *e = domain != NULL ? domain->endpoints : NULL; e != NULL; e = e->next)
@@ -97,20 +140,11 @@ bool viommu_i_grace_is_over(struct viommu_device *dev, const struct viommu_reque
 	return over;
 }
 
-bool viommu_i_grace_is_awaited_by(const struct viommu_device *dev, struct viommu_endpoint *endpoint)
-{
-	return endpoint->is_moving && !is_drained(dev, endpoint, endpoint->moved);
-}
-
-bool viommu_i_grace_is_awaited(const struct viommu_device *dev)
-{
-	return dev->pending != NULL || dev->settle_epoch != 0 || dev->memory_epoch != 0;
-}
-
 bool viommu_device_is_settled(struct viommu_device *dev)
 {
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
-	if (dev->settle_epoch != 0 && movers_are_drained(dev, dev->settle_epoch)) {
+	viommu_i_grace_advance(dev);
+	if (dev->settle_epoch != 0 && dev->settle_epoch <= dev->movers_drained) {
 		dev->settle_epoch = 0;
 		viommu_map_pool_retire(&dev->pool, &dev->limbo);
 	}

@@ -9,6 +9,7 @@ void viommu_i_ids_init(struct viommu_id_table *table, uint32_t *ids, uint32_t *s
 	table->ids = ids;
 	table->slots = slots;
 	table->count = 0;
+	table->capacity = capacity;
 	for (uint32_t i = 0; i < capacity; i++)
 		slots[i] = i;
 }
@@ -55,10 +56,28 @@ void viommu_i_ids_remove(struct viommu_id_table *table, uint32_t id)
 {
 	uint32_t at = place(table, id);
 	uint32_t slot = table->slots[at];
-	size_t behind = table->count - at - 1;
 
-	memmove(&table->ids[at], &table->ids[at + 1], behind * sizeof *table->ids);
-	memmove(&table->slots[at], &table->slots[at + 1], behind * sizeof *table->slots);
+	memmove(&table->ids[at], &table->ids[at + 1], (table->count - at - (size_t)1) * sizeof *table->ids);
+	memmove(&table->slots[at], &table->slots[at + 1], (table->capacity - at - (size_t)1) * sizeof *table->slots);
 	table->count--;
-	table->slots[table->count] = slot;
+	table->slots[table->capacity - 1] = slot;
+}
+
+static void reverse(uint32_t *first, uint32_t count)
+{
+	for (uint32_t i = 0; i < count / 2; i++) {
+		uint32_t slot = first[i];
+
+		first[i] = first[count - 1 - i];
+		first[count - 1 - i] = slot;
+	}
+}
+
+void viommu_i_ids_clear(struct viommu_id_table *table)
+{
+	/* Those in use go behind those that are free: three times the other way round is once round the corner. */
+	reverse(table->slots, table->count);
+	reverse(table->slots + table->count, table->capacity - table->count);
+	reverse(table->slots, table->capacity);
+	table->count = 0;
 }

@@ -184,7 +184,7 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 		return VIOMMU_E_STATE;
 	if (viommu_device_is_busy(dev))
 		return VIOMMU_E_BUSY;
-	/* Gives back what a reset cut out, if its sections have ended by now: a MAP may need it. */
+	/* Gives back what was cut out, if its sections have ended by now: this request may need it. */
 	(void)viommu_device_is_settled(dev);
 
 	request->tail_count = 0;
@@ -208,6 +208,8 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	request->status = execute(dev, request, &r, &w, area);
 	request->written = (uint32_t)area + VIOMMU_WIRE_TAIL_SIZE;
 	locate_tail(request, &w);
+	if (request->epoch != 0)
+		viommu_i_grace_advance(dev);
 	if (w.failed) {
 		refuse(dev, request); /* a PROBE, which has changed nothing */
 	} else if (viommu_i_grace_is_over(dev, request)) {
@@ -252,6 +254,7 @@ struct viommu_request *viommu_device_next_done(struct viommu_device *dev)
 		request->state = VIOMMU_REQUEST_DONE;
 		return request;
 	}
+	viommu_i_grace_advance(dev);
 	for (struct viommu_request **link = &dev->pending; *link != NULL; link = &(*link)->next) {
 		request = *link;
 		if (!viommu_i_grace_is_over(dev, request))
