@@ -61,7 +61,6 @@ enum viommu_result sim_engine_write(struct sim_engine *engine, viommu_iova iova,
 /* What one of the long operations works on, and what it finds out. */
 struct job {
 	viommu_iova iova;
-	viommu_iova from; /* copy */
 	uint64_t seed;    /* fill, verify */
 	bool same;        /* verify, out */
 };
@@ -126,25 +125,16 @@ enum viommu_result sim_engine_verify(struct sim_engine *engine, viommu_iova iova
 	return r;
 }
 
-static enum viommu_result copy_chunk(struct viommu_access *access, struct job *job, size_t offset, size_t len,
-				     size_t *done)
-{
-	uint8_t chunk[CHUNK];
-	size_t got = 0;
-	enum viommu_result r = viommu_access_read(access, job->from + offset, chunk, len, &got);
-	enum viommu_result w = VIOMMU_OK;
-
-	/* What could be read is written, whatever comes behind it. */
-	if (got > 0)
-		w = viommu_access_write(access, job->iova + offset, chunk, got, done);
-	return w != VIOMMU_OK ? w : r;
-}
-
 enum viommu_result sim_engine_copy(struct sim_engine *engine, viommu_iova to, viommu_iova from, size_t len)
 {
-	struct job job = { .iova = to, .from = from };
+	struct viommu_access_token token;
+	enum viommu_result r = begin(engine, &token);
 
-	return move_all(engine, &job, len, copy_chunk);
+	if (r != VIOMMU_OK)
+		return r;
+	r = viommu_access_copy(&engine->access, to, from, len, &engine->moved);
+	viommu_access_end(&engine->access, token);
+	return r;
 }
 
 enum viommu_result sim_engine_translate(struct sim_engine *engine, viommu_iova iova, uint64_t len, uint32_t kind,

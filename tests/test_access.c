@@ -789,6 +789,82 @@ static void test_read_write__past_the_end_of_the_space__stops(void **state)
 	device_teardown(&f);
 }
 
+/* Copies within the address space. */
+
+static void test_copy__across_mappings__as_if_read_and_written(void **state)
+{
+	struct viommu_access_token token;
+	struct device_fixture f;
+	size_t done;
+
+	(void)state;
+	prepare(&f);
+	assert_int_equal(device_map(&f, 1, 0x1000, 0x2fff, 0x11000, RW), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0x3000, 0x3fff, 0x14000, RW), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0xa000, 0xbfff, 0x19000, RW), VIOMMU_S_OK);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0xa010, 0x2f01, 0x101 + 0x123, &done), VIOMMU_OK);
+	assert_int_equal(done, 0x101 + 0x123);
+	for (uint64_t i = 0; i < 0x101 + 0x123; i++)
+		assert_int_equal(ram_at(0x19010 + i), ram_at(i < 0xff ? 0x12f01 + i : 0x14000 + (i - 0xff)));
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0xa000, 0x1000, 1, &done), VIOMMU_OK);
+	assert_int_equal(done, 1);
+	viommu_access_end(&f.accesses[0], token);
+	device_teardown(&f);
+}
+
+static void test_copy__unmapped_on_either_side__fault_and_bytes_done(void **state)
+{
+	struct viommu_access_token token;
+	struct viommu_wire_fault fault;
+	struct device_fixture f;
+	uint8_t behind;
+	size_t done;
+
+	(void)state;
+	prepare(&f);
+	assert_int_equal(device_map(&f, 1, 0x1000, 0x1fff, 0x11000, RW), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0xa000, 0xafff, 0x19000, RW), VIOMMU_S_OK);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0xa000, 0x1f80, 0x300, &done), VIOMMU_E_FAULT);
+	assert_int_equal(done, 0x80); /* what could be read is there */
+	assert_int_equal(ram_at(0x1907f), ram_at(0x11fff));
+	assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+	assert_true(fault.address == 0x2000 && (fault.flags & VIOMMU_FAULT_F_READ) != 0);
+	behind = ram_at(0x1a000);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0xaf80, 0x1000, 0x300, &done), VIOMMU_E_FAULT);
+	assert_int_equal(done, 0x80);
+	assert_int_equal(ram_at(0x1a000), behind);
+	assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+	assert_true(fault.address == 0xb000 && (fault.flags & VIOMMU_FAULT_F_WRITE) != 0);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0xa000, 0x4000, 0x10, &done), VIOMMU_E_FAULT);
+	assert_int_equal(done, 0);
+	viommu_access_end(&f.accesses[0], token);
+	device_teardown(&f);
+}
+
+static void test_copy__no_length_or_past_the_end__arg(void **state)
+{
+	struct viommu_access_token token;
+	struct device_fixture f;
+	size_t done = 77;
+
+	(void)state;
+	prepare(&f);
+	assert_int_equal(device_map(&f, 1, 0xfffffffffffff000, UINT64_MAX, 0x10000, RW), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0, 0xfff, 0x12000, RW), VIOMMU_S_OK);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0, 0x10, 0, &done), VIOMMU_E_ARG);
+	assert_int_equal(done, 0);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0, UINT64_MAX - 15, 17, &done), VIOMMU_E_ARG);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], UINT64_MAX - 15, 0, 17, &done), VIOMMU_E_ARG);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], UINT64_MAX - 15, 0, 16, &done), VIOMMU_OK);
+	assert_int_equal(viommu_access_copy(&f.accesses[0], 0x20, UINT64_MAX - 15, 16, &done), VIOMMU_OK);
+	assert_int_equal(ram_at(0x1202f), ram_at(0x1200f));
+	viommu_access_end(&f.accesses[0], token);
+	device_teardown(&f);
+}
+
 static void test_fault__more_than_can_be_counted__stays_at_the_top(void **state)
 {
 	struct device_fixture f;
@@ -839,6 +915,9 @@ int main(void)
 		cmocka_unit_test(test_read_write__wrong_state__refused),
 		cmocka_unit_test(test_read_write__up_to_the_end_of_the_space__all_of_it),
 		cmocka_unit_test(test_read_write__past_the_end_of_the_space__stops),
+		cmocka_unit_test(test_copy__across_mappings__as_if_read_and_written),
+		cmocka_unit_test(test_copy__unmapped_on_either_side__fault_and_bytes_done),
+		cmocka_unit_test(test_copy__no_length_or_past_the_end__arg),
 		cmocka_unit_test(test_fault__more_than_can_be_counted__stays_at_the_top),
 	};
 

@@ -700,6 +700,78 @@ static void test_pending__map_nodes_of_a_waiting_unmap__not_reused(void **state)
 	}
 }
 
+static void test_blocker__sections_that_hold_things_up__oldest_is_named(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token first, second, other;
+	struct viommu_access another;
+	struct device_fixture f;
+	uint64_t revocations = 77;
+
+	(void)state;
+	prepare(&f, NULL);
+	viommu_access_init(&another, &f.dev, f.endpoints[0]);
+	assert_null(viommu_device_get_blocker(&f.dev, &revocations));
+	first = begin(&f, 0);
+	assert_null(viommu_device_get_blocker(&f.dev, &revocations)); /* open, and nobody waits */
+	assert_int_equal(revocations, 77);
+	assert_pending(&f, &calls[0], &unmap);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[0]);
+	assert_int_equal(revocations, f.dev.epoch);
+	second = begin(&f, 1);
+	assert_pending(&f, &calls[1], &unmap);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[0]); /* is older */
+	/* One of another domain, too, which is looked at first. */
+	assert_int_equal(device_unmap(&f, 2, 0x4000, 0x4fff), VIOMMU_S_OK);
+	other = begin(&f, 2);
+	unmap = device_unmap_request(2, 0x1000, 0x1fff);
+	assert_pending(&f, &calls[2], &unmap);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[0]);
+	end(&f, 2, other);
+	assert_done(&f, &calls[2], VIOMMU_S_OK);
+	end(&f, 0, first);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[1]);
+	assert_int_equal(revocations, 3);
+	assert_int_equal(device_unmap(&f, 3, 0, 0xfff), VIOMMU_S_NOENT);
+	assert_int_equal(device_attach(&f, 3, DEVICE_EP3, 0), VIOMMU_S_OK);
+	for (uint32_t i = 0; i < 10; i++) /* whoever else goes on */
+		assert_int_equal(device_unmap(&f, 3, 0, 0xfff), VIOMMU_S_OK);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[1]);
+	assert_int_equal(revocations, 13);
+	end(&f, 1, second);
+	assert_null(viommu_device_get_blocker(&f.dev, &revocations));
+	assert_done(&f, &calls[1], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* Nobody waits any more: sections end without a word, whichever count they are in. */
+static void test_blocker__only_new_sections__none(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token old, first, second;
+	struct device_fixture f;
+	uint64_t revocations;
+	uint32_t wakes;
+
+	(void)state;
+	prepare(&f, NULL);
+	old = begin(&f, 0);
+	assert_pending(&f, &calls[0], &unmap);
+	end(&f, 0, old);
+	wakes = f.wakes;
+	assert_null(viommu_device_get_blocker(&f.dev, &revocations)); /* it was the last one */
+	first = begin(&f, 0);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	end(&f, 0, first);
+	assert_int_equal(device_unmap(&f, 1, 0, 0xfff), VIOMMU_S_OK); /* the counts change places */
+	second = begin(&f, 0);
+	assert_null(viommu_device_get_blocker(&f.dev, &revocations));
+	end(&f, 0, second);
+	assert_int_equal(f.wakes, wakes);
+	device_teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -723,6 +795,8 @@ int main(void)
 		cmocka_unit_test(test_pending__repeated_moving_attach_after_the_end__does_not_wait),
 		cmocka_unit_test(test_section__ended_twice__ignored),
 		cmocka_unit_test(test_section__begun_after_a_revocation__is_open),
+		cmocka_unit_test(test_blocker__sections_that_hold_things_up__oldest_is_named),
+		cmocka_unit_test(test_blocker__only_new_sections__none),
 		cmocka_unit_test(test_section__as_many_as_can_be_counted__full),
 		cmocka_unit_test(test_pending__endpoint_left_with_open_section__still_counts_for_the_old_domain),
 		cmocka_unit_test(test_pending__endpoint_moves_several_times__old_section_counts_everywhere),

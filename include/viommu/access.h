@@ -20,7 +20,7 @@
  * return; but while a request that takes something away is not done, sections that began before it may see the state
  * before or the one after, and of a domain that their endpoint is about to leave what is mapped there meanwhile.
  *
- * The data thread calls the memory seam (viommu_access_read, _write) and work_pending. A context is handed from
+ * The data thread calls the memory seam (viommu_access_read, _write, _copy) and work_pending. A context is handed from
  * one thread to another as any other memory is; a token likewise.
  *
  * Where VIOMMU_PORT_ATOMIC64 (port.h) is 0 all of this is the owner's.
@@ -110,6 +110,13 @@ VIOMMU_NODISCARD enum viommu_result viommu_access_read(struct viommu_access *acc
 						       size_t len, size_t *done);
 VIOMMU_NODISCARD enum viommu_result viommu_access_write(struct viommu_access *access, viommu_iova iova,
 							const void *src, size_t len, size_t *done);
+
+/*
+ * The same from one place to another, in pieces of 256 bytes, in rising order. VIOMMU_E_ARG: also if `len` is 0, or one
+ * of the two runs past the end of the address space; then nothing is copied.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_access_copy(struct viommu_access *access, viommu_iova to, viommu_iova from,
+						       size_t len, size_t *done);
 
 /* See types.h. Steps of _check: regions and access contexts of the endpoint. */
 bool viommu_access_is_valid(const struct viommu_access *access);

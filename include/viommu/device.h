@@ -20,7 +20,8 @@
  * again.
  *
  * A section that never ends keeps the requests of its endpoint's domain PENDING, which stats.pended counts. Requests
- * of other domains go on until max_pending; then submit says VIOMMU_E_BUSY, and nothing is lost.
+ * of other domains go on until max_pending; then submit says VIOMMU_E_BUSY, and nothing is lost. Who holds it all up,
+ * viommu_device_get_blocker says.
  *
  * Thread class of everything here: owner, except where stated. Data threads (access.h) run beside it.
  */
@@ -322,6 +323,14 @@ void viommu_device_system_reset(struct viommu_device *dev);
 
 /* Have all access sections ended that began before the last reset or bypass 1 -> 0? Steps: access contexts. */
 bool viommu_device_is_settled(struct viommu_device *dev);
+
+/*
+ * The access context that has been holding up a request, a reset or a change of guest memory for the longest time;
+ * NULL: none. *revocations: how many there have been, of all kinds, since the oldest section that is waited for can
+ * have begun. The library has no clock: who asks again and gets the same context, and a larger number, knows what is
+ * stuck. Steps: endpoints, access contexts.
+ */
+struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev, uint64_t *revocations);
 
 /* Guest memory that changes */
 

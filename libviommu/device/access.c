@@ -10,6 +10,9 @@
 /* As many as can be counted, beside the bit. */
 #define OPEN_MAX (UINT32_MAX - OPEN_AWAITED)
 
+/* A copy within the address space goes through this much of the stack. */
+#define COPY_BYTES 256u
+
 #define IDENTITY_FLAGS (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
 
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint)
@@ -193,4 +196,35 @@ enum viommu_result viommu_access_write(struct viommu_access *access, viommu_iova
 {
 	/* The bytes are only read: copy_piece passes them on to a write. */
 	return copy(access, iova, (uint8_t *)(uintptr_t)src, len, VIOMMU_ACCESS_WRITE, done);
+}
+
+static bool runs_past_the_end(viommu_iova iova, size_t len)
+{
+	return len - 1 > UINT64_MAX - iova;
+}
+
+enum viommu_result viommu_access_copy(struct viommu_access *access, viommu_iova to, viommu_iova from, size_t len,
+				      size_t *done)
+{
+	uint8_t bytes[COPY_BYTES];
+	enum viommu_result result;
+
+	*done = 0;
+	if (len == 0 || runs_past_the_end(to, len) || runs_past_the_end(from, len))
+		return VIOMMU_E_ARG;
+	do {
+		size_t left = len - *done;
+		size_t n;
+
+		result = viommu_access_read(access, from + *done, bytes, left < COPY_BYTES ? left : COPY_BYTES, &n);
+		/* What could be read is written, whatever comes behind it. */
+		if (n > 0) {
+			enum viommu_result written = viommu_access_write(access, to + *done, bytes, n, &n);
+
+			*done += n;
+			if (written != VIOMMU_OK)
+				return written;
+		}
+	} while (result == VIOMMU_OK && *done < len);
+	return result;
 }

@@ -152,6 +152,27 @@ bool viommu_device_is_settled(struct viommu_device *dev)
 	return dev->settle_epoch == 0;
 }
 
+struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev, uint64_t *revocations)
+{
+	struct viommu_access *oldest = NULL;
+
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
+
+		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
+			uint32_t open = viommu_port_get32(&a->open[a->current ^ 1]);
+
+			/* Without the bit it is one that is late, and does no harm; with nothing else there is none. */
+			if ((open & OPEN_AWAITED) != 0 && open != OPEN_AWAITED &&
+			    (oldest == NULL || a->drained < oldest->drained))
+				oldest = a;
+		}
+	}
+	if (oldest != NULL)
+		*revocations = dev->epoch - oldest->drained;
+	return oldest;
+}
+
 /* Memory is nobody's translation: whichever endpoint a section is of, it may have a pointer. */
 static bool all_are_drained(struct viommu_device *dev, uint64_t epoch)
 {
