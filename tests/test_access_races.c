@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_access_races.c: a data thread and the owner of a device, one step at a time. The library is built over accessors
+ * of the test (sim/env/port.h): before each access of what both of them use the other one may go on. Here memory is
+ * strong; proofs/spin has weak memory, and tests/test_access_threads.c has threads.
+ */
+#include "device_sections.h"
+#include "suite.h"
+
+#include "sim/env/env.h"
+#include "sim/env/port.h"
+
+#define PAGE UINT64_C(0x1000)
+#define SECRET UINT64_C(0x666000)
+
+static struct device_fixture f;
+static struct device_call calls[4];
+static unsigned pending; /* of these, from 0 on */
+
+/* Somebody does something before the at-th access of something else, from 1 */
+
+static struct {
+	unsigned accesses;
+	unsigned at;
+	void (*other)(void);
+} between;
+
+static void step(void)
+{
+	if (++between.accesses == between.at) {
+		between.at = 0;
+		sim_env_own_step = NULL;
+		between.other();
+		sim_env_own_step = step;
+	}
+}
+
+static void arm(unsigned at, void (*other)(void))
+{
+	between.accesses = 0;
+	between.at = at;
+	between.other = other;
+	sim_env_own_step = step;
+}
+
+/* Returns whether there were as many accesses, and so it was done. */
+static bool disarm(void)
+{
+	sim_env_own_step = NULL;
+	return between.at == 0;
+}
+
+/* The owner */
+
+static void submit(struct viommu_wire_request request)
+{
+	if (device_start(&f, &calls[pending], &request) == DEVICE_PENDING)
+		pending++;
+	else
+		device_call_free(&calls[pending]);
+}
+
+static void collect(void)
+{
+	int status;
+
+	for (; pending > 0; pending--) {
+		struct device_call *call = device_next_done(&f, &status);
+
+		assert_non_null(call);
+		device_call_free(call);
+	}
+	assert_null(viommu_device_next_done(&f.dev));
+}
+
+static void unmap(void)
+{
+	submit(device_unmap_request(1, PAGE, 2 * PAGE - 1));
+}
+
+static void detach(void)
+{
+	submit(device_detach_request(1, DEVICE_EP0));
+}
+
+/* To a domain that has another page there. */
+static void move(void)
+{
+	submit(device_attach_request(2, DEVICE_EP0, 0));
+}
+
+static void reset(void)
+{
+	viommu_device_reset(&f.dev);
+}
+
+static void change_memory(void)
+{
+	viommu_device_memory_changed(&f.dev);
+}
+
+/* What takes the page at PAGE away from endpoint 0. */
+static void (*const revocations[])(void) = { unmap, detach, move, reset };
+
+#define REVOCATIONS (sizeof revocations / sizeof revocations[0])
+
+/* Nothing that was taken away is still to be waited for. */
+static bool is_settled(void)
+{
+	return pending == 0 && viommu_device_is_settled(&f.dev);
+}
+
+/* A reset took what is below for granted: whoever came back from next_done was cancelled. */
+static void clean_up(void)
+{
+	int status;
+	struct device_call *call;
+
+	sim_env_own_step = NULL;
+	device_end_sections(&f);
+	while ((call = device_next_done(&f, &status)) != NULL)
+		device_call_free(call);
+	pending = 0;
+	device_teardown(&f);
+}
+
+/* Endpoints 0 and 1 in domain 1, endpoint 2 in domain 2. What each page leads to is different. */
+static void set_up(void)
+{
+	pending = 0;
+	prepare(&f, NULL);
+}
+
+static struct viommu_access_token token;
+
+static enum viommu_result translate(struct viommu_translation *t)
+{
+	return viommu_access_translate(&f.accesses[0], PAGE, 1, VIOMMU_ACCESS_READ, t);
+}
+
+/* The owner in the middle of the data thread */
+
+static void test_begin__owner_revokes_meanwhile__waits_or_is_not_seen(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			struct viommu_translation t;
+			enum viommu_result result;
+			bool settled;
+
+			set_up();
+			arm(at, revocations[i]);
+			assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+			ran = disarm();
+			settled = is_settled();
+			result = translate(&t);
+			/* Reported done: then what it took away is gone for this section too, however late it came. */
+			if (ran && settled && result == VIOMMU_OK)
+				assert_true(t.gpa != 0xa000);
+			if (!ran)
+				assert_int_equal(result, VIOMMU_OK);
+			clean_up();
+			assert_true(at < 10);
+		}
+	}
+}
+
+/* Whatever the owner does: while the section is open it is not done, and the answer is one of before or after. */
+static void test_translate__owner_revokes_meanwhile__is_not_done(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			struct viommu_translation t;
+			uint32_t wakes;
+
+			set_up();
+			token = begin(&f, 0);
+			arm(at, revocations[i]);
+			if (translate(&t) == VIOMMU_OK)
+				assert_true(t.gpa == 0xa000 || (revocations[i] == move && t.gpa == 0xc000));
+			ran = disarm();
+			if (ran) {
+				assert_false(is_settled());
+				wakes = f.wakes;
+				end(&f, 0, token);
+				assert_int_equal(f.wakes, wakes + 1);
+				collect();
+				assert_true(is_settled());
+			}
+			clean_up();
+			assert_true(at < 20);
+		}
+	}
+}
+
+/* The end of the last section and the request that waits for it: neither waits for the other. */
+static void test_end__owner_revokes_meanwhile__is_woken(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			uint32_t wakes;
+			bool waits;
+
+			set_up();
+			token = begin(&f, 0);
+			wakes = f.wakes;
+			arm(at, revocations[i]);
+			end(&f, 0, token);
+			ran = disarm();
+			waits = pending != 0 || f.dev.settle_epoch != 0;
+			assert_true(!waits || f.wakes == wakes + 1);
+			collect();
+			assert_true(is_settled());
+			clean_up();
+			assert_true(at < 10);
+		}
+	}
+}
+
+static void end_it(void)
+{
+	end(&f, 0, token);
+}
+
+/* The same, seen from the owner. */
+static void test_revocation__section_ends_meanwhile__done_or_woken(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			uint32_t wakes;
+			bool waits;
+
+			set_up();
+			token = begin(&f, 0);
+			wakes = f.wakes;
+			arm(at, end_it);
+			revocations[i]();
+			ran = disarm();
+			if (!ran)
+				break;
+			waits = pending != 0 || f.dev.settle_epoch != 0;
+			assert_true(!waits || f.wakes == wakes + 1);
+			collect();
+			assert_true(is_settled());
+			clean_up();
+		}
+		clean_up();
+	}
+}
+
+static enum viommu_result seen;
+static struct viommu_translation seen_there;
+
+static void begin_and_look(void)
+{
+	token = begin(&f, 0);
+	seen = translate(&seen_there);
+}
+
+/* A section that begins in the middle and sees what is taken away is waited for. */
+static void test_revocation__section_begins_meanwhile__waits_if_it_saw(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			set_up();
+			arm(at, begin_and_look);
+			revocations[i]();
+			ran = disarm();
+			if (ran && seen == VIOMMU_OK && seen_there.gpa == 0xa000)
+				assert_false(is_settled());
+			clean_up();
+			assert_true(at < 100);
+		}
+	}
+}
+
+/* Late */
+
+/* Two revocations, and for each of them the counts change places. */
+static void revoke_twice(void)
+{
+	submit(device_unmap_request(1, PAGE, 2 * PAGE - 1));
+	assert_int_equal(pending, 0);
+	submit(device_unmap_request(1, 8 * PAGE, 9 * PAGE - 1));
+	assert_int_equal(pending, 0);
+}
+
+static void revoke_once(void)
+{
+	unmap();
+	assert_int_equal(pending, 0);
+}
+
+/*
+ * The thread has looked which count to join, and sleeps. It joins the wrong one, but sees what was revoked; and what is
+ * revoked from then on waits for it.
+ */
+static void test_begin__late__sees_the_past_and_counts_for_the_future(void **state)
+{
+	struct viommu_translation t;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		for (unsigned at = 2; at <= 3; at++) { /* behind the load of `current`; before the count is joined */
+			set_up();
+			if (i % 2 != 0) /* the other count is the current one */
+				submit(device_unmap_request(1, 8 * PAGE, 9 * PAGE - 1));
+			arm(at, i < 2 ? revoke_once : revoke_twice);
+			assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+			assert_true(disarm());
+			assert_int_equal(translate(&t), VIOMMU_E_FAULT);
+			assert_int_equal(viommu_access_translate(&f.accesses[0], 2 * PAGE, 1, VIOMMU_ACCESS_READ, &t),
+					 VIOMMU_OK);
+			submit(device_unmap_request(1, 2 * PAGE, 3 * PAGE - 1));
+			assert_int_equal(pending, 1);
+			assert_null(viommu_device_next_done(&f.dev));
+			end(&f, 0, token);
+			collect();
+			clean_up();
+		}
+	}
+}
+
+/* What must never be seen */
+
+/* With bypass active: to move is not to be without a domain for a moment. */
+static void test_translate__moves_under_bypass__never_sees_everything(void **state)
+{
+	bool ran = true;
+
+	(void)state;
+	for (unsigned at = 1; ran; at++) {
+		struct viommu_translation t;
+
+		set_up();
+		device_set_bypass(&f, 1);
+		token = begin(&f, 0);
+		arm(at, move);
+		if (translate(&t) == VIOMMU_OK)
+			assert_true(t.gpa != PAGE);
+		ran = disarm();
+		clean_up();
+		assert_true(at < 20);
+	}
+}
+
+static void look(void)
+{
+	seen = translate(&seen_there);
+}
+
+/* The same between any two steps of the owner. */
+static void test_move__under_bypass__never_shows_everything(void **state)
+{
+	bool ran = true;
+
+	(void)state;
+	for (unsigned at = 1; ran; at++) {
+		set_up();
+		device_set_bypass(&f, 1);
+		token = begin(&f, 0);
+		seen = VIOMMU_E_STATE;
+		arm(at, look);
+		move();
+		ran = disarm();
+		if (seen == VIOMMU_OK)
+			assert_true(seen_there.gpa != PAGE);
+		clean_up();
+		assert_true(at < 100);
+	}
+}
+
+static void attach_then_bypass(void)
+{
+	submit(device_attach_request(2, DEVICE_EP3, 0));
+	assert_int_equal(pending, 0); /* there was nothing to lose */
+	device_set_bypass(&f, 1);
+}
+
+/* Without a domain while nothing passes, in a domain when everything does: at no time could the endpoint see all. */
+static void test_translate__attached_before_bypass__never_sees_everything(void **state)
+{
+	bool ran = true;
+
+	(void)state;
+	for (unsigned at = 1; ran; at++) {
+		struct viommu_translation t;
+
+		set_up();
+		token = begin(&f, 3);
+		arm(at, attach_then_bypass);
+		assert_true(viommu_access_translate(&f.accesses[3], 16 * PAGE, 1, VIOMMU_ACCESS_READ, &t) ==
+			    VIOMMU_E_FAULT);
+		ran = disarm();
+		clean_up();
+		assert_true(at < 20);
+	}
+}
+
+/* Endpoint 0 leaves, and so many domains come and go that a slot would have to be used again. */
+static void fill_slots(void)
+{
+	for (uint32_t domain = 5; domain < 9; domain++) {
+		submit(device_attach_request(domain, DEVICE_EP0, 0));
+		submit(device_map_request(domain, PAGE, 2 * PAGE - 1, SECRET, RW));
+		submit(device_attach_request(1, DEVICE_EP0, 0));
+	}
+}
+
+static void leave_and_fill_slots(void)
+{
+	uint32_t waits;
+
+	submit(device_detach_request(1, DEVICE_EP3));
+	waits = pending;
+	fill_slots();
+	pending = waits; /* the rest is endpoint 0's, which has no section */
+}
+
+static void test_translate__domain_died__its_slot_is_nobody_elses(void **state)
+{
+	struct device_options options;
+	bool ran = true;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.max_domains = 1;
+	for (unsigned at = 1; ran; at++) {
+		struct viommu_translation t;
+
+		pending = 0;
+		device_setup(&f, &options);
+		assert_int_equal(device_attach(&f, 1, DEVICE_EP3, 0), VIOMMU_S_OK);
+		assert_int_equal(device_map(&f, 1, PAGE, 2 * PAGE - 1, 0xa000, RW), VIOMMU_S_OK);
+		token = begin(&f, 3);
+		arm(at, leave_and_fill_slots);
+		if (viommu_access_translate(&f.accesses[3], PAGE, 1, VIOMMU_ACCESS_READ, &t) == VIOMMU_OK)
+			assert_true(t.gpa == 0xa000);
+		ran = disarm();
+		clean_up();
+		assert_true(at < 20);
+	}
+}
+
+/* Faults */
+
+static void fetch(void)
+{
+	struct viommu_wire_fault fault;
+
+	while (viommu_device_next_fault(&f.dev, &fault) == VIOMMU_OK) {
+		assert_int_equal(fault.endpoint, DEVICE_EP0);
+		assert_int_equal(fault.address, 16 * PAGE + seen_there.gpa);
+		seen_there.gpa++;
+	}
+}
+
+/* Each report is fetched once, in order, and whole. */
+static void test_fault__fetched_while_raised__in_order(void **state)
+{
+	bool ran = true;
+
+	(void)state;
+	for (unsigned at = 1; ran; at++) {
+		struct viommu_translation t;
+		uint64_t raised = 0;
+
+		set_up();
+		seen_there.gpa = 0;
+		token = begin(&f, 0);
+		for (unsigned round = 0; round < 3 * VIOMMU_ACCESS_FAULTS; round++) {
+			arm(at, fetch);
+			assert_int_equal(
+				viommu_access_translate(&f.accesses[0], 16 * PAGE + raised, 1, VIOMMU_ACCESS_READ, &t),
+				VIOMMU_E_FAULT);
+			ran = disarm();
+			if (!ran)
+				break;
+			raised++;
+		}
+		if (ran) {
+			fetch();
+			assert_int_equal(seen_there.gpa, raised);
+			assert_int_equal(viommu_device_get_stats(&f.dev)->faults, raised);
+			assert_int_equal(viommu_device_get_stats(&f.dev)->faults_lost, 0);
+		}
+		clean_up();
+		assert_true(at < 30);
+	}
+}
+
+/* The end */
+
+static struct viommu_access *brief;
+
+/* What another thread may do as soon as the last section has ended. */
+static void leave_nothing_behind(void *ctx)
+{
+	(void)ctx;
+	f.ops.work_pending = NULL;
+	collect();
+	assert_int_equal(viommu_access_deinit(brief), VIOMMU_OK);
+	sim_env_free(brief);
+	brief = NULL;
+}
+
+static void test_end__context_goes_at_once__is_not_touched(void **state)
+{
+	struct viommu_access_token last;
+
+	(void)state;
+	set_up();
+	brief = sim_env_alloc(sizeof *brief);
+	viommu_access_init(brief, &f.dev, f.endpoints[0]);
+	assert_int_equal(viommu_access_begin(brief, &last), VIOMMU_OK);
+	unmap();
+	assert_int_equal(pending, 1);
+	f.ops.work_pending = leave_nothing_behind;
+	viommu_access_end(brief, last);
+	assert_null(brief);
+	clean_up();
+}
+
+/* The counts change their places for a change of memory, too, and nobody is lost. */
+static void test_begin__memory_changes_meanwhile__settles_when_it_ends(void **state)
+{
+	bool ran = true;
+
+	(void)state;
+	for (unsigned at = 1; ran; at++) {
+		bool settled;
+
+		set_up();
+		arm(at, change_memory);
+		assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+		ran = disarm();
+		settled = viommu_device_memory_is_settled(&f.dev);
+		if (!settled) {
+			uint32_t wakes = f.wakes;
+
+			end(&f, 0, token);
+			assert_int_equal(f.wakes, wakes + 1);
+			assert_true(viommu_device_memory_is_settled(&f.dev));
+		}
+		clean_up();
+		assert_true(at < 10);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_begin__owner_revokes_meanwhile__waits_or_is_not_seen),
+		cmocka_unit_test(test_translate__owner_revokes_meanwhile__is_not_done),
+		cmocka_unit_test(test_end__owner_revokes_meanwhile__is_woken),
+		cmocka_unit_test(test_revocation__section_ends_meanwhile__done_or_woken),
+		cmocka_unit_test(test_revocation__section_begins_meanwhile__waits_if_it_saw),
+		cmocka_unit_test(test_begin__late__sees_the_past_and_counts_for_the_future),
+		cmocka_unit_test(test_translate__moves_under_bypass__never_sees_everything),
+		cmocka_unit_test(test_move__under_bypass__never_shows_everything),
+		cmocka_unit_test(test_translate__attached_before_bypass__never_sees_everything),
+		cmocka_unit_test(test_translate__domain_died__its_slot_is_nobody_elses),
+		cmocka_unit_test(test_fault__fetched_while_raised__in_order),
+		cmocka_unit_test(test_end__context_goes_at_once__is_not_touched),
+		cmocka_unit_test(test_begin__memory_changes_meanwhile__settles_when_it_ends),
+	};
+
+	return suite_run(tests);
+}
