@@ -148,6 +148,13 @@ static void count_device(const uint32_t *pages, uint32_t n)
 	STOP("access_translate");
 
 	START();
+	for (uint32_t i = 0; i < calls; i++) {
+		ok = viommu_access_begin(&s.access, &token) == VIOMMU_OK && ok;
+		viommu_access_end(&s.access, token);
+	}
+	STOP("access_section");
+
+	START();
 	for (uint32_t i = 0; i < calls; i++)
 		ok = bench_service_unmap(&s, chosen[i]) && bench_service_map(&s, chosen[i]) && ok;
 	STOP("device_unmap_map");

@@ -21,15 +21,16 @@ WORKLOADS = [
     "fill-sequential", "fill-random", "lookup-random", "lookup-independent", "lookup-sequential", "lookup-hot",
     "churn-pair", "ring-cycle", "unmap-wide", "unmap-churned", "mixed-fill", "mixed-lookup", "mixed-churn",
     "sparse-fill", "sparse-lookup", "sparse-churn", "request-map-unmap", "ring-roundtrip", "translate-hot",
-    "read-alone", "read-beside-writer",
+    "translate-section", "translate-beside-owner", "read-alone", "read-beside-writer",
 ]
-READERS = ["read-alone", "read-beside-writer"]  # they may wait for a lock: time is that on the wall
+READERS = ["read-alone", "read-beside-writer"]
+WAITING = [*READERS, "translate-beside-owner"]  # they may wait for a lock: time is that on the wall
 STRUCTURES = ["viommu", "gtree", "btreemap", "stdmap", "scan"]
 SIZES = [100, 10000, 1000000]
 # Each iteration is.
 PREPARED = ["fill-sequential", "fill-random", "unmap-wide", "unmap-churned", "mixed-fill", "sparse-fill"]
 QUICK = ["lookup-random", "churn-pair"]  # at all sizes
-WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot", *READERS]
+WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot", "translate-section", *WAITING]
 SCAN_MAX = 10000
 RING_WORKLOADS = [threads + form for threads in ("", "threads-")
                   for form in ("direct", "direct-event", "indirect", "indirect-event")]
@@ -78,7 +79,7 @@ def measure(program, workload, n, repetitions, min_time, out):
             continue
         assert run["time_unit"] == "ns", run
         structure = run["name"].split("/")[1]
-        time = run["real_time" if workload in READERS else "cpu_time"]
+        time = run["real_time" if workload in WAITING else "cpu_time"]
         times.setdefault(structure, []).append(time / run["operations"])
         bytes_per_mapping[structure] = run["bytes_per_mapping"]
     rows = []

@@ -4,13 +4,22 @@
 #include "service.h"
 #include "workload.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+/* Pages that a second thread maps and unmaps, behind those of the others. */
+#define OWNER_PAGES 64u
 
 struct request_state {
 	struct bench_service service;
 	struct bench_pages pages;
 	uint32_t hot;
 	uint64_t zero; /* as in workload_map.c */
+	pthread_t owner;
+	pthread_mutex_t lock; /* around what cannot do without */
+	atomic_bool over;
+	bool failed;
 };
 
 static void request_teardown(void *state)
@@ -96,8 +105,8 @@ static inline uint32_t hot_page(struct request_state *s)
 	return s->pages.live[s->hot + bench_below(&s->pages.random, hot)];
 }
 
-/* As the endpoint's DMA does it: permission checked, and told how far it goes on. A section for BENCH_HOT of them. */
-static bool translate_by_access(struct request_state *s, uint64_t iterations)
+/* As the endpoint's DMA does it: permission checked, and told how far it goes on. A section for so many of them. */
+static bool translate_by_access(struct request_state *s, uint64_t iterations, uint32_t section)
 {
 	struct viommu_access *access = &s->service.access;
 	struct viommu_access_token token;
@@ -107,7 +116,7 @@ static bool translate_by_access(struct request_state *s, uint64_t iterations)
 	while (iterations > 0 && ok) {
 		if (viommu_access_begin(access, &token) != VIOMMU_OK)
 			return false;
-		for (uint32_t i = 0; i < BENCH_HOT && iterations > 0 && ok; i++, iterations--) {
+		for (uint32_t i = 0; i < section && iterations > 0 && ok; i++, iterations--) {
 			const uint32_t page = hot_page(s);
 
 			ok = viommu_access_translate(access, bench_iova(page) + s->zero, 8, VIOMMU_ACCESS_READ, &t) ==
@@ -120,29 +129,100 @@ static bool translate_by_access(struct request_state *s, uint64_t iterations)
 	return ok;
 }
 
+static bool translate_one(struct request_state *s)
+{
+	const uint32_t page = hot_page(s);
+	uint64_t phys;
+	uint32_t flags;
+
+	if (!s->service.structure->lookup(s->service.map, bench_iova(page) + s->zero, &phys, &flags) ||
+	    phys != bench_phys(page) || (flags & VIOMMU_MAP_F_READ) == 0)
+		return false;
+	s->zero = phys >> 63;
+	return true;
+}
+
 static bool translate_run(void *state, uint64_t iterations)
 {
 	struct request_state *s = state;
-	const struct bench_structure *structure = s->service.structure;
+	bool ok = true;
 
 	if (s->service.map == NULL)
-		return translate_by_access(s, iterations);
-	while (iterations-- > 0) {
-		const uint32_t page = hot_page(s);
-		uint64_t phys;
-		uint32_t flags;
+		return translate_by_access(s, iterations, BENCH_HOT);
+	while (iterations-- > 0 && ok)
+		ok = translate_one(s);
+	return ok;
+}
 
-		if (!structure->lookup(s->service.map, bench_iova(page) + s->zero, &phys, &flags) ||
-		    phys != bench_phys(page) || (flags & VIOMMU_MAP_F_READ) == 0)
-			return false;
-		s->zero = phys >> 63;
+static bool section_run(void *state, uint64_t iterations)
+{
+	struct request_state *s = state;
+
+	return s->service.map == NULL ? translate_by_access(s, iterations, 1) : translate_run(state, iterations);
+}
+
+/* The library's device needs no lock, the others do. */
+static bool beside_run(void *state, uint64_t iterations)
+{
+	struct request_state *s = state;
+	bool ok = true;
+
+	if (s->service.map == NULL)
+		return translate_by_access(s, iterations, 1);
+	while (iterations-- > 0 && ok) {
+		pthread_mutex_lock(&s->lock);
+		ok = translate_one(s);
+		pthread_mutex_unlock(&s->lock);
 	}
-	return true;
+	return ok;
+}
+
+static void *own(void *arg)
+{
+	struct request_state *s = arg;
+	const bool locks = s->service.map != NULL;
+
+	s->failed = false;
+	for (uint32_t i = 0; !atomic_load_explicit(&s->over, memory_order_relaxed); i++) {
+		const uint32_t page = 2 * s->pages.n + i % OWNER_PAGES;
+
+		if (locks)
+			pthread_mutex_lock(&s->lock);
+		if (!bench_service_map(&s->service, page) || !bench_service_unmap(&s->service, page))
+			s->failed = true;
+		if (locks)
+			pthread_mutex_unlock(&s->lock);
+	}
+	return NULL;
+}
+
+static bool owner_start(void *state)
+{
+	struct request_state *s = state;
+
+	atomic_store(&s->over, false);
+	return pthread_mutex_init(&s->lock, NULL) == 0 && pthread_create(&s->owner, NULL, own, s) == 0;
+}
+
+static bool owner_stop(void *state)
+{
+	struct request_state *s = state;
+
+	atomic_store(&s->over, true);
+	return pthread_join(s->owner, NULL) == 0 && pthread_mutex_destroy(&s->lock) == 0 && !s->failed;
 }
 
 const struct bench_workload bench_request_workloads[] = {
 	{ .name = "request-map-unmap", .setup = request_setup, .run = request_run, .teardown = request_teardown },
 	{ .name = "ring-roundtrip", .setup = ring_setup, .run = ring_run, .teardown = request_teardown },
 	{ .name = "translate-hot", .setup = translate_setup, .run = translate_run, .teardown = request_teardown },
+	{ .name = "translate-section", .setup = translate_setup, .run = section_run, .teardown = request_teardown },
+	{ .name = "translate-beside-owner",
+	  .setup = translate_setup,
+	  .start = owner_start,
+	  .run = beside_run,
+	  .stop = owner_stop,
+	  .teardown = request_teardown,
+	  .waits = true },
 	{ .name = NULL },
 };
