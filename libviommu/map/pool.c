@@ -128,6 +128,12 @@ void viommu_map_limbo_move(const struct viommu_map_pool *pool, struct viommu_map
 	from->last = NO_NODE;
 }
 
+/* Level 0, where most nodes are, has leaves only. */
+static bool has_children(const struct viommu_map_node *node)
+{
+	return node->level != 0 && (node->level & NODE_ALONE) == 0;
+}
+
 uint32_t viommu_map_pool_reclaim(struct viommu_map_pool *pool, uint32_t budget)
 {
 	uint32_t freed = 0;
@@ -136,9 +142,10 @@ uint32_t viommu_map_pool_reclaim(struct viommu_map_pool *pool, uint32_t budget)
 	while (freed < budget && pool->reclaim != NO_NODE) {
 		uint32_t index = pool->reclaim;
 		struct viommu_map_node *node = viommu_i_map_node(pool, index);
+		uint32_t slots = has_children(node) ? VIOMMU_MAP_FANOUT : 0;
 
 		pool->reclaim = node->used;
-		for (uint32_t i = 0; i < VIOMMU_MAP_FANOUT && (node->level & NODE_ALONE) == 0; i++) {
+		for (uint32_t i = 0; i < slots; i++) {
 			if ((node->entry[i] & ENTRY_TABLE) != 0) {
 				uint32_t child = entry_index(node->entry[i]);
 
