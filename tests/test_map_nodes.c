@@ -225,6 +225,36 @@ static void test_map_insert__pool_of_any_size__all_or_nothing(void **state)
 	assert_true(enough > 2);
 }
 
+/* Beside a mapping at 0x10000, with so many nodes left. */
+static enum viommu_result insert_with_free(uint32_t nodes, uint64_t first, uint64_t last)
+{
+	enum viommu_result r;
+	struct bench b;
+	struct pair *p;
+
+	bench_init(&b, 1 + nodes, 1);
+	p = bench_map(&b, 0, 12);
+	assert_int_equal(insert(&b, p, 0x10000, 0x10fff, 0x5000, 3), VIOMMU_OK);
+	assert_int_equal(viommu_map_pool_free(&b.pool), nodes);
+	r = insert(&b, p, first, last, 0, 3);
+	assert_int_equal(viommu_map_pool_free(&b.pool), r == VIOMMU_OK ? 0 : nodes);
+	assert_same_content(p);
+	bench_done(&b);
+	return r;
+}
+
+/* Chunks of one size in one node: neither a node too many is asked for, nor one too few. */
+static void test_map_insert__chunks_of_one_node__needs_what_it_takes(void **state)
+{
+	(void)state;
+	/* In the node that is there; in a new one above it; in a node of its own and one that joins it. */
+	assert_int_equal(insert_with_free(0, 0x11000, 0x1ffff), VIOMMU_OK);
+	assert_int_equal(insert_with_free(0, 0x20000, 0x3ffff), VIOMMU_E_NOMEM);
+	assert_int_equal(insert_with_free(1, 0x20000, 0x3ffff), VIOMMU_OK);
+	assert_int_equal(insert_with_free(1, 0x20000, 0x20fff), VIOMMU_E_NOMEM);
+	assert_int_equal(insert_with_free(2, 0x20000, 0x20fff), VIOMMU_OK);
+}
+
 static void test_map_insert__pool_used_up__nomem_unchanged_and_life_goes_on(void **state)
 {
 	(void)state;
@@ -245,8 +275,9 @@ static void test_map_insert__pool_used_up__nomem_unchanged_and_life_goes_on(void
 
 			(void)take_out(&b, p, one, one + 0xfff);
 			(void)take_out(&b, p, two, two + 0xfff);
-			/* No node comes back before its grace period is over. */
-			if (viommu_map_pool_free(&b.pool) < INSERT_NODES_ONE_GRANULE)
+			/* No node comes back before its grace period is over. One that is left may be enough. */
+			(void)viommu_map_pool_reclaim(&b.pool, UINT32_MAX);
+			if (viommu_map_pool_free(&b.pool) == 0)
 				assert_int_equal(insert(&b, p, one, one + 0xfff, 0, 1), VIOMMU_E_NOMEM);
 			assert_same_content(p);
 			viommu_map_pool_retire(&b.pool, &b.limbo);
@@ -566,6 +597,7 @@ int main(void)
 		cmocka_unit_test(test_map_pool__more_nodes_than_it_can_have__cut_then_full),
 #endif
 		cmocka_unit_test(test_map_insert__pool_of_any_size__all_or_nothing),
+		cmocka_unit_test(test_map_insert__chunks_of_one_node__needs_what_it_takes),
 		cmocka_unit_test(test_map_insert__pool_used_up__nomem_unchanged_and_life_goes_on),
 		cmocka_unit_test(test_map_limbo__nodes_not_retired__old_reader_sees_old_content),
 		cmocka_unit_test(test_map_limbo__parts_removed__old_reader_sees_old_content_or_nothing),

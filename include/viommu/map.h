@@ -26,7 +26,9 @@
  * write, in at most 2N steps of N nodes each, and writes at most 32 N entries. remove walks down at most three paths of
  * N nodes and notes the root of each subtree that it cuts out, at most 16 for each node of a path; what hangs below
  * these roots costs nothing. A mapping of one granule needs at most 2 nodes; one of n granules at most 2 h + 2, where h
- * is the number of hexadecimal digits of n.
+ * is the number of hexadecimal digits of n. A mapping whose chunks are of one size and in one node, as that of one
+ * granule is, is made in one walk and asks for exactly the nodes that it takes: 0, 1 or 2. One that is a single chunk
+ * is removed in one walk.
  *
  * Thread class of everything here: owner of the pool; but viommu_map_lookup may be called from any thread, also while
  * the owner changes the map or gives the pool more memory. (Where VIOMMU_PORT_ATOMIC64 is 0 it is the owner's, too.)
@@ -68,7 +70,7 @@ extern "C" {
 #endif
 
 #define VIOMMU_MAP_FANOUT 16u
-#define VIOMMU_MAP_LEVELS 14u /* 56 bits of granule number, 4 a level */
+#define VIOMMU_MAP_LEVELS 14u       /* 56 bits of granule number, 4 a level */
 #define VIOMMU_MAP_FLAGS 0xfu       /* flags that an entry can hold */
 #define VIOMMU_MAP_GRANULE_MIN 256u /* the low 8 bits of an entry are taken */
 
@@ -86,7 +88,8 @@ struct viommu_map_node {
 
 struct viommu_map_slab {
 	struct viommu_map_node *nodes;
-	uint64_t first; /* where nodes[0] is, if all slabs are one behind the other: as table entries say it; in bytes */
+	uint64_t
+		first; /* where nodes[0] is, if all slabs are one behind the other: as table entries say it; in bytes */
 	uint64_t size;
 };
 
@@ -155,7 +158,8 @@ bool viommu_map_is_empty(const struct viommu_map *map);
  * Maps [first, last] to phys, phys + last - first.
  * VIOMMU_E_ARG: last < first, flags beyond VIOMMU_MAP_FLAGS, or phys + (last - first) wraps.
  * VIOMMU_E_RANGE: first, last + 1 or phys is not a multiple of the granule.
- * VIOMMU_E_EXISTS: overlaps a mapping. VIOMMU_E_NOMEM: the pool may not have enough nodes, retired ones included.
+ * VIOMMU_E_EXISTS: overlaps a mapping. VIOMMU_E_NOMEM: the pool does not have enough nodes, retired ones included; or,
+ * if the chunks are of several sizes or in several nodes, it may not have enough.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_map_insert(struct viommu_map *map, viommu_iova first, viommu_iova last,
 						      viommu_gpa phys, uint32_t flags);

@@ -28,8 +28,8 @@ static struct run next_run(uint64_t first, uint64_t last)
 }
 
 /*
- * How many nodes an insert can need at most. Every run adds its node, where it is not there yet; the first run and the
- * one after the highest level may also need a node that joins them to what is in the tree.
+ * How many nodes several runs can need at most. Every run adds its node, where it is not there yet; the first run and
+ * the one after the highest level may also need a node that joins them to what is in the tree.
  */
 static uint32_t nodes_needed(uint64_t first, uint64_t last)
 {
@@ -40,9 +40,64 @@ static uint32_t nodes_needed(uint64_t first, uint64_t last)
 
 		runs++;
 		if (r.last == last)
-			return runs + (runs == 1 ? 1u : 2u);
+			return runs + 2;
 		first = r.last + 1;
 	}
+}
+
+/* Where a run goes. */
+struct place {
+	uint64_t *ref;                /* its first slot; or, if nodes have to be made, where they will hang */
+	struct viommu_map_node *node; /* in which that is; NULL: it is the root */
+	uint32_t nodes;               /* to be made: one that joins two ways, the run's own, both or none */
+	uint32_t level;               /* of the first of these */
+};
+
+static bool slots_are_empty(const uint64_t *slots, uint32_t count)
+{
+	uint64_t any = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		any |= slots[i];
+	return any == 0;
+}
+
+/* The place of a run where the way down leads to a node that it does not go through. False: that node lies in it. */
+static bool find_join(const struct run *r, const struct viommu_map_node *other, struct place *p)
+{
+	p->level = other->level;
+	if (p->level < r->level) {
+		if (r->first <= other->prefix && other->prefix <= r->last)
+			return false;
+		p->level = r->level;
+	}
+	while (!level_covers(other->prefix, p->level, r->first))
+		p->level++;
+	p->nodes = p->level > r->level ? 2 : 1;
+	return true;
+}
+
+/* False: something is mapped there. Changes nothing. Steps: VIOMMU_MAP_LEVELS. */
+static bool find_place(struct viommu_map *map, const struct run *r, struct place *p)
+{
+	p->ref = &map->root;
+	p->node = NULL;
+	while ((*p->ref & ENTRY_TABLE) != 0) {
+		struct viommu_map_node *node = entry_node(map->pool, *p->ref);
+		uint32_t level = entry_level(*p->ref);
+
+		if (level < r->level || !level_covers(node->prefix, level, r->first))
+			return find_join(r, node, p);
+		p->node = node;
+		p->ref = &node->entry[level_digit(r->first, level)];
+		if (level == r->level) {
+			p->nodes = 0;
+			return slots_are_empty(p->ref, r->count);
+		}
+	}
+	p->nodes = 1;
+	p->level = r->level;
+	return *p->ref == 0;
 }
 
 /* A new node at this level in place of *ref, with what *ref led to below it. */
@@ -64,49 +119,32 @@ static struct viommu_map_node *join(struct viommu_map *map, uint64_t *ref, uint6
 	return node;
 }
 
-/*
- * The node that holds, or is to hold, chunks of this level around granule g. Steps: VIOMMU_MAP_LEVELS, takes up to 2
- * nodes.
- */
-static struct viommu_map_node *node_for(struct viommu_map *map, uint64_t g, uint32_t level)
+/* Makes the nodes that the place needs, from above: each is in the tree, and the tree whole, before the next. */
+static void make_nodes(struct viommu_map *map, const struct run *r, struct place *p)
 {
-	uint64_t *ref = &map->root;
-
-	for (;;) {
-		struct viommu_map_node *node;
-		uint32_t here = level;
-
-		if (*ref == 0)
-			return join(map, ref, g, level);
-		node = entry_node(map->pool, *ref);
-		if (here < node->level)
-			here = node->level;
-		while (!level_covers(node->prefix, here, g))
-			here++;
-		if (here > node->level)
-			node = join(map, ref, g, here);
-		if (here == level)
-			return node;
-		ref = &node->entry[level_digit(g, here)];
-		if (*ref == 0)
-			node->used++;
+	for (; p->nodes > 0; p->nodes--) {
+		if (p->node != NULL && *p->ref == 0)
+			p->node->used++;
+		p->node = join(map, p->ref, r->first, p->level);
+		p->ref = &p->node->entry[level_digit(r->first, p->level)];
+		p->level = r->level;
 	}
 }
 
 /* Wraps: the entry behind the last one is not used. */
-static VIOMMU_WRAPS void put_run(struct viommu_map *map, const struct run *r, uint64_t entry, bool head, bool tail)
+static VIOMMU_WRAPS void put_run(struct viommu_map *map, const struct run *r, struct place *p, uint64_t entry,
+				 bool head, bool tail)
 {
-	struct viommu_map_node *node = node_for(map, r->first, r->level);
-	uint32_t slot = level_digit(r->first, r->level);
 	/* Two shifts: a chunk can be the whole space, which one shift by 64 must not make. Its step, 0, is not used. */
 	uint64_t step = viommu_port_shl64(viommu_port_shl64(1, 4 * r->level), map->granule_bits);
 
-	node->used += r->count;
+	make_nodes(map, r, p);
+	p->node->used += r->count;
 	for (uint32_t i = 0; i < r->count; i++, entry += step) {
 		uint64_t edges = (head && i == 0 ? ENTRY_FIRST : 0) | (tail && i + 1 == r->count ? ENTRY_LAST : 0);
 
-		VIOMMU_ASSERT(node->entry[slot + i] == 0);
-		viommu_port_set64(&node->entry[slot + i], entry | edges);
+		VIOMMU_ASSERT(p->ref[i] == 0);
+		viommu_port_set64(&p->ref[i], entry | edges);
 	}
 }
 
@@ -117,26 +155,37 @@ enum viommu_result viommu_map_insert(struct viommu_map *map, viommu_iova first, 
 	uint64_t g = viommu_port_shr64(first, map->granule_bits);
 	uint64_t end = viommu_port_shr64(last, map->granule_bits);
 	uint64_t start = g;
+	uint32_t nodes;
+	struct place p;
 	struct chunk c;
+	struct run r;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first || (flags & ~VIOMMU_MAP_FLAGS) != 0 || last - first > UINT64_MAX - phys)
 		return VIOMMU_E_ARG;
 	if (((first | ~last | phys) & below) != 0) /* the low bits of the last byte of a granule are all 1 */
 		return VIOMMU_E_RANGE;
-	if (viommu_i_map_seek(map, g, &c) && c.first <= end)
+	r = next_run(g, end);
+	if (!find_place(map, &r, &p))
 		return VIOMMU_E_EXISTS;
-	if (!viommu_i_map_reserve(map->pool, nodes_needed(g, end)))
+	nodes = p.nodes; /* of a single run, as most mappings are, that is exact */
+	if (r.last != end) {
+		if (viommu_i_map_seek(map, r.last + 1, &c) && c.first <= end)
+			return VIOMMU_E_EXISTS;
+		nodes = nodes_needed(g, end);
+	}
+	if (!viommu_i_map_reserve(map->pool, nodes))
 		return VIOMMU_E_NOMEM;
 
 	for (;;) {
-		struct run r = next_run(g, end);
 		uint64_t target = phys + viommu_port_shl64(g - start, map->granule_bits);
 
-		put_run(map, &r, target | flags | ENTRY_LEAF, g == start, r.last == end);
+		put_run(map, &r, &p, target | flags | ENTRY_LEAF, g == start, r.last == end);
 		if (r.last == end)
 			break;
 		g = r.last + 1;
+		r = next_run(g, end);
+		(void)find_place(map, &r, &p);
 	}
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	return VIOMMU_OK;
