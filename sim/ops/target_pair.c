@@ -123,7 +123,7 @@ struct world {
 	uint64_t domain_of[ENDPOINTS]; /* or NOWHERE */
 	bool bypass_of[ENDPOINTS];
 	bool changed; /* since the maps were compared */
-	bool lost;    /* a request was overwritten by its own answer: what it said is not known */
+	bool lost;    /* what the device accepted is not known: the request was overwritten, or has no answer */
 	struct section sections[SECTIONS];
 };
 
@@ -394,6 +394,16 @@ static bool is_overwritten(const struct viommu_request *request)
 	return false;
 }
 
+/* A reply that has no memory to go to: whether the request was carried out, it does not say. */
+static bool is_unanswerable(const struct viommu_request *request)
+{
+	for (uint32_t i = 0; i < request->writable_count; i++) {
+		if (all_at(request->writable[i].gpa, (size_t)request->writable[i].len) == NULL)
+			return true;
+	}
+	return false;
+}
+
 /* The request that the device has just taken, from the memory in which it found it. */
 static void look_at(const struct viommu_request *request)
 {
@@ -401,7 +411,11 @@ static void look_at(const struct viommu_request *request)
 	struct viommu_wire_request r;
 	size_t len = 0;
 
-	if (request->written == 0 || request->status != VIOMMU_S_OK)
+	if (request->written == 0) {
+		w.lost |= is_unanswerable(request);
+		return;
+	}
+	if (request->status != VIOMMU_S_OK)
 		return;
 	if (is_overwritten(request)) {
 		w.lost = true;
