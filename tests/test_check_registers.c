@@ -89,8 +89,10 @@ static bool registers_check(void)
 	X(AT_ONCE, status_survives_a_reset, regs.resetting = true; regs.features = 0)				\
 	X(AT_ONCE, features_without_driver, regs.status = ACK)							\
 	X(AT_ONCE, agreement_without_version_1, regs.features = 1)						\
-	X(IN_DETAIL, queue_reset_before_driver_ok, queues[0].reset = VIOMMU_VIRTQ_RESET_RUNNING;		\
+	X(IN_DETAIL, queue_reset_running_before_driver_ok, queues[0].reset = VIOMMU_VIRTQ_RESET_RUNNING;	\
 	  regs.status = AGREED)											\
+	X(IN_DETAIL, queue_reset_before_agreement, queues[1].state = VIOMMU_VIRTQ_OFF;				\
+	  queues[0].reset = VIOMMU_VIRTQ_RESET_DONE; regs.status = ACK_DRIVER)					\
 	X(IN_DETAIL, queue_is_not_valid, queues[1].size = 7)							\
 	X(IN_DETAIL, queue_larger_than_allowed, regs.queue_size_max = SIZE / 2)					\
 	X(IN_DETAIL, queue_on_before_agreement, regs.status = ACK_DRIVER)					\

@@ -601,11 +601,45 @@ static void test_queue_reset__queue_that_is_not_enabled__as_new(void **state)
 	assert_int_equal(enable(&w, 0), VIOMMU_OK);
 	viommu_registers_set_status(&w.regs, DRIVER_OK);
 	w.settled = true;
-	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
 	assert_int_equal(viommu_registers_queue_reset(&w.regs, 1), VIOMMU_OK);
 	assert_int_equal(enable(&w, 1), VIOMMU_OK);
 	assert_true(viommu_registers_check(&w.regs));
+}
+
+/* GEN-DEV-VQENABLE-01. "The driver MAY re-enable the queue": when, is up to it. */
+static void test_queue_reset__before_driver_ok__enabled_again_after_it(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1 | VIOMMU_F_RING_RESET));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	for (uint32_t i = 0; i < QUEUES; i++)
+		assert_int_equal(viommu_registers_queue_reset(&w.regs, i), VIOMMU_OK);
+	assert_true(viommu_registers_check(&w.regs));
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_true(viommu_registers_check(&w.regs));
+	for (uint32_t i = 0; i < QUEUES; i++) {
+		assert_int_equal(enable(&w, i), VIOMMU_OK);
+		assert_true(viommu_registers_queue_is_enabled(&w.regs, i));
+	}
+	assert_true(viommu_registers_check(&w.regs));
+}
+
+/* What was enabled again before DRIVER_OK has had its turn. */
+static void test_queue_reset__before_driver_ok_and_enabled__not_once_more(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1 | VIOMMU_F_RING_RESET));
+	assert_int_equal(viommu_registers_queue_reset(&w.regs, 0), VIOMMU_OK);
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
 }
 
 static void test_queue_reset__transport_that_does_not_care__nothing(void **state)
@@ -1077,6 +1111,22 @@ static void test_queue_disable__before_driver_ok__set_up_anew(void **state)
 	assert_true(viommu_registers_queue_is_enabled(&w.regs, 1));
 }
 
+static void test_queue_disable__before_driver_ok__enabled_again_after_it(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK);
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 1), VIOMMU_OK); /* never enabled: nothing has happened */
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	assert_int_equal(enable(&w, 1), VIOMMU_E_STATE);
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	assert_true(viommu_registers_check(&w.regs));
+}
+
 /* MMIO-DEV-REG-06 */
 static void test_queue_disable__after_driver_ok__enabled_until_the_class_has_settled(void **state)
 {
@@ -1212,6 +1262,8 @@ int main(void)
 		cmocka_unit_test(test_queue_reset__settled_class__done_at_once_and_enabled_with_another_size),
 		cmocka_unit_test(test_queue_reset__class_not_settled__resetting_and_not_enabled_before),
 		cmocka_unit_test(test_queue_reset__queue_that_is_not_enabled__as_new),
+		cmocka_unit_test(test_queue_reset__before_driver_ok__enabled_again_after_it),
+		cmocka_unit_test(test_queue_reset__before_driver_ok_and_enabled__not_once_more),
 		cmocka_unit_test(test_queue_reset__transport_that_does_not_care__nothing),
 		cmocka_unit_test(test_queue_reset__not_the_time__refused),
 		cmocka_unit_test(test_queue_reset__device_reset_in_the_middle__nothing_is_left),
@@ -1235,6 +1287,7 @@ int main(void)
 		cmocka_unit_test(test_reset__transport__is_told_once),
 		cmocka_unit_test(test_reset__transport_that_does_not_care__nothing),
 		cmocka_unit_test(test_queue_disable__before_driver_ok__set_up_anew),
+		cmocka_unit_test(test_queue_disable__before_driver_ok__enabled_again_after_it),
 		cmocka_unit_test(test_queue_disable__after_driver_ok__enabled_until_the_class_has_settled),
 		cmocka_unit_test(test_queue_disable__off_after_driver_ok__stays_so),
 		cmocka_unit_test(test_queue_disable__class_that_cannot_stop_after_driver_ok__state),

@@ -28,6 +28,14 @@ bool viommu_registers_is_valid(const struct viommu_registers *regs)
 	return !has(regs, VIOMMU_STATUS_FEATURES_OK) || (regs->features & VIOMMU_F_VERSION_1) != 0;
 }
 
+/* What became of the reset of a queue. Something of it can go on only once the driver was up. */
+static bool queue_reset_is_valid(const struct viommu_registers *regs, const struct viommu_virtq_device *q)
+{
+	uint8_t needed = q->reset == VIOMMU_VIRTQ_RESET_RUNNING ? VIOMMU_STATUS_DRIVER_OK : VIOMMU_STATUS_FEATURES_OK;
+
+	return q->reset == VIOMMU_VIRTQ_RESET_NONE || has(regs, needed);
+}
+
 bool viommu_registers_check(const struct viommu_registers *regs)
 {
 	bool may_run = has(regs, VIOMMU_STATUS_FEATURES_OK);
@@ -41,7 +49,7 @@ bool viommu_registers_check(const struct viommu_registers *regs)
 			return false;
 		if (q->state != VIOMMU_VIRTQ_OFF && (!may_run || q->size > regs->queue_size_max))
 			return false;
-		if (q->reset != VIOMMU_VIRTQ_RESET_NONE && !has(regs, VIOMMU_STATUS_DRIVER_OK))
+		if (!queue_reset_is_valid(regs, q))
 			return false;
 	}
 	return true;

@@ -162,7 +162,7 @@ static struct viommu_virtq_device *find_queue(const struct viommu_registers *reg
 	return queue < regs->queue_count ? &regs->queues[viommu_port_mask_index(queue, regs->queue_count)] : NULL;
 }
 
-/* Once before DRIVER_OK, and again each time that the queue was reset or disabled. */
+/* Before DRIVER_OK, and once each time that the queue was reset or disabled. */
 static bool may_enable(const struct viommu_registers *regs, const struct viommu_virtq_device *q)
 {
 	if ((regs->status & VIOMMU_STATUS_FEATURES_OK) == 0 || viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF)
@@ -191,8 +191,10 @@ enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, 
 static void stop(struct viommu_registers *regs, uint32_t queue, struct viommu_virtq_device *q)
 {
 	viommu_virtq_device_reset(q);
-	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) == 0)
+	if ((regs->status & VIOMMU_STATUS_DRIVER_OK) == 0) {
+		q->reset = VIOMMU_VIRTQ_RESET_DONE;
 		return;
+	}
 	q->reset = VIOMMU_VIRTQ_RESET_RUNNING;
 	regs->device_class->queue_reset(regs->class_ctx, queue);
 	(void)viommu_registers_queue_is_resetting(regs, queue);

@@ -157,7 +157,7 @@ static void model_write_queue(struct model_queue *q, uint32_t offset, uint32_t v
 
 	if (offset == 0x044) {
 		if (value == 0) {
-			q->renewed = (q->ready || q->renewed) && (m->status & VIOMMU_STATUS_DRIVER_OK) != 0;
+			q->renewed |= q->ready;
 			q->ready = false;
 		}
 		if (value == 1 && (m->status & VIOMMU_STATUS_FEATURES_OK) != 0 && !q->ready &&
@@ -171,8 +171,7 @@ static void model_write_queue(struct model_queue *q, uint32_t offset, uint32_t v
 		/* Nothing is ever going on that it had to wait for. */
 		if (value == 1 && (m->status & VIOMMU_STATUS_FEATURES_OK) != 0 &&
 		    (m->features & VIOMMU_F_RING_RESET) != 0)
-			*q = (struct model_queue){ .size = QUEUE_MAX,
-						   .renewed = (m->status & VIOMMU_STATUS_DRIVER_OK) != 0 };
+			*q = (struct model_queue){ .size = QUEUE_MAX, .renewed = true };
 		return;
 	}
 	if (q->ready)

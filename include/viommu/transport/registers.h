@@ -11,9 +11,10 @@
  *
  * Rules kept by the device's side, whatever the driver stores: FEATURES_OK sticks only if the driver's bits are a
  * subset of the offer, contain VERSION_1 and suit the class; no bit changes after it. A queue is set up only after
- * FEATURES_OK and before DRIVER_OK, or after it was reset or disabled by itself. Status bits are only added; writing 0
- * resets, and status reads 0 once nothing of the old life is going on any more, and NEEDS_RESET alone until then.
- * DRIVER_OK without FEATURES_OK is ignored. NEEDS_RESET is the device's alone.
+ * FEATURES_OK and before DRIVER_OK; later once each time that it was reset or disabled by itself, before DRIVER_OK or
+ * after it. Status bits are only added; writing 0 resets, and status reads 0 once nothing of the old life is going on
+ * any more, and NEEDS_RESET alone until then. DRIVER_OK without FEATURES_OK is ignored. NEEDS_RESET is the device's
+ * alone.
  *
  * Order of init on the device's side: the device class, then the registers (viommu_pump_init makes those of an IOMMU),
  * then the transport, which gets the registers and was named to them as interrupt_ctx. Until the transport is there
@@ -146,9 +147,9 @@ uint32_t viommu_registers_queue_size_max(const struct viommu_registers *regs, ui
 
 /*
  * The driver enables a queue; the features in *layout are replaced by the negotiated ones.
- * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: not between FEATURES_OK and DRIVER_OK, and not after this queue was
- * reset or disabled either; or enabled already. VIOMMU_E_PEER: as viommu_virtq_device_enable, or larger than
- * queue_size_max.
+ * VIOMMU_E_ARG: no such queue. VIOMMU_E_STATE: enabled already; FEATURES_OK is missing; or DRIVER_OK is set, and it is
+ * not because of a reset or of being disabled that this queue is off. VIOMMU_E_PEER: as viommu_virtq_device_enable, or
+ * larger than queue_size_max.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_enable(struct viommu_registers *regs, uint32_t queue,
 								  const struct viommu_virtq_layout *layout);
