@@ -117,6 +117,8 @@ static void test_registers_check__reset_that_takes_long__sound_all_the_time(void
 	is_sound();
 	viommu_registers_set_status(&regs, 0);
 	is_sound();
+	assert_true(viommu_registers_queue_is_enabled(&regs, 1));
+	is_sound();
 	assert_int_not_equal(viommu_registers_get_status(&regs), 0);
 	fake.settled = true;
 	assert_int_equal(viommu_registers_get_status(&regs), 0);

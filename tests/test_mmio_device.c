@@ -605,8 +605,10 @@ static void test_mmio_reset__not_complete__says_so_and_stores_nothing(void **sta
 	set(R(QUEUE_READY), 1);
 	viommu_mmio_write(&mmio, R(CONFIG), 1, 0xee);
 	assert_int_equal(fixture.fake.config_writes, 0);
-	assert_int_equal(get(R(QUEUE_READY)), 0);
+	assert_int_equal(get(R(QUEUE_READY)), 1); /* MMIO-DEV-REG-06: something may go on */
+	assert_int_equal(get(R(QUEUE_RESET)), 0); /* MMIO-DEV-REG-07 */
 	fixture.fake.settled = true;
+	assert_int_equal(get(R(QUEUE_READY)), 0);
 	assert_int_equal(get(R(STATUS)), 0);
 	go_live();
 }

@@ -832,6 +832,7 @@ static void test_device_reset__status_zero__registers_as_after_init_and_the_func
 	assert_int_equal(bar0(w, DEVICE_STATUS, 1), NEEDS_RESET);
 	set_bar0(w, SELECT, 2, 1);
 	assert_int_equal(bar0(w, SELECT, 2), 0); /* nothing is stored meanwhile */
+	assert_int_equal(bar0(w, ENABLE, 2), 1); /* something may go on */
 	w->fake.settled = true;
 	assert_int_equal(bar0(w, DEVICE_STATUS, 1), 0);
 	assert_int_equal(w->fake.resets, 1);

@@ -617,6 +617,7 @@ static void test_reset__waiting_requests__never_reach_the_next_life(void **state
 		assert_null(collect(w, 0));
 		viommu_registers_set_status(regs, 0);
 		assert_int_not_equal(viommu_registers_get_status(regs), 0); /* a section is open */
+		assert_false(viommu_registers_queue_is_enabled(regs, VIOMMU_QUEUE_REQUEST)); /* MMIO-DEV-REG-06 */
 		memset(ram, 0xee,
 		       sizeof(ram)); /* the driver may do what it likes with its memory only after status 0 */
 		if (life % 3 != 0)

@@ -34,6 +34,7 @@ struct world {
 	enum viommu_result negotiate_result;
 	unsigned negotiations, resets, queue_resets[QUEUES];
 	bool settled;
+	bool queue_settled[QUEUES]; /* or all is */
 	bool queues_were_off; /* at the last reset */
 	uint8_t config[8];
 	uint32_t config_offset, config_len;
@@ -117,7 +118,7 @@ static bool fake_queue_is_settled(void *ctx, uint32_t queue)
 	struct world *w = ctx;
 
 	assert_true(queue < QUEUES);
-	return w->settled;
+	return w->settled || w->queue_settled[queue];
 }
 
 static const struct viommu_register_class fake_class = {
@@ -835,6 +836,98 @@ static void test_reset__class_not_settled__status_is_not_0_before(void **state)
 	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
 }
 
+/*
+ * MMIO-DEV-REG-06, PCI-DEV-COMMON-06: a ready bit is cleared by a reset, and while it is clear the device stays away
+ * from the queue. So it is clear when nothing of this queue goes on any more, and that is when status reads 0, or before.
+ */
+static void test_reset__class_not_settled__queue_in_use_is_enabled_until_it_has_stopped(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	go_live_with_queues(&w, VIOMMU_F_RING_RESET);
+	w.settled = false;
+	viommu_registers_set_status(&w.regs, 0);
+	assert_true(w.queues_were_off);
+	for (uint32_t i = 0; i < QUEUES; i++) {
+		assert_true(viommu_registers_queue_is_enabled(&w.regs, i));
+		assert_false(viommu_registers_queue_is_resetting(&w.regs, i)); /* MMIO-DEV-REG-07 */
+	}
+	assert_true(viommu_registers_check(&w.regs));
+	w.queue_settled[0] = true;
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 1));
+	w.queue_settled[0] = false; /* it has been over */
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_int_equal(viommu_registers_get_status(&w.regs), NEEDS_RESET);
+	assert_int_equal(enable(&w, 0), VIOMMU_E_STATE);
+	assert_true(viommu_registers_check(&w.regs));
+	w.settled = true; /* a look at a queue notices it as well */
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 1));
+	w.settled = false;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_int_equal(w.queue_resets[0] + w.queue_resets[1], 0);
+	/* Nothing of it in the next life. */
+	assert_true(negotiate(&w, VERSION_1));
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	for (uint32_t i = 0; i < QUEUES; i++) {
+		assert_false(viommu_registers_queue_is_enabled(&w.regs, i));
+		assert_int_equal(enable(&w, i), VIOMMU_E_STATE);
+	}
+}
+
+/* Also if it was on its way to being off. What was never in use has nothing to stop. */
+static void test_reset__class_not_settled__each_queue_by_what_it_was(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	w.settled = false;
+	viommu_registers_set_status(&w.regs, 0); /* before DRIVER_OK */
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	w.settled = true;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+
+	assert_true(negotiate(&w, VERSION_1));
+	assert_int_equal(enable(&w, 0), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, DRIVER_OK);
+	w.settled = false;
+	assert_int_equal(viommu_registers_queue_disable(&w.regs, 0), VIOMMU_OK);
+	viommu_registers_set_status(&w.regs, 0);
+	assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 1));
+	w.settled = true;
+	assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+	assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+}
+
+/* A class that cannot tell of one queue tells of all. */
+static void test_reset__class_that_cannot_stop_a_queue__enabled_until_status_0(void **state)
+{
+	static struct world w;
+	struct viommu_register_class no_reset = fake_class, no_look = fake_class;
+	const struct viommu_register_class *unable[] = { &no_reset, &no_look };
+
+	(void)state;
+	no_reset.queue_reset = NULL;
+	no_look.queue_is_settled = NULL;
+	for (size_t i = 0; i < sizeof(unable) / sizeof(unable[0]); i++) {
+		go_live_with_queues(&w, 0);
+		w.regs.device_class = unable[i];
+		w.settled = false;
+		w.queue_settled[0] = true;
+		viommu_registers_set_status(&w.regs, 0);
+		assert_true(viommu_registers_queue_is_enabled(&w.regs, 0));
+		assert_true(viommu_registers_check(&w.regs));
+		w.settled = true;
+		assert_int_equal(viommu_registers_get_status(&w.regs), 0);
+		assert_false(viommu_registers_queue_is_enabled(&w.regs, 0));
+	}
+}
+
 /* What the driver stores while the old life is still ending belongs to neither life. */
 static void test_reset__class_not_settled__stores_are_ignored(void **state)
 {
@@ -1273,6 +1366,9 @@ int main(void)
 		cmocka_unit_test(test_queue_enable__smaller_than_offered__accepted),
 		cmocka_unit_test(test_reset__settled_class__status_0_at_once),
 		cmocka_unit_test(test_reset__class_not_settled__status_is_not_0_before),
+		cmocka_unit_test(test_reset__class_not_settled__queue_in_use_is_enabled_until_it_has_stopped),
+		cmocka_unit_test(test_reset__class_not_settled__each_queue_by_what_it_was),
+		cmocka_unit_test(test_reset__class_that_cannot_stop_a_queue__enabled_until_status_0),
 		cmocka_unit_test(test_reset__class_not_settled__stores_are_ignored),
 		cmocka_unit_test(test_reset__class_not_settled__device_raises_nothing),
 		cmocka_unit_test(test_reset__status_0_already_and_not_settled__not_0_before),

@@ -99,7 +99,7 @@ enum viommu_virtq_state {
 	VIOMMU_VIRTQ_BROKEN /* the driver broke the ring itself */
 };
 
-/* What became of a reset of this queue alone (RING_RESET). Always NONE unless the queue is off. */
+/* What became of a reset of this queue alone (RING_RESET), or goes on in one of the device. NONE unless it is off. */
 enum viommu_virtq_reset {
 	VIOMMU_VIRTQ_RESET_NONE,
 	VIOMMU_VIRTQ_RESET_RUNNING, /* something that was taken from it is not over yet */

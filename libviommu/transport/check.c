@@ -31,9 +31,9 @@ bool viommu_registers_is_valid(const struct viommu_registers *regs)
 /* What became of the reset of a queue. Something of it can go on only once the driver was up. */
 static bool queue_reset_is_valid(const struct viommu_registers *regs, const struct viommu_virtq_device *q)
 {
-	uint8_t needed = q->reset == VIOMMU_VIRTQ_RESET_RUNNING ? VIOMMU_STATUS_DRIVER_OK : VIOMMU_STATUS_FEATURES_OK;
-
-	return q->reset == VIOMMU_VIRTQ_RESET_NONE || has(regs, needed);
+	if (q->reset == VIOMMU_VIRTQ_RESET_RUNNING)
+		return regs->resetting || has(regs, VIOMMU_STATUS_DRIVER_OK);
+	return q->reset == VIOMMU_VIRTQ_RESET_NONE || has(regs, VIOMMU_STATUS_FEATURES_OK);
 }
 
 bool viommu_registers_check(const struct viommu_registers *regs)

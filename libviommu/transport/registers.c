@@ -71,10 +71,34 @@ static bool features_are_acceptable(struct viommu_registers *regs)
 	       regs->device_class->negotiate(regs->class_ctx, regs->features & ~regs->offered_ring) == VIOMMU_OK;
 }
 
-static void reset(struct viommu_registers *regs)
+static void queues_off(struct viommu_registers *regs)
 {
 	for (uint32_t i = 0; i < regs->queue_count; i++)
 		viommu_virtq_device_reset(&regs->queues[i]);
+}
+
+/*
+ * The queues are off, but of those that were in use something may still be written into buffers: they do not read as
+ * disabled before that is over.
+ */
+static void stop_all(struct viommu_registers *regs)
+{
+	bool was_up = (regs->status & VIOMMU_STATUS_DRIVER_OK) != 0;
+
+	for (uint32_t i = 0; i < regs->queue_count; i++) {
+		struct viommu_virtq_device *q = &regs->queues[i];
+		bool in_use = q->reset == VIOMMU_VIRTQ_RESET_RUNNING ||
+			      (was_up && viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF);
+
+		viommu_virtq_device_reset(q);
+		if (in_use)
+			q->reset = VIOMMU_VIRTQ_RESET_RUNNING;
+	}
+}
+
+static void reset(struct viommu_registers *regs)
+{
+	stop_all(regs);
 	regs->features = 0;
 	regs->resetting = true;
 	/*
@@ -94,6 +118,7 @@ uint8_t viommu_registers_get_status(struct viommu_registers *regs)
 	if (regs->resetting && regs->device_class->is_settled(regs->class_ctx)) {
 		regs->resetting = false;
 		regs->status = 0;
+		queues_off(regs);
 	}
 	return regs->status;
 }
@@ -232,28 +257,39 @@ enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, u
 	return VIOMMU_OK;
 }
 
+/* Is something that was taken from a queue still not over? If not, that is noticed. */
+static bool is_stopping(const struct viommu_registers *regs, uint32_t queue, struct viommu_virtq_device *q)
+{
+	const struct viommu_register_class *c = regs->device_class;
+
+	if (q->reset != VIOMMU_VIRTQ_RESET_RUNNING)
+		return false;
+	/* Who cannot stop one queue is here in a reset of the device, whose end is that of all of them. */
+	if (!can_stop_queues(c) || !c->queue_is_settled(regs->class_ctx, queue))
+		return true;
+	q->reset = regs->resetting ? VIOMMU_VIRTQ_RESET_NONE : VIOMMU_VIRTQ_RESET_DONE;
+	return false;
+}
+
 bool viommu_registers_queue_is_resetting(struct viommu_registers *regs, uint32_t queue)
 {
 	struct viommu_virtq_device *q = find_queue(regs, queue);
 
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
-	if (q == NULL || q->reset != VIOMMU_VIRTQ_RESET_RUNNING)
-		return false;
-	if (!regs->device_class->queue_is_settled(regs->class_ctx, queue))
-		return true;
-	q->reset = VIOMMU_VIRTQ_RESET_DONE;
-	return false;
+	/* "the device MUST present a 0 in queue_reset on reset" */
+	return q != NULL && !regs->resetting && is_stopping(regs, queue, q);
 }
 
 bool viommu_registers_queue_is_enabled(struct viommu_registers *regs, uint32_t queue)
 {
-	const struct viommu_virtq_device *q = find_queue(regs, queue);
+	struct viommu_virtq_device *q = find_queue(regs, queue);
 
 	VIOMMU_ASSERT(viommu_registers_is_valid(regs));
 	if (q == NULL)
 		return false;
-	/* Until nothing can be written for it any more. */
-	return viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF || viommu_registers_queue_is_resetting(regs, queue);
+	(void)viommu_registers_get_status(regs); /* the end of a reset is the end of this, too */
+	/* "The device MUST NOT access virtqueue contents when QueueReady is zero" */
+	return viommu_virtq_device_state(q) != VIOMMU_VIRTQ_OFF || is_stopping(regs, queue, q);
 }
 
 enum viommu_result viommu_registers_notified(const struct viommu_registers *regs, uint32_t value, uint32_t *queue)

@@ -78,13 +78,15 @@ struct viommu_register_class {
 	enum viommu_result (*negotiate)(void *ctx, uint64_t features);
 	void (*config_read)(void *ctx, uint32_t offset, void *dst, uint32_t len);
 	void (*config_write)(void *ctx, uint32_t offset, const void *src, uint32_t len);
-	void (*reset)(void *ctx);      /* the queues are off already */
+	/* The queues are off already; for each of them it is a queue_reset as well, which is not called. */
+	void (*reset)(void *ctx);
 	bool (*is_settled)(void *ctx); /* is the last reset complete? */
 	/*
 	 * This queue was reset or disabled, and is off already: what was taken from it is not to be answered, and
 	 * nothing more is to be done because of it. The other one tells whether the last of that is over, so that
-	 * nothing can still be written into the queue's buffers: a look, which must not write there itself. Needed if
-	 * RING_RESET is offered. One of them NULL: a driver cannot disable a queue after DRIVER_OK.
+	 * nothing can still be written into the queue's buffers: a look, which must not write there itself. It is
+	 * asked during a reset of the device, too. Needed if RING_RESET is offered. One of them NULL: a driver cannot
+	 * disable a queue after DRIVER_OK, and in a reset of the device none counts as over before all is.
 	 */
 	void (*queue_reset)(void *ctx, uint32_t queue);
 	bool (*queue_is_settled)(void *ctx, uint32_t queue);
@@ -172,13 +174,15 @@ bool viommu_registers_is_resetting(struct viommu_registers *regs);
 VIOMMU_NODISCARD enum viommu_result viommu_registers_queue_reset(struct viommu_registers *regs, uint32_t queue);
 
 /*
- * What queue_reset reads as: is one going on? False for a queue that there is not. May complete it, as get_status does.
+ * What queue_reset reads as: is one going on? False for a queue that there is not, and in a reset of the device. May
+ * complete it, as get_status does.
  */
 bool viommu_registers_queue_is_resetting(struct viommu_registers *regs, uint32_t queue);
 
 /*
- * What queue_enable reads as: is it on, or on its way to being off? False for a queue that there is not. May complete a
- * reset of it, as viommu_registers_queue_is_resetting does.
+ * What queue_enable reads as: is it on, or on its way to being off, so that something may still be written into its
+ * buffers? Also in a reset of the device. False for a queue that there is not. May complete a reset, of the queue or of
+ * the device, as the two others do.
  */
 bool viommu_registers_queue_is_enabled(struct viommu_registers *regs, uint32_t queue);
 
