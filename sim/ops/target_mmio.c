@@ -141,6 +141,9 @@ static void model_status(uint32_t value)
 	}
 	if (((m->status | bits) & VIOMMU_STATUS_FEATURES_OK) == 0)
 		bits &= (uint8_t)~VIOMMU_STATUS_DRIVER_OK;
+	/* Before DRIVER_OK nobody could be told that a reset is needed. */
+	if ((bits & ~m->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (m->status & VIOMMU_STATUS_NEEDS_RESET) != 0)
+		m->events |= VIOMMU_INTERRUPT_CONFIG;
 	m->status |= bits;
 }
 
