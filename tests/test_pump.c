@@ -595,6 +595,27 @@ static void test_broken_ring__either_queue__needs_reset_and_recovery(void **stat
 	}
 }
 
+/* The event queue comes second in a call, and its ring is sound: all the same nothing is delivered any more. */
+static void test_broken_ring__request_queue__event_queue_stops_in_the_same_call(void **state)
+{
+	struct world *w = &world;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	(void)post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	publish(w);
+	avail_index(w, VIOMMU_QUEUE_REQUEST)[0] = QUEUE_SIZE + 1;
+	raise_faults(w, 1, 1);
+	process(w);
+	assert_int_equal(viommu_registers_get_status(viommu_pump_registers(&w->pump)),
+			 ALIVE | VIOMMU_STATUS_NEEDS_RESET);
+	assert_null(collect(w, VIOMMU_QUEUE_EVENT));
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->events, 0);
+	assert_int_equal(w->transport.used[VIOMMU_QUEUE_EVENT], 0);
+	teardown(w);
+}
+
 /* GEN-DEV-RESET-02, GEN-DEV-FEAT-05: ten lives, and the same features in each */
 static void test_reset__waiting_requests__never_reach_the_next_life(void **state)
 {
@@ -991,6 +1012,7 @@ int main(void)
 		cmocka_unit_test(test_queue_reset__requests_wait_or_are_held__complete_and_never_answered),
 		cmocka_unit_test(test_queue_reset__event_queue__reports_wait_for_the_new_one),
 		cmocka_unit_test(test_broken_ring__either_queue__needs_reset_and_recovery),
+		cmocka_unit_test(test_broken_ring__request_queue__event_queue_stops_in_the_same_call),
 		cmocka_unit_test(test_reset__waiting_requests__never_reach_the_next_life),
 		cmocka_unit_test(test_system_reset__live_device__bypass_as_configured),
 		cmocka_unit_test(test_system_reset__open_section_in_bypass__status_waits),

@@ -3,14 +3,15 @@
  * test_pump_memory.c: guest memory that goes away, moves and comes back while the device works. The ram of the fixture
  * is the rings, one after the other, and behind them the buffers.
  */
+#include "env_memory.h"
 #include "pump_fixture.h"
 #include "suite.h"
 
-#include "sim/env/env.h"
+#include "sim/copied.h"
 
 #define BUFFERS (VIOMMU_QUEUE_COUNT * RING_LEN)
 
-static struct viommu_memory_region regions[2];
+static struct viommu_memory_region regions[3]; /* kept by the table */
 
 static void change(struct world *w, uint32_t count)
 {
@@ -412,6 +413,108 @@ static void test_memory__buffer_gone_before_it_is_taken__malformed(void **state)
 	teardown(w);
 }
 
+/* Without pointers, whatever the environment says. */
+static void begin_copied(struct world *w)
+{
+	static const struct viommu_memory pointers = { &env_memory_ops, &ram_table };
+	struct viommu_pump_config config;
+	size_t bytes;
+
+	setup(w, 0);
+	config = pump_config(w);
+	config.memory = sim_copied(&pointers);
+	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
+	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_OK);
+	bring_up(w, 0);
+	prepare_domains(w);
+}
+
+/* [gpa, gpa + len) can only be read from now on, and the device is told. */
+static void protect(struct world *w, viommu_gpa gpa, size_t len)
+{
+	size_t at = (size_t)(gpa - RAM_BASE);
+
+	regions[0] = (struct viommu_memory_region){ RAM_BASE, gpa - 1, ram, 3 };
+	regions[1] = (struct viommu_memory_region){ gpa, gpa + len - 1, ram + at, VIOMMU_ACCESS_READ };
+	regions[2] = (struct viommu_memory_region){ gpa + len, RAM_BASE + RAM_LEN - 1, ram + at + len, 3 };
+	change(w, 3);
+}
+
+/*
+ * A store into the used ring fails when nobody need look at the queue again: the budget is used up, or there is no
+ * other report, or all that is left to do was to publish. The driver has to hear of it in this call; it would not kick.
+ */
+static void test_memory__used_ring_cannot_be_written__needs_reset_in_the_same_call(void **state)
+{
+	enum {
+		INDEX = 2,
+		FIRST_ENTRY = 4
+	};
+	static const struct {
+		uint32_t queue, at, len;
+	} parts[] = {
+		{ VIOMMU_QUEUE_REQUEST, INDEX, 2 },
+		{ VIOMMU_QUEUE_REQUEST, FIRST_ENTRY, 8 * QUEUE_SIZE },
+		{ VIOMMU_QUEUE_EVENT, INDEX, 2 },
+		{ VIOMMU_QUEUE_EVENT, FIRST_ENTRY, 8 * QUEUE_SIZE },
+	};
+	struct viommu_wire_request map = device_map_request(1, 0x5000, 0x5fff, 0xc000, RW);
+	struct world *w = &world;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		begin_copied(w);
+		if (parts[i].queue == VIOMMU_QUEUE_REQUEST) {
+			(void)post(w, &map);
+		} else {
+			(void)post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+			raise_faults(w, 0, 1);
+		}
+		publish(w);
+		protect(w, w->layouts[parts[i].queue].used + parts[i].at, parts[i].len);
+		assert_false(needs_reset(w)); /* there are no pointers that would show it */
+		(void)step(w, 1);
+		assert_true(needs_reset(w));
+		assert_int_equal(w->transport.config, 1);
+		assert_null(collect(w, parts[i].queue));
+		assert_true(viommu_pump_check(&w->pump));
+		give_back(w);
+		process(w);
+		assert_int_equal(w->transport.config, 1);
+		start_anew(w);
+		teardown(w);
+	}
+}
+
+/* An answer that came too late for the ring: nothing is written any more, and the slot is free again. */
+static void test_memory__ring_broken_while_a_request_waits__ends_unheard(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request map = device_map_request(2, 0x5000, 0x5fff, 0xc000, RW);
+	struct viommu_access_token token;
+	struct world *w = &world;
+
+	(void)state;
+	begin_copied(w);
+	token = open_section(w, 0);
+	(void)post(w, &unmap);
+	publish(w);
+	process(w);
+	(void)post(w, &map);
+	publish(w);
+	protect(w, w->layouts[VIOMMU_QUEUE_REQUEST].used, 4 + 8 * QUEUE_SIZE);
+	process(w);
+	assert_true(needs_reset(w));
+	assert_true(viommu_pump_check(&w->pump));
+	viommu_access_end(&w->f.accesses[0], token);
+	process(w);
+	assert_null(collect(w, VIOMMU_QUEUE_REQUEST));
+	assert_true(viommu_pump_check(&w->pump));
+	give_back(w);
+	start_anew(w);
+	teardown(w);
+}
+
 /* Before the driver has queues there is nothing to look for. */
 static void test_memory__queues_off__nothing_happens(void **state)
 {
@@ -443,6 +546,8 @@ int main(void)
 		cmocka_unit_test(test_memory__queue_was_reset__only_the_section_counts),
 		cmocka_unit_test(test_memory__reset_meanwhile__each_waits_for_its_own),
 		cmocka_unit_test(test_memory__buffer_gone_before_it_is_taken__malformed),
+		cmocka_unit_test(test_memory__used_ring_cannot_be_written__needs_reset_in_the_same_call),
+		cmocka_unit_test(test_memory__ring_broken_while_a_request_waits__ends_unheard),
 		cmocka_unit_test(test_memory__queues_off__nothing_happens),
 	};
 

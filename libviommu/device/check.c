@@ -319,12 +319,27 @@ bool viommu_pump_is_valid(const struct viommu_pump *pump)
 	       viommu_i_is_behind(pump->segments, pump->slots, pump->slot_count, sizeof *pump->slots);
 }
 
-/* Were so many chains taken and not answered? A queue whose ring cannot be written any more has lost count. */
+/* Chains that were taken and not answered, as far as the ring knows. */
+static uint32_t unanswered(const struct viommu_virtq_device *q)
+{
+	return q->state == VIOMMU_VIRTQ_OFF ? 0 : (uint16_t)(q->popped - q->pushed);
+}
+
+/* Can there be `count` requests of this queue that wait? */
 static bool is_unanswered(const struct viommu_virtq_device *q, uint32_t count)
 {
-	if (q->state == VIOMMU_VIRTQ_BROKEN)
-		return true;
-	return count == (q->state == VIOMMU_VIRTQ_OFF ? 0 : (uint16_t)(q->popped - q->pushed));
+	uint32_t taken = unanswered(q);
+
+	if (q->state != VIOMMU_VIRTQ_BROKEN)
+		return count == taken;
+	/* Answers do not get into the ring any more, and it has forgotten all if its memory is gone. */
+	return count <= taken || taken == 0;
+}
+
+/* An event buffer is given back at once. If that is what broke the ring, it was the last one. */
+static bool no_event_is_kept(const struct viommu_virtq_device *q)
+{
+	return unanswered(q) <= (q->state == VIOMMU_VIRTQ_BROKEN ? 1u : 0u);
 }
 
 /* With the device, or held back until it is its turn. */
@@ -418,5 +433,5 @@ bool viommu_pump_check(const struct viommu_pump *pump)
 		return false;
 	if (!count_slots(pump, &s) || !check_free_slots(pump, pump->slot_count - s.in_use) || !check_order(pump, &s))
 		return false;
-	return s.in_use - s.held == count_requests(pump->device) && is_unanswered(&pump->queues[VIOMMU_QUEUE_EVENT], 0);
+	return s.in_use - s.held == count_requests(pump->device) && no_event_is_kept(&pump->queues[VIOMMU_QUEUE_EVENT]);
 }

@@ -417,7 +417,10 @@ bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget)
 	for (uint32_t queue = 0; queue < VIOMMU_QUEUE_COUNT; queue++) {
 		if (viommu_virtq_device_publish(&pump->queues[queue]))
 			viommu_registers_interrupt(&pump->registers, queue);
-		/* By a used ring that cannot be written: what the driver did wrong shows when a chain is taken. */
+		/*
+		 * What breaks a ring when a chain is taken was told there. A used ring that cannot be written breaks in
+		 * push or in publish, and perhaps nobody looks at this queue again.
+		 */
 		if (viommu_virtq_device_state(&pump->queues[queue]) == VIOMMU_VIRTQ_BROKEN)
 			viommu_registers_needs_reset(&pump->registers);
 	}
