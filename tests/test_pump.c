@@ -24,6 +24,7 @@ static void test_init__bad_configuration__refused(void **state)
 	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_E_ABI);
 	config = pump_config(w);
 	config.queue_size_max = 24;
+	assert_int_equal(viommu_pump_mem_size(&config, &needed), VIOMMU_E_ARG);
 	assert_int_equal(viommu_pump_init(&w->pump, &config, w->pump_mem, bytes), VIOMMU_E_ARG);
 	config = pump_config(w);
 	config.queue_size_max = 65536;
@@ -94,6 +95,31 @@ static void test_init__default_queue_size__256(void **state)
 	assert_int_equal(viommu_registers_queue_size_max(viommu_pump_registers(&w->pump), 2), 0);
 	assert_true(viommu_registers_get_features(viommu_pump_registers(&w->pump)) ==
 		    (VIOMMU_DEVICE_FEATURES | VIOMMU_F_VERSION_1 | VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX));
+	teardown(w);
+}
+
+/* Each descriptor may lie across two pieces of host memory, and the area of a PROBE across one more every 4 KiB. */
+static void test_init__default_max_segments__for_descriptors_and_a_probe(void **state)
+{
+	static uint8_t memory[VIOMMU_DEVICE_MEM(1, 1, 16)];
+	struct viommu_device_config large = VIOMMU_DEVICE_CONFIG_INIT;
+	struct viommu_device device;
+	struct viommu_pump_config config;
+	struct world *w = &world;
+	size_t bytes, named;
+
+	(void)state;
+	setup(w, 0);
+	large.max_endpoints = 1;
+	large.max_domains = 1;
+	large.probe_size = 3 * 4096;
+	assert_int_equal(viommu_device_init(&device, &large, memory, sizeof(memory)), VIOMMU_OK);
+	config = pump_config(w);
+	config.device = &device;
+	assert_int_equal(viommu_pump_mem_size(&config, &bytes), VIOMMU_OK);
+	config.max_segments = 2 * QUEUE_SIZE + 3;
+	assert_int_equal(viommu_pump_mem_size(&config, &named), VIOMMU_OK);
+	assert_int_equal(bytes, named);
 	teardown(w);
 }
 
@@ -685,6 +711,29 @@ static void test_system_reset__live_device__bypass_as_configured(void **state)
 	teardown(w);
 }
 
+/* After 1 to 0 the driver does not ask when that is complete. The pump does, or each section would wake it for ever. */
+static void test_process__bypass_has_ended__sections_wake_nobody(void **state)
+{
+	static const uint8_t on = 1, off = 0;
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct viommu_access_token token;
+	struct world *w = &world;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	viommu_registers_config_write(regs, VIOMMU_WIRE_CONFIG_BYPASS, &on, 1);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+	viommu_registers_config_write(regs, VIOMMU_WIRE_CONFIG_BYPASS, &off, 1);
+	viommu_access_end(&w->f.accesses[0], token);
+	assert_int_equal(w->f.wakes, 1);
+	process(w);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+	viommu_access_end(&w->f.accesses[0], token);
+	assert_int_equal(w->f.wakes, 1);
+	teardown(w);
+}
+
 /* The bypass goes with the machine's reset, and status may not say 0 while an endpoint is still using it. */
 static void test_system_reset__open_section_in_bypass__status_waits(void **state)
 {
@@ -990,6 +1039,7 @@ int main(void)
 		cmocka_unit_test(test_init__bad_configuration__refused),
 		cmocka_unit_test(test_init__any_alignment__mem_size_is_enough),
 		cmocka_unit_test(test_init__default_queue_size__256),
+		cmocka_unit_test(test_init__default_max_segments__for_descriptors_and_a_probe),
 		cmocka_unit_test(test_init__max_segments__longer_chains_are_malformed),
 		cmocka_unit_test(test_requests__each_type__answered),
 		cmocka_unit_test(test_requests__longer_than_any_struct__only_the_struct_counts),
@@ -1014,6 +1064,7 @@ int main(void)
 		cmocka_unit_test(test_broken_ring__either_queue__needs_reset_and_recovery),
 		cmocka_unit_test(test_broken_ring__request_queue__event_queue_stops_in_the_same_call),
 		cmocka_unit_test(test_reset__waiting_requests__never_reach_the_next_life),
+		cmocka_unit_test(test_process__bypass_has_ended__sections_wake_nobody),
 		cmocka_unit_test(test_system_reset__live_device__bypass_as_configured),
 		cmocka_unit_test(test_system_reset__open_section_in_bypass__status_waits),
 	};

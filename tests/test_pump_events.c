@@ -159,6 +159,28 @@ static void test_events__no_buffers__backlog_then_lost_and_counted(void **state)
 	teardown(w);
 }
 
+/* It waited in the pump for a buffer of the driver that is gone. */
+static void test_events__reset_while_one_waits__the_next_driver_gets_none(void **state)
+{
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct world *w = &world;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	raise_faults(w, 0, 1);
+	process(w);
+	viommu_registers_set_status(regs, 0);
+	assert_int_equal(viommu_registers_get_status(regs), 0);
+	bring_up(w, 0);
+	(void)post_event(w, 24);
+	publish(w);
+	process(w);
+	assert_null(collect(w, VIOMMU_QUEUE_EVENT));
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->events, 0);
+	teardown(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_events__short_buffer__returned_empty_and_counted),
 		cmocka_unit_test(test_events__malformed_buffer__returned_and_the_next_one_used),
 		cmocka_unit_test(test_events__no_buffers__backlog_then_lost_and_counted),
+		cmocka_unit_test(test_events__reset_while_one_waits__the_next_driver_gets_none),
 	};
 
 	return suite_run(tests);

@@ -486,6 +486,29 @@ static void test_memory__used_ring_cannot_be_written__needs_reset_in_the_same_ca
 	}
 }
 
+/* Without pointers that shows only when it is written: the buffer goes back, and the report waits for the next one. */
+static void test_memory__event_buffer_cannot_be_written__report_waits(void **state)
+{
+	struct world *w = &world;
+	struct slot *bad, *good;
+
+	(void)state;
+	begin_copied(w);
+	bad = post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	good = post_event(w, VIOMMU_WIRE_FAULT_SIZE);
+	publish(w);
+	protect(w, bad->addr + 256, VIOMMU_WIRE_FAULT_SIZE);
+	raise_faults(w, 0, 1);
+	process(w);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), bad);
+	assert_int_equal(bad->written, 0);
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_EVENT), good);
+	assert_int_equal(good->written, VIOMMU_WIRE_FAULT_SIZE);
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->malformed, 1);
+	assert_int_equal(viommu_pump_get_stats(&w->pump)->events, 1);
+	teardown(w);
+}
+
 /* An answer that came too late for the ring: nothing is written any more, and the slot is free again. */
 static void test_memory__ring_broken_while_a_request_waits__ends_unheard(void **state)
 {
@@ -547,6 +570,7 @@ int main(void)
 		cmocka_unit_test(test_memory__reset_meanwhile__each_waits_for_its_own),
 		cmocka_unit_test(test_memory__buffer_gone_before_it_is_taken__malformed),
 		cmocka_unit_test(test_memory__used_ring_cannot_be_written__needs_reset_in_the_same_call),
+		cmocka_unit_test(test_memory__event_buffer_cannot_be_written__report_waits),
 		cmocka_unit_test(test_memory__ring_broken_while_a_request_waits__ends_unheard),
 		cmocka_unit_test(test_memory__queues_off__nothing_happens),
 	};
