@@ -632,6 +632,36 @@ static void test_queue_enable__size_not_taken__peer(void **state)
 	assert_int_equal(ops->queue_enable(&pci, 0, &l), VIOMMU_E_PEER);
 }
 
+/* Not before: until its reset a device may be at work for somebody else. */
+static void test_queue_enable__not_a_bus_master__is_one_afterwards(void **state)
+{
+	(void)state;
+	setup();
+	viommu_pci_config_write(&w->pci, COMMAND, 2, MEMORY_ON | 0x400);
+	ops->set_status(&pci, 0);
+	negotiate();
+	assert_false(viommu_pci_is_bus_master(&w->pci));
+	assert_int_equal(enable(0), VIOMMU_OK);
+	assert_true(viommu_pci_is_bus_master(&w->pci));
+	assert_int_equal(viommu_pci_config_read(&w->pci, COMMAND, 2), MEMORY_ON | MASTER_ON | 0x400);
+	accesses = 0;
+	liar.writes = 0;
+	assert_int_equal(enable(1), VIOMMU_OK);
+	assert_int_equal(liar.writes, 0); /* to configuration space */
+}
+
+static void test_queue_enable__does_not_become_a_bus_master__peer(void **state)
+{
+	(void)state;
+	setup_liar();
+	put16(SIZE, 8);
+	assert_int_equal(ops->queue_enable(&pci, 0, &(struct viommu_virtq_layout){ .size = 8 }), VIOMMU_OK);
+	put16(ENABLE, 0);
+	liar.config[COMMAND / 4] = 0xffff0000 | MEMORY_ON;
+	assert_int_equal(ops->queue_enable(&pci, 0, &(struct viommu_virtq_layout){ .size = 8 }), VIOMMU_E_PEER);
+	assert_int_equal(liar.bars[0][ENABLE], 0);
+}
+
 static void test_queue_enable__not_enabled_afterwards__peer(void **state)
 {
 	(void)state;
@@ -967,6 +997,8 @@ int main(void)
 		cmocka_unit_test(test_config__no_structure__zero),
 		cmocka_unit_test(test_queue_enable__beyond_what_the_driver_has__arg),
 		cmocka_unit_test(test_queue_enable__size_not_taken__peer),
+		cmocka_unit_test(test_queue_enable__not_a_bus_master__is_one_afterwards),
+		cmocka_unit_test(test_queue_enable__does_not_become_a_bus_master__peer),
 		cmocka_unit_test(test_queue_enable__not_enabled_afterwards__peer),
 		cmocka_unit_test(test_queue_enable__place_of_notifications__inside_or_peer),
 		cmocka_unit_test(test_notify_data__place_of_four_bytes__or_peer),

@@ -259,12 +259,14 @@ enum viommu_result viommu_pci_enable(const struct viommu_pci_accessors *accessor
 				     bool intx)
 {
 	struct bus bus = { accessors, ctx, function };
-	uint32_t wanted = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	enum viommu_result result = accessors_check(accessors);
+	uint32_t command;
 
 	if (result != VIOMMU_OK)
 		return result;
-	set_command(&bus,
-		    (get(&bus, PCI_COMMAND) & ~PCI_COMMAND_INTX_OFF) | wanted | (intx ? 0 : PCI_COMMAND_INTX_OFF));
-	return (get(&bus, PCI_COMMAND) & wanted) == wanted ? VIOMMU_OK : VIOMMU_E_PEER;
+	command = get(&bus, PCI_COMMAND) & ~(PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF);
+	if (!intx)
+		command |= PCI_COMMAND_INTX_OFF;
+	set_command(&bus, command | PCI_COMMAND_MEMORY);
+	return (get(&bus, PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0 ? VIOMMU_OK : VIOMMU_E_PEER;
 }

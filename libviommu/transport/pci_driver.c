@@ -349,6 +349,21 @@ static bool find_notify(const struct viommu_pci_driver *pci, uint32_t width, uin
 	return (*offset & (width - 1)) == 0; /* a small multiplier may lead anywhere */
 }
 
+/*
+ * Bus mastering on, where it has to be at the latest: the device was reset by now, and cannot go on with rings that
+ * somebody left it.
+ */
+static bool become_master(const struct viommu_pci_driver *pci)
+{
+	uint32_t command = config_get(pci, PCI_COMMAND);
+
+	if ((command & PCI_COMMAND_MASTER) != 0)
+		return true;
+	/* The status, in the upper half, is cleared by ones. */
+	pci->accessors->config_write(pci->ctx, pci->function, PCI_COMMAND, (command & 0xffff) | PCI_COMMAND_MASTER);
+	return (config_get(pci, PCI_COMMAND) & PCI_COMMAND_MASTER) != 0;
+}
+
 static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
 {
 	const struct viommu_pci_driver *pci = ctx;
@@ -366,6 +381,8 @@ static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct v
 	if (!map_vector(pci, COMMON_CONFIG_VECTOR, pci->config_vector) ||
 	    !map_vector(pci, COMMON_QUEUE_VECTOR, pci->queues[queue].vector))
 		return VIOMMU_E_REJECTED;
+	if (!become_master(pci))
+		return VIOMMU_E_PEER;
 	set_address(pci, COMMON_QUEUE_DESC, layout->desc);
 	set_address(pci, COMMON_QUEUE_AVAIL, layout->avail);
 	set_address(pci, COMMON_QUEUE_USED, layout->used);

@@ -8,7 +8,7 @@
  *      viommu_pci_find(&bus, ctx, 0, 0xffff, VIOMMU_DEVICE_ID, &function)  where is it?           } firmware only;
  *      viommu_pci_read_bars(&bus, ctx, function, bars)                     how large are its BARs? } others fill in
  *      viommu_pci_place_bars(&bus, ctx, function, bars, windows, 2)        put them somewhere      } bars by what they
- *      viommu_pci_enable(&bus, ctx, function, false)                       memory and bus master   } know anyway
+ *      viommu_pci_enable(&bus, ctx, function, false)                       memory space on         } know anyway
  *      viommu_pci_driver_init(&pci, &config)                               find the structures in them
  *      viommu_driver_start(&driver, &viommu_pci_driver_ops, &pci)
  *
@@ -98,8 +98,10 @@ VIOMMU_NODISCARD enum viommu_result viommu_pci_place_bars(const struct viommu_pc
 							  struct viommu_pci_window *windows, uint32_t window_count);
 
 /*
- * Memory space and bus mastering on; INTx on or off. VIOMMU_E_ABI: unknown size. VIOMMU_E_ARG: no accessors for
- * configuration space. VIOMMU_E_PEER: the function does not take it.
+ * Memory space on; INTx on or off; bus mastering off, since a device that somebody left running would go on with old
+ * rings. viommu_pci_driver_ops turn it on when a queue is enabled, which is after the device was reset.
+ * VIOMMU_E_ABI: unknown size. VIOMMU_E_ARG: no accessors for configuration space. VIOMMU_E_PEER: the function does not
+ * take it.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_pci_enable(const struct viommu_pci_accessors *accessors, void *ctx,
 						      uint32_t function, bool intx);
