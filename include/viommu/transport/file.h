@@ -32,7 +32,10 @@ extern "C" {
 /* No interrupt vector. ("MSI-X Vector Configuration") */
 #define VIOMMU_REGISTER_NO_VECTOR 0xffffu
 
-/* In place of a queue, where an embedder is told that the device has to look: a status or configuration was stored. */
+/*
+ * In place of a queue, where an embedder is told that the device has to look and nobody kicked: a status or
+ * configuration was stored, a queue was enabled, disabled or reset, or (PCI) bus mastering came on.
+ */
 #define VIOMMU_REGISTER_NO_QUEUE UINT32_MAX
 
 /* The registers that every transport has, under whatever name. Those of a queue are the selected one's. */
