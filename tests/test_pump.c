@@ -711,6 +711,26 @@ static void test_system_reset__live_device__bypass_as_configured(void **state)
 	teardown(w);
 }
 
+/* The driver knows what it stored, and one byte is never seen in part. */
+static void test_config__the_driver_stores_bypass__no_generation_and_no_interrupt(void **state)
+{
+	static const uint8_t on = 1;
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct world *w = &world;
+	uint32_t generation;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	generation = viommu_registers_config_generation(regs);
+	viommu_registers_config_write(regs, VIOMMU_WIRE_CONFIG_BYPASS, &on, 1);
+	sim_transport_take_interrupts(&w->transport);
+	assert_int_equal(device_bypass(&w->f), 1);
+	assert_int_equal(viommu_registers_config_generation(regs), generation);
+	assert_int_equal(w->transport.config, 0);
+	teardown(w);
+}
+
 /* After 1 to 0 the driver does not ask when that is complete. The pump does, or each section would wake it for ever. */
 static void test_process__bypass_has_ended__sections_wake_nobody(void **state)
 {
@@ -1064,6 +1084,7 @@ int main(void)
 		cmocka_unit_test(test_broken_ring__either_queue__needs_reset_and_recovery),
 		cmocka_unit_test(test_broken_ring__request_queue__event_queue_stops_in_the_same_call),
 		cmocka_unit_test(test_reset__waiting_requests__never_reach_the_next_life),
+		cmocka_unit_test(test_config__the_driver_stores_bypass__no_generation_and_no_interrupt),
 		cmocka_unit_test(test_process__bypass_has_ended__sections_wake_nobody),
 		cmocka_unit_test(test_system_reset__live_device__bypass_as_configured),
 		cmocka_unit_test(test_system_reset__open_section_in_bypass__status_waits),

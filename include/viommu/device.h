@@ -336,20 +336,20 @@ struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev,
 
 /*
  * Memory was taken away, restricted, or is at another place in the host (the same bytes: what is still written at the
- * old place has to be seen at the new one, as where a file is mapped a second time): call this once the seams answer accordingly (a pump: pump.h does it). New
- * memory alone needs no call. What begins from now on does not meet the old memory: translations lead where they led,
- * but there is no pointer and no copy any more; requests submitted from now on must not have segments in it. What began
- * before may go on using it: access sections, and requests that are PENDING, whose tails are written into it when they
- * are done. When that is over, which viommu_device_memory_is_settled says, the old memory may be released. Steps: as
- * viommu_device_memory_is_settled.
+ * old place has to be seen at the new one, as where a file is mapped a second time): call this once the seams answer
+ * accordingly (a pump: pump.h does it). New memory alone needs no call. What begins from now on does not meet the old
+ * memory: translations lead where they led, but there is no pointer and no copy any more; requests submitted from now
+ * on must not have segments in it. What began before may go on using it: access sections, and requests that are
+ * PENDING, whose tails are written into it when they are done. When that is over, which viommu_device_memory_is_settled
+ * says, the old memory may be released. Steps: as viommu_device_memory_is_settled.
  */
 void viommu_device_memory_changed(struct viommu_device *dev);
 
 /*
  * Have all access sections ended that were open at the last change, and have all requests come back from next_done that
- * were pending then? Ask when work_pending was called, after next_done (or viommu_pump_process) had its turn. Sections
- * that began later do not count, and requests of the driver do not wait for the change. Steps: endpoints, access
- * contexts, pending requests.
+ * were pending then, also those of viommu_device_forget_replies? Ask when work_pending was called, after next_done (or
+ * viommu_pump_process) had its turn. Sections that began later do not count, and requests of the driver do not wait for
+ * the change. Steps: endpoints, access contexts, pending requests.
  */
 bool viommu_device_memory_is_settled(struct viommu_device *dev);
 
