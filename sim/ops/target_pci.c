@@ -6,6 +6,7 @@
  * A second copy of the configuration space and of the MSI-X table is kept, byte by byte, by what the guest stores and
  * by which bits of each byte can be stored. Configuration space has to read as that copy does; messages may leave only
  * when the copy says that nothing holds them, and only as an entry of its table; the line follows the copy and the ISR.
+ * Of the device's registers it has the status, the driver's features and the vectors, by what was stored to them.
  * In the end a reset of the function has to make a device of it that answers a request and says so.
  */
 #include <string.h>
@@ -38,6 +39,8 @@
 #define MSIX_CONTROL 0x9au
 
 /* BAR 0 */
+#define DRIVER_SELECT 0x08u
+#define DRIVER_FEATURES 0x0cu
 #define CONFIG_VECTOR 0x10u
 #define STATUS 0x14u
 #define QUEUE_SELECT 0x16u
@@ -49,6 +52,19 @@
 #define NOTIFY 0x3000u
 
 #define RUNNING (VIOMMU_STATUS_ACKNOWLEDGE | VIOMMU_STATUS_DRIVER | VIOMMU_STATUS_FEATURES_OK | VIOMMU_STATUS_DRIVER_OK)
+
+#define RING_FEATURES (VIOMMU_F_INDIRECT_DESC | VIOMMU_F_EVENT_IDX | VIOMMU_F_RING_RESET)
+#define OFFERED (VIOMMU_F_VERSION_1 | RING_FEATURES | VIOMMU_DEVICE_FEATURES)
+
+/* The naive registers */
+struct model {
+	/* The data of the window may be from a read. Once such a byte was stored, only a reset makes sure. */
+	bool is_sure;
+	uint8_t status;
+	uint64_t features;
+	uint32_t driver_select, queue_select;
+	uint32_t config_vector, queue_vectors[VIOMMU_QUEUE_COUNT];
+};
 
 struct entry {
 	uint32_t word[4]; /* address, data, vector control */
@@ -66,7 +82,7 @@ struct world {
 	/* the copy */
 	uint8_t image[256];
 	struct entry entries[VECTORS];
-	bool in_window; /* a store of the window may be one to a register */
+	struct model model;
 	bool line;
 	uint32_t messages;
 	uint32_t notifications;
@@ -135,6 +151,68 @@ static void store_entry(uint32_t offset, uint32_t value)
 	w.entries[offset / 4].word[offset % 4] = value;
 }
 
+static void forget_registers(void)
+{
+	w.model = (struct model){ .is_sure = true, .config_vector = VIOMMU_REGISTER_NO_VECTOR };
+	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
+		w.model.queue_vectors[i] = VIOMMU_REGISTER_NO_VECTOR;
+}
+
+static bool has_ring_reset(void)
+{
+	return (w.model.status & VIOMMU_STATUS_FEATURES_OK) != 0 && (w.model.features & VIOMMU_F_RING_RESET) != 0;
+}
+
+/* No access section is ever open: a reset is over at once. */
+static void store_status(uint8_t value)
+{
+	struct model *m = &w.model;
+	uint8_t bits = value & (RUNNING | VIOMMU_STATUS_FAILED);
+	bool is_acceptable = (m->features & ~OFFERED) == 0 && (m->features & VIOMMU_F_VERSION_1) != 0;
+
+	if (value == 0) {
+		forget_registers();
+		return;
+	}
+	if ((m->status & VIOMMU_STATUS_FEATURES_OK) == 0 && !is_acceptable)
+		bits &= (uint8_t)~VIOMMU_STATUS_FEATURES_OK;
+	if (((m->status | bits) & VIOMMU_STATUS_FEATURES_OK) == 0)
+		bits &= (uint8_t)~VIOMMU_STATUS_DRIVER_OK;
+	m->status |= bits;
+}
+
+static uint32_t vector_of(uint32_t value)
+{
+	return value < VECTORS ? value : VIOMMU_REGISTER_NO_VECTOR;
+}
+
+/* A field takes stores of its own width. */
+static void store_register(uint64_t offset, uint32_t width, uint32_t value)
+{
+	struct model *m = &w.model;
+
+	if (offset == STATUS && width == 1) {
+		store_status((uint8_t)value);
+	} else if (offset == DRIVER_SELECT && width == 4) {
+		m->driver_select = value;
+	} else if (offset == DRIVER_FEATURES && width == 4) {
+		if (m->driver_select <= 1 && (m->status & VIOMMU_STATUS_DRIVER) != 0 &&
+		    (m->status & VIOMMU_STATUS_FEATURES_OK) == 0) {
+			m->features &= ~(UINT64_C(0xffffffff) << 32 * m->driver_select);
+			m->features |= (uint64_t)value << 32 * m->driver_select;
+		}
+	} else if (offset == CONFIG_VECTOR && width == 2) {
+		m->config_vector = vector_of(value & 0xffff);
+	} else if (offset == QUEUE_SELECT && width == 2) {
+		m->queue_select = value & 0xffff;
+	} else if (m->queue_select < VIOMMU_QUEUE_COUNT && width == 2) {
+		if (offset == QUEUE_VECTOR)
+			m->queue_vectors[m->queue_select] = vector_of(value & 0xffff);
+		if (offset == QUEUE_RESET && (value & 0xffff) == 1 && has_ring_reset())
+			m->queue_vectors[m->queue_select] = VIOMMU_REGISTER_NO_VECTOR;
+	}
+}
+
 static void forget(void)
 {
 	for (uint32_t i = 0; i < 256; i++)
@@ -142,6 +220,7 @@ static void forget(void)
 	memset(w.entries, 0, sizeof w.entries);
 	for (uint32_t i = 0; i < VECTORS; i++)
 		w.entries[i].word[3] = 1;
+	forget_registers();
 }
 
 /* What the device says */
@@ -204,6 +283,22 @@ static void check_image(uint32_t first, uint32_t last)
 	}
 }
 
+static void check_registers(void)
+{
+	const struct model *m = &w.model;
+
+	if (!m->is_sure || (w.image[COMMAND] & 2) == 0)
+		return;
+	CHECK(viommu_pci_bar_read(&w.pci, 0, STATUS, 1) == m->status);
+	CHECK(viommu_pci_bar_read(&w.pci, 0, CONFIG_VECTOR, 2) == m->config_vector);
+	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_SELECT, 2) == m->queue_select);
+	if (m->queue_select < VIOMMU_QUEUE_COUNT)
+		CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_VECTOR, 2) == m->queue_vectors[m->queue_select]);
+	if (m->driver_select <= 1)
+		CHECK(viommu_pci_bar_read(&w.pci, 0, DRIVER_FEATURES, 4) ==
+		      (uint32_t)(m->features >> 32 * m->driver_select));
+}
+
 static void check(void)
 {
 	bool isr = viommu_register_file_pending(&w.pci.file) != 0;
@@ -217,6 +312,7 @@ static void check(void)
 	check_bar(0, bytes_of(BAR0, 8) & ~UINT64_C(4), VIOMMU_PCI_BAR_VIRTIO_SIZE);
 	check_bar(2, bytes_of(BAR2, 4), VIOMMU_PCI_BAR_MSIX_SIZE);
 	CHECK(viommu_pci_is_bus_master(&w.pci) == is_master());
+	check_registers();
 }
 
 /* The guest's accesses */
@@ -241,6 +337,19 @@ static void config_read(uint32_t offset, uint32_t width)
 		CHECK(fits(value, width));
 }
 
+/* The window was stored to: of a piece of a structure in BAR 0 that is a store to it. */
+static void store_window(uint32_t offset, uint32_t width)
+{
+	uint64_t at = bytes_of(WINDOW - 8, 4), len = bytes_of(WINDOW - 4, 4);
+
+	if (w.image[WINDOW - 12] != 0 || len > 4 || !is_natural(at, (uint32_t)len))
+		return;
+	if (offset != WINDOW || width < len)
+		w.model.is_sure = false;
+	else
+		store_register(at, (uint32_t)len, (uint32_t)bytes_of(WINDOW, (unsigned)len));
+}
+
 static void config_write(uint32_t offset, uint32_t width, uint32_t value)
 {
 	/* First the copy: messages may leave at once. */
@@ -251,6 +360,8 @@ static void config_write(uint32_t offset, uint32_t width, uint32_t value)
 
 			w.image[offset + i] = (uint8_t)((w.image[offset + i] & ~bits) | (byte & bits));
 		}
+		if ((offset & ~3u) == WINDOW)
+			store_window(offset, width);
 	}
 	w.notifications = 0;
 	viommu_pci_config_write(&w.pci, offset, width, value);
@@ -282,6 +393,12 @@ static void bar_write(uint32_t bar, uint64_t offset, uint32_t width, uint64_t va
 	} else if (on && width == 4 && offset % 4 == 0) {
 		store_entry((uint32_t)offset, (uint32_t)value);
 	}
+	if (bar == 0 && (w.image[COMMAND] & 2) != 0 && width == 8 && offset % 8 == 0) {
+		store_register(offset, 4, (uint32_t)value);
+		store_register(offset + 4, 4, (uint32_t)(value >> 32));
+	} else if (bar == 0 && (w.image[COMMAND] & 2) != 0) {
+		store_register(offset, width, (uint32_t)value);
+	}
 	w.notifications = 0;
 	viommu_pci_bar_write(&w.pci, bar, offset, width, value);
 	CHECK(w.notifications <= 1);
@@ -306,8 +423,13 @@ static uint32_t load_ram(uint64_t gpa, unsigned bytes)
 
 static void process(uint32_t budget)
 {
-	if (viommu_pci_is_bus_master(&w.pci))
+	const uint8_t broken = VIOMMU_STATUS_NEEDS_RESET;
+
+	if (is_master())
 		(void)viommu_pump_process(&w.pump, budget);
+	/* Whether a ring broke is left to the rings. It takes a driver that is up. */
+	if ((w.model.status & VIOMMU_STATUS_DRIVER_OK) != 0)
+		w.model.status |= viommu_registers_get_status(viommu_pump_registers(&w.pump)) & broken;
 }
 
 static void map_vectors(bool msix)
@@ -448,21 +570,21 @@ static const struct sim_ops_verb verbs[] = {
 /* If it was agreed on, the queue is as new, and no message of its own is left. */
 static void reset_queue(uint32_t queue)
 {
-	const struct viommu_registers *registers = viommu_pump_registers(&w.pump);
-	uint32_t vector = w.queues[queue].vector;
+	const struct model *m = &w.model;
+	bool is_expected = m->is_sure && (w.image[COMMAND] & 2) != 0 && has_ring_reset();
+	uint32_t vector = m->queue_vectors[queue];
 
 	bar_write(0, QUEUE_SELECT, 2, queue);
 	bar_write(0, QUEUE_RESET, 2, 1);
-	if ((w.image[COMMAND] & 2) == 0 || (registers->status & VIOMMU_STATUS_FEATURES_OK) == 0 ||
-	    (registers->features & VIOMMU_F_RING_RESET) == 0)
+	if (!is_expected)
 		return;
 	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_RESET, 2) == 0);
 	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_ENABLE, 2) == 0);
 	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_SIZE, 2) == QUEUE_MAX);
 	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_DESC, 8) == 0);
 	CHECK(viommu_pci_bar_read(&w.pci, 0, QUEUE_VECTOR, 2) == VIOMMU_REGISTER_NO_VECTOR);
-	if (vector < VECTORS && vector != w.queues[1 - queue].vector && vector != w.pci.file.config_vector)
-		CHECK(!w.vectors[vector].pending);
+	if (vector < VECTORS && vector != m->queue_vectors[1 - queue] && vector != m->config_vector)
+		CHECK((viommu_pci_bar_read(&w.pci, 2, VIOMMU_PCI_BAR_MSIX_SIZE / 2, 4) >> vector & 1) == 0);
 }
 
 static void function_reset(void)
@@ -510,6 +632,7 @@ static void run(void *world, const struct sim_ops_op *op)
 		break;
 	case BROKEN:
 		viommu_registers_needs_reset(viommu_pump_registers(&w.pump));
+		w.model.status |= VIOMMU_STATUS_NEEDS_RESET;
 		break;
 	case FUNCTION_RESET:
 		function_reset();
@@ -544,7 +667,7 @@ static void make_device(void)
 	w.region = (struct viommu_memory_region){ RAM_BASE, RAM_BASE + RAM_LEN - 1, w.ram, 3 };
 	w.table = (struct viommu_memory_table){ .regions = &w.region, .count = 1 };
 	pump.queue_size_max = QUEUE_MAX;
-	pump.ring_features |= VIOMMU_F_RING_RESET;
+	pump.ring_features = RING_FEATURES;
 	pump.device = &w.device;
 	pump.memory = (struct viommu_memory){ &viommu_memory_table_ops, &w.table };
 	pump.interrupts = &viommu_pci_interrupt_ops;
