@@ -38,6 +38,8 @@
 #define DOMAINS 4u
 #define NODES 64u
 #define CHECK_EVERY 8u
+#define MAX_PENDING 4u
+#define ALL_DONE (16u * MAX_PENDING) /* a budget for as many requests that waited */
 #define CONFIG_LEN 40u
 #define VENDOR 0x12345678u
 
@@ -63,6 +65,7 @@ struct model {
 	bool bypass_negotiated; /* by the last FEATURES_OK */
 	uint32_t device_sel, driver_sel, queue_sel;
 	struct model_queue queues[VIOMMU_QUEUE_COUNT];
+	bool may_wait; /* may there be requests that wait for an access section to end, and are answered then? */
 	uint32_t events;
 	uint32_t generation;
 };
@@ -107,6 +110,7 @@ static void model_reset(void)
 	m->status = VIOMMU_STATUS_NEEDS_RESET; /* until it is complete */
 	m->features = 0;
 	m->bypass_negotiated = false;
+	m->may_wait = false;
 	m->device_sel = m->driver_sel = m->queue_sel = 0;
 	m->events = 0;
 	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
@@ -506,20 +510,34 @@ static uint32_t request(uint32_t type, uint32_t domain, uint32_t endpoint, uint6
 	return post(VIOMMU_QUEUE_REQUEST, bytes, (uint32_t)viommu_wire_request_encode(&r, bytes, sizeof bytes), 4);
 }
 
+/* What a request waits for is a section, and it waits only while it has a queue. */
+static void model_process(uint32_t budget, bool live)
+{
+	struct model *m = &w.model;
+
+	if (has_section())
+		m->may_wait = (m->may_wait || live) && m->queues[VIOMMU_QUEUE_REQUEST].ready;
+	else if (budget >= ALL_DONE)
+		m->may_wait = false;
+}
+
 static void process(uint32_t budget)
 {
 	struct model *m = &w.model;
 	bool live = (m->status & VIOMMU_STATUS_DRIVER_OK) != 0 && (m->status & VIOMMU_STATUS_NEEDS_RESET) == 0;
-	/* What was taken before the ring broke is answered all the same, if its queue was not reset. */
-	bool idle = (!live && w.dev.pending_count == 0) || (!m->queues[0].ready && !m->queues[1].ready);
+	bool has_queue = m->queues[0].ready || m->queues[1].ready;
+	/* What was taken before the device needed a reset is answered all the same, if its queue was not reset. */
+	bool idle = (!live && !m->may_wait) || !has_queue;
 	uint32_t events;
 
 	if (idle)
 		remember_memory();
 	(void)viommu_pump_process(&w.pump, budget);
+	model_process(budget, live);
 	if (idle)
 		check_memory();
-	if (!live)
+	/* Otherwise nothing is noticed that was not there before, as check_world sees. */
+	if (!live || !has_queue)
 		return;
 	events = (uint32_t)viommu_mmio_read(&w.mmio, VIOMMU_MMIO_INTERRUPT_STATUS, 4);
 	CHECK((events & ~3u) == 0 && (m->events & ~events) == 0);
@@ -790,7 +808,7 @@ static void *begin(void)
 	w.operations = 0;
 	config.max_endpoints = ENDPOINTS;
 	config.max_domains = DOMAINS;
-	config.max_pending = 4;
+	config.max_pending = MAX_PENDING;
 	config.page_size_mask = ~UINT64_C(0xfff);
 	config.memory = memory;
 	CHECK(viommu_device_init(&w.dev, &config, w.dev_memory, sizeof w.dev_memory) == VIOMMU_OK);
