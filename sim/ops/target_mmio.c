@@ -340,6 +340,9 @@ static void check_world(void)
 	CHECK(w.line == (w.model.events != 0));
 	CHECK(viommu_mmio_read(&w.mmio, VIOMMU_MMIO_INTERRUPT_STATUS, 4) == w.model.events);
 	CHECK(viommu_mmio_read(&w.mmio, VIOMMU_MMIO_STATUS, 4) == w.model.status);
+	/* Of the queue that is selected, which is the first one after a reset. */
+	CHECK(viommu_mmio_read(&w.mmio, VIOMMU_MMIO_QUEUE_SIZE_MAX, 4) == model_read(VIOMMU_MMIO_QUEUE_SIZE_MAX));
+	CHECK(viommu_mmio_read(&w.mmio, VIOMMU_MMIO_QUEUE_READY, 4) == model_read(VIOMMU_MMIO_QUEUE_READY));
 	for (uint32_t i = 0; i < CANARY_LEN; i++)
 		CHECK(w.ram.canary0[i] == CANARY && w.ram.canary1[i] == CANARY);
 }
