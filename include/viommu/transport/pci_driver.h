@@ -174,9 +174,9 @@ VIOMMU_NODISCARD enum viommu_result viommu_pci_driver_init(struct viommu_pci_dri
  * For viommu_driver_start; ctx: the struct viommu_pci_driver, initialised. queue_enable returns VIOMMU_E_ARG for a
  * queue beyond queue_count; VIOMMU_E_PEER if the device has it in use already, does not take the size, has the place
  * for its notifications outside of the structure, does not become bus master, or does not say that it is enabled
- * afterwards; VIOMMU_E_REJECTED if the device does not take a vector. config_read makes one access for each field, if called for one field or for some
- * of 4 or 8 bytes; behind the end of the device's configuration it reads 0 and config_write stores nothing. The loop
- * over the generation is the caller's.
+ * afterwards; VIOMMU_E_REJECTED if the device does not take a vector. config_read makes one access for each field, if
+ * called for one field or for some of 4 or 8 bytes; behind the end of the device's configuration it reads 0 and
+ * config_write stores nothing. The loop over the generation is the caller's.
  */
 extern const struct viommu_register_ops viommu_pci_driver_ops;
 
