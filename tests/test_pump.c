@@ -382,6 +382,38 @@ static void test_requests__small_budget__work_in_portions(void **state)
 	teardown(w);
 }
 
+/* A request that lies over many regions is one of few: its pieces are paid for, and the next one has to wait. */
+static void test_requests__many_small_regions__pieces_are_paid_for(void **state)
+{
+	struct viommu_wire_request attach = device_attach_request(1, DEVICE_EP0, 0);
+	struct viommu_memory_region regions[22];
+	struct world *w = &world;
+	const struct slot *s;
+	bool more;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	s = post(w, &attach);
+	(void)post(w, &attach);
+	publish(w);
+	for (uint32_t i = 0; i < 22; i++) {
+		uint64_t first = i == 0 ? 0 : s->addr - RAM_BASE + i - 1;
+		uint64_t last = i == 21 ? RAM_LEN - 1 : s->addr - RAM_BASE + i - 1 - (i == 0);
+
+		regions[i] = (struct viommu_memory_region){ RAM_BASE + first, RAM_BASE + last, ram + first, 3 };
+	}
+	assert_int_equal(viommu_memory_table_set(&ram_table, regions, 22), VIOMMU_OK);
+	/* 2 descriptors, 20 pieces of the request and 1 of the reply, and the request */
+	more = viommu_pump_process(&w->pump, 24);
+	assert_true(more != suite_memory_is_copied());
+	assert_ptr_equal(collect(w, VIOMMU_QUEUE_REQUEST), s);
+	assert_true((collect(w, VIOMMU_QUEUE_REQUEST) != NULL) == suite_memory_is_copied());
+	process(w);
+	assert_true((collect(w, VIOMMU_QUEUE_REQUEST) != NULL) != suite_memory_is_copied());
+	teardown(w);
+}
+
 static void test_requests__nodes_to_take_apart__done_within_the_budget(void **state)
 {
 	struct viommu_wire_request r = device_attach_request(1, DEVICE_EP0, 0);
@@ -1068,6 +1100,7 @@ int main(void)
 		cmocka_unit_test(test_requests__before_driver_ok__not_consumed),
 		cmocka_unit_test(test_queues__one_not_enabled__the_other_one_works),
 		cmocka_unit_test(test_requests__small_budget__work_in_portions),
+		cmocka_unit_test(test_requests__many_small_regions__pieces_are_paid_for),
 		cmocka_unit_test(test_requests__nodes_to_take_apart__done_within_the_budget),
 		cmocka_unit_test(test_requests__budget_used_up_by_nodes__more_is_said),
 		cmocka_unit_test(test_interrupt__batch__one_for_all),

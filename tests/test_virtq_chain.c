@@ -42,7 +42,7 @@ static void test_pop__cut_at_every_byte__same_bytes(void **state)
 			assert_int_equal(chain.readable_len, 36);
 			assert_int_equal(chain.writable_len, 4);
 			assert_int_equal(chain.readable + chain.writable, n);
-			assert_int_equal(chain.steps, n + indirect);
+			assert_int_equal(chain.steps, 2 * n + indirect);
 			for (i = 0; i < n; i++) {
 				assert_true(i < chain.readable ? total < 36 : total >= 36);
 				memcpy(bytes + total, segment_at(&guest, &segments[i]), segments[i].len);
@@ -77,7 +77,7 @@ static void test_pop__size_data_descriptors__accepted_and_one_more_refused(void 
 						   k + 1 < inside ? F_NEXT : 0, k + 1);
 				ring_add(&ring, 0);
 				assert_int_equal(pop(), extra ? VIOMMU_E_PEER : VIOMMU_OK);
-				assert_int_equal(chain.steps, size + 1);
+				assert_int_equal(chain.steps, size + 1 + size);
 				if (extra)
 					continue;
 				assert_int_equal(chain.readable, size);
@@ -93,7 +93,7 @@ static void test_pop__size_data_descriptors__accepted_and_one_more_refused(void 
 		ring_add(&ring, 0);
 		assert_int_equal(pop(), VIOMMU_OK);
 		assert_int_equal(chain.readable, size);
-		assert_int_equal(chain.steps, size);
+		assert_int_equal(chain.steps, size + size);
 	}
 }
 
@@ -246,6 +246,57 @@ static void test_pop__capacity__one_piece_more_is_refused(void **state)
 	}
 }
 
+/* Memory of which no more than a page is in one piece; the ring, below it, is not. */
+static uint64_t pages_resolved;
+
+static void *resolve_pages(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
+{
+	(void)kind;
+	if (gpa >= LOW_GPA && gpa < NEXT_GPA)
+		return guest.low + (gpa - LOW_GPA);
+	pages_resolved++;
+	*len = 4096 - gpa % 4096;
+	return ctx;
+}
+
+/* One descriptor of up to 4 GiB costs its pieces, and no more of them than there is room for are looked for. */
+static void test_pop__descriptor_over_many_pieces__each_is_a_step(void **state)
+{
+	static const struct viommu_memory_ops ops = { .size = sizeof(ops), .resolve = resolve_pages };
+	static const struct {
+		uint32_t len, pieces;
+		bool fits;
+	} rows[] = {
+		{ 4096, 1, true },         { 4097, 2, true },
+		{ 4096 * 512, 512, true }, { 4096 * 512 + 1, 512, false },
+		{ 1 << 30, 512, false },   { UINT32_MAX, 512, false },
+	};
+	const struct viommu_memory pointers = { &ops, guest.next }, memory = suite_memory(&pointers);
+	struct viommu_virtq_layout layout = ring_layout(4, IND);
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+		bool copied = suite_memory_is_copied(), indirect = i % 2 != 0;
+		uint32_t pieces = copied ? 1 : rows[i / 2].pieces;
+
+		ring_init(&ring, &guest, 4);
+		viommu_virtq_device_init(&q, &memory);
+		assert_int_equal(viommu_virtq_device_enable(&q, &layout), VIOMMU_OK);
+		ring_desc(&ring, 0, TABLE_GPA, 16, F_INDIRECT, 0);
+		if (indirect)
+			table_desc(&guest, TABLE_GPA, 0, 1 << 30, rows[i / 2].len, F_WRITE, 0);
+		else
+			ring_desc(&ring, 0, 1 << 30, rows[i / 2].len, F_WRITE, 0);
+		ring_add(&ring, 0);
+		chain.capacity = 512;
+		pages_resolved = 0;
+		assert_int_equal(pop(), copied || rows[i / 2].fits ? VIOMMU_OK : VIOMMU_E_PEER);
+		assert_int_equal(chain.steps, 1 + indirect + pieces);
+		if (!copied)
+			assert_int_equal(pages_resolved, pieces + !rows[i / 2].fits);
+	}
+}
+
 /* Bad chains */
 
 struct bad {
@@ -256,7 +307,7 @@ struct bad {
 		unsigned flags, next;
 	} ring[3], table[3];
 	bool no_indirect;
-	uint32_t steps;
+	uint32_t steps; /* descriptors and pieces */
 };
 
 #define A DATA_GPA
@@ -266,31 +317,31 @@ struct bad {
 /* Queue of 4; the head is descriptor 0; descriptor 3 leads to nowhere. */
 static const struct bad bad_chains[] = {
 	/* in circles */
-	{ "self loop", { { A, 1, F_NEXT, 0 } }, { { 0 } }, false, 4 },
+	{ "self loop", { { A, 1, F_NEXT, 0 } }, { { 0 } }, false, 8 },
 	{ "self loop of zero length", { { A, 0, F_NEXT, 0 } }, { { 0 } }, false, 4 },
-	{ "loop of two", { { A, 1, F_NEXT, 1 }, { A, 1, F_NEXT, 0 } }, { { 0 } }, false, 4 },
-	{ "loop in a table", { { T, 48, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 1 }, { A, 1, F_NEXT, 0 } }, false, 5 },
+	{ "loop of two", { { A, 1, F_NEXT, 1 }, { A, 1, F_NEXT, 0 } }, { { 0 } }, false, 8 },
+	{ "loop in a table", { { T, 48, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 1 }, { A, 1, F_NEXT, 0 } }, false, 9 },
 	{ "table refers to the ring's table", { { LOW_GPA, 16, F_INDIRECT, 0 } }, { { 0 } }, false, 2 },
 	/* behind the end of a table */
-	{ "next == size", { { A, 1, F_NEXT, 4 } }, { { 0 } }, false, 1 },
-	{ "next == 65535", { { A, 1, F_NEXT, 65535 } }, { { 0 } }, false, 1 },
-	{ "next == entries of the table", { { T, 32, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 2 } }, false, 2 },
+	{ "next == size", { { A, 1, F_NEXT, 4 } }, { { 0 } }, false, 2 },
+	{ "next == 65535", { { A, 1, F_NEXT, 65535 } }, { { 0 } }, false, 2 },
+	{ "next == entries of the table", { { T, 32, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 2 } }, false, 3 },
 	/* VQ-DRV-FRAME-01 */
-	{ "writable first", { { A, 1, F_WRITE | F_NEXT, 1 }, { A, 1, 0, 0 } }, { { 0 } }, false, 2 },
+	{ "writable first", { { A, 1, F_WRITE | F_NEXT, 1 }, { A, 1, 0, 0 } }, { { 0 } }, false, 3 },
 	{ "empty writable first", { { A, 0, F_WRITE | F_NEXT, 1 }, { A, 1, 0, 0 } }, { { 0 } }, false, 2 },
 	{ "writable first in a table",
 	  { { T, 32, F_INDIRECT, 0 } },
 	  { { A, 1, F_WRITE | F_NEXT, 1 }, { A, 1, 0, 0 } },
 	  false,
-	  3 },
+	  4 },
 	{ "writable before a table",
 	  { { A, 1, F_WRITE | F_NEXT, 1 }, { T, 16, F_INDIRECT, 0 } },
 	  { { A, 1, 0, 0 } },
 	  false,
-	  3 },
+	  4 },
 	/* VQ-DRV-INDIR-01, -02, -04 */
 	{ "not negotiated", { { T, 16, F_INDIRECT, 0 } }, { { A, 1, 0, 0 } }, true, 1 },
-	{ "nested", { { T, 32, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 1 }, { T, 16, F_INDIRECT, 0 } }, false, 3 },
+	{ "nested", { { T, 32, F_INDIRECT, 0 } }, { { A, 1, F_NEXT, 1 }, { T, 16, F_INDIRECT, 0 } }, false, 4 },
 	{ "nested at once", { { T, 16, F_INDIRECT, 0 } }, { { T, 16, F_INDIRECT, 0 } }, false, 2 },
 	{ "with NEXT", { { T, 16, F_INDIRECT | F_NEXT, 1 }, { A, 1, 0, 0 } }, { { A, 1, 0, 0 } }, false, 1 },
 	/* the table itself */
@@ -307,8 +358,8 @@ static const struct bad bad_chains[] = {
 	{ "buffer over the top", { { UINT64_MAX, 2, 0, 0 } }, { { 0 } }, false, 1 },
 	/* without pointers these show when the buffers are used */
 	{ "buffer in a hole", { { HOLE_GPA, 1, 0, 0 } }, { { 0 } }, false, 1 },
-	{ "second one in a hole", { { A, 1, F_NEXT, 1 }, { HOLE_GPA, 1, 0, 0 } }, { { 0 } }, false, 2 },
-	{ "buffer into a hole", { { HOLE_GPA - 1, 2, F_WRITE, 0 } }, { { 0 } }, false, 1 },
+	{ "second one in a hole", { { A, 1, F_NEXT, 1 }, { HOLE_GPA, 1, 0, 0 } }, { { 0 } }, false, 3 },
+	{ "buffer into a hole", { { HOLE_GPA - 1, 2, F_WRITE, 0 } }, { { 0 } }, false, 2 },
 	{ "writable in read-only memory", { { ROM_GPA, 1, F_WRITE, 0 } }, { { 0 } }, false, 1 },
 };
 
@@ -431,6 +482,7 @@ int main(void)
 		TEST(test_pop__table_longer_than_the_queue__only_the_chain_counts),
 		TEST(test_pop__buffers_at_borders__split_in_pieces),
 		TEST(test_pop__capacity__one_piece_more_is_refused),
+		TEST(test_pop__descriptor_over_many_pieces__each_is_a_step),
 		TEST(test_pop__malformed_chain__peer_with_head_and_the_queue_lives),
 		TEST(test_pop__garbage_where_nothing_counts__accepted),
 		TEST(test_pop__total_length__at_most_2_to_32),

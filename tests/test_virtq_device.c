@@ -550,12 +550,13 @@ static void check_popped(enum viommu_result r, uint32_t size)
 	uint64_t len = 0;
 
 	if (r == VIOMMU_E_PEER) {
-		assert_true(chain.head < size && chain.steps <= size + 1);
+		assert_true(chain.head < size && chain.steps >= 1 && chain.steps <= size + 1 + chain.capacity);
 		return;
 	}
 	if (r != VIOMMU_OK)
 		return;
-	assert_true(chain.head < size && chain.steps >= 1 && chain.steps <= size + 1);
+	assert_true(chain.head < size && chain.steps > chain.readable + chain.writable &&
+		    chain.steps <= size + 1 + chain.readable + chain.writable);
 	assert_true(chain.readable + chain.writable <= chain.capacity);
 	for (uint32_t k = 0; k < chain.readable + chain.writable; k++) {
 		if (k == chain.readable) {

@@ -101,11 +101,12 @@ VIOMMU_NODISCARD enum viommu_result viommu_pump_init(struct viommu_pump *pump, c
 struct viommu_registers *viommu_pump_registers(struct viommu_pump *pump);
 
 /*
- * Does at most about `budget` steps of work (descriptors, requests, reports, map nodes to be taken apart; one request
- * may run over, see viommu_device_submit). Returns whether there is more to do right away. False: everything is done,
- * waits for an access section to end, or waits for the driver, from whom a kick was requested. A driver that broke the
- * ring gets NEEDS_RESET. A driver with two processors can see to it that there is always more to do: whoever calls this
- * again and again in the guest's own time does so a fixed number of times. budget is not 0.
+ * Does at most about `budget` steps of work (descriptors and their pieces of memory, requests, reports, map nodes to be
+ * taken apart). What runs over is one chain, of at most size + 1 descriptors and max_segments pieces, with its request:
+ * see viommu_device_submit. Returns whether there is more to do right away. False: everything is done, waits for an
+ * access section to end, or waits for the driver, from whom a kick was requested. A driver that broke the ring gets
+ * NEEDS_RESET. A driver with two processors can see to it that there is always more to do: whoever calls this again and
+ * again in the guest's own time does so a fixed number of times. budget is not 0.
  */
 bool viommu_pump_process(struct viommu_pump *pump, uint32_t budget);
 

@@ -83,13 +83,13 @@ struct viommu_segment {
 struct viommu_chain {
 	/* in */
 	struct viommu_segment *segments; /* room for the pieces, readable ones first */
-	uint32_t capacity;               /* longer chains are VIOMMU_E_PEER: at least the queue's size */
+	uint32_t capacity;               /* more pieces are VIOMMU_E_PEER: at least the queue's size, at most 2^31 */
 	/* out */
 	uint32_t readable; /* segments[0 .. readable) */
 	uint32_t writable; /* segments[readable .. readable + writable) */
 	uint64_t readable_len;
 	uint64_t writable_len;
-	uint32_t steps; /* descriptors visited: what this pop cost */
+	uint32_t steps; /* descriptors visited and pieces found in memory: what this pop cost */
 	uint16_t head;
 };
 
@@ -167,7 +167,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_memory_changed(struct vi
 /*
  * Takes the next chain.
  * VIOMMU_E_EMPTY: none. VIOMMU_E_PEER: malformed; chain->head and ->steps are set, push it with length 0.
- * VIOMMU_E_BROKEN: see above. VIOMMU_E_STATE: the queue is off. Steps: at most size + 1 descriptors.
+ * VIOMMU_E_BROKEN: see above. VIOMMU_E_STATE: the queue is off. Steps: at most size + 1 descriptors and `capacity`
+ * pieces of memory, however long the descriptors are.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_virtq_device_pop(struct viommu_virtq_device *q, struct viommu_chain *chain);
 

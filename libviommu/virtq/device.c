@@ -124,9 +124,6 @@ enum viommu_result viommu_virtq_device_memory_changed(struct viommu_virtq_device
 	return VIOMMU_E_BROKEN;
 }
 
-/* No count of pieces: see append_by_seam. */
-#define REFUSED UINT32_MAX
-
 /* Appends a piece behind `count` others. False: there is no room. */
 static inline bool append(struct viommu_chain *chain, uint32_t count, viommu_gpa gpa, uint8_t *base, uint64_t len)
 {
@@ -136,30 +133,34 @@ static inline bool append(struct viommu_chain *chain, uint32_t count, viommu_gpa
 	return true;
 }
 
-/*
- * Appends what the seam has at [gpa, gpa + len), in however many pieces: the loop ends with the capacity. Returns how
- * many there are then, or REFUSED: not memory, or no room.
- */
-static VIOMMU_NOINLINE uint32_t append_by_seam(const struct viommu_virtq_device *q, struct viommu_chain *chain,
-					       uint32_t count, viommu_gpa gpa, uint32_t len, uint32_t kind)
+struct appended {
+	uint32_t count; /* of the pieces that there are then */
+	bool all;       /* no: some of it is not memory, or there is no room */
+};
+
+/* Appends what the seam has at [gpa, gpa + len), in however many pieces: the loop ends with the capacity. */
+static VIOMMU_NOINLINE struct appended append_by_seam(const struct viommu_virtq_device *q, struct viommu_chain *chain,
+						      uint32_t count, viommu_gpa gpa, uint32_t len, uint32_t kind)
 {
+	struct appended done = { .count = count };
 	uint64_t left = len;
 
 	if (left != 0 && left - 1 > UINT64_MAX - gpa)
-		return REFUSED;
+		return done;
 	while (left != 0) {
 		viommu_gpa at = gpa + (len - left);
 		uint64_t n = left;
 		uint8_t *base = viommu_i_memory_piece(&q->memory, at, kind, &n);
 
 		if (base == NULL && q->memory.ops->read == NULL)
-			return REFUSED;
-		if (!append(chain, count, at, base, n))
-			return REFUSED;
-		count++;
+			return done;
+		if (!append(chain, done.count, at, base, n))
+			return done;
+		done.count++;
 		left -= n;
 	}
-	return count;
+	done.all = true;
+	return done;
 }
 
 /* What was found so far is the readable part. */
@@ -174,6 +175,7 @@ static inline bool add_data(const struct viommu_virtq_device *q, struct walk *w,
 			    const struct viommu_i_desc *d)
 {
 	uint32_t kind = (d->flags & VIOMMU_I_DESC_WRITE) != 0 ? VIOMMU_ACCESS_WRITE : VIOMMU_ACCESS_READ;
+	struct appended appended;
 
 	if (kind != w->kind) {
 		if (kind == VIOMMU_ACCESS_READ)
@@ -182,10 +184,15 @@ static inline bool add_data(const struct viommu_virtq_device *q, struct walk *w,
 		end_readable(w, chain);
 	}
 	w->len += d->len;
-	if (viommu_i_memory_is_in(w->recent, d->addr, d->len, kind))
-		return append(chain, w->pieces++, d->addr, viommu_i_memory_host(w->recent, d->addr), d->len);
-	w->pieces = append_by_seam(q, chain, w->pieces, d->addr, d->len, kind);
-	return w->pieces != REFUSED;
+	if (viommu_i_memory_is_in(w->recent, d->addr, d->len, kind)) {
+		if (!append(chain, w->pieces, d->addr, viommu_i_memory_host(w->recent, d->addr), d->len))
+			return false;
+		w->pieces++;
+		return true;
+	}
+	appended = append_by_seam(q, chain, w->pieces, d->addr, d->len, kind);
+	w->pieces = appended.count;
+	return appended.all;
 }
 
 /* The WRITE flag of the descriptor has no meaning. The table may have any alignment. */
@@ -339,7 +346,7 @@ static inline enum viommu_result walk_chain(const struct viommu_virtq_device *q,
 	do
 		step = walk_step(q, &w, chain);
 	while (step == STEP_NEXT);
-	chain->steps = w.steps;
+	chain->steps = w.steps + w.pieces;
 	if (step == STEP_MALFORMED || w.len > VIOMMU_I_CHAIN_LEN_MAX)
 		return VIOMMU_E_PEER;
 	if (w.kind == VIOMMU_ACCESS_READ)

@@ -137,7 +137,7 @@ void prove_take_head(void)
 	REACHABLE(r == VIOMMU_E_BROKEN && waiting <= room);
 }
 
-/* Room for any number of pieces below 2^32 - 1, at which the count wraps; the rest is left from another chain. */
+/* Room for any number of pieces up to 2^31; the rest is left from another chain. */
 static struct viommu_chain any_chain(void)
 {
 	struct viommu_chain c = {
@@ -150,7 +150,7 @@ static struct viommu_chain any_chain(void)
 		.head = nondet_u16(),
 	};
 
-	ASSUME(c.capacity < UINT32_MAX);
+	ASSUME(c.capacity <= UINT32_C(1) << 31);
 	c.segments = malloc(sizeof(struct viommu_segment) * (size_t)c.capacity);
 	return c;
 }
@@ -347,7 +347,7 @@ void prove_append(void)
 	PROVE(appended == (count < c.capacity) && is_same_chain(&c, &before));
 	PROVE(!appended ||
 	      (c.segments[count].base == base && c.segments[count].len == len && c.segments[count].gpa == gpa));
-	REACHABLE(appended && count == UINT32_MAX - 2);
+	REACHABLE(appended && count == (UINT32_C(1) << 31) - 1);
 	REACHABLE(!appended && count == 0);
 }
 
@@ -366,35 +366,38 @@ void prove_append_by_seam(void)
 	viommu_gpa gpa = nondet_u64();
 	uint32_t len = nondet_u32();
 	uint32_t kind = nondet_bool() ? VIOMMU_ACCESS_READ : VIOMMU_ACCESS_WRITE;
-	uint32_t now;
+	struct appended now;
 
 	seam_has_one_object();
 	ASSUME(count <= c.capacity && c.capacity - count <= 3);
 	now = append_by_seam(&q, &c, count, gpa, len, kind);
 	PROVE(is_same(&q, &before) && is_same_chain(&c, &chain_before));
 	PROVE(peer.loads == 0 && peer.stores == 0);
-	PROVE(now == UINT32_MAX || (now >= count && now <= c.capacity && (now == count) == (len == 0)));
-	PROVE(now == UINT32_MAX || len == 0 || len - 1 <= UINT64_MAX - gpa);
-	PROVE(now == UINT32_MAX || len == 0 || q.memory.ops == &copies_only ||
+	/* Each piece that it looked for was found, the last one perhaps excepted. */
+	PROVE(now.count >= count && now.count <= c.capacity && seam.calls <= now.count - count + !now.all);
+	PROVE(!now.all || (now.count == count) == (len == 0));
+	PROVE(!now.all || len == 0 || len - 1 <= UINT64_MAX - gpa);
+	PROVE(!now.all || len == 0 || q.memory.ops == &copies_only ||
 	      (seam.kind == kind && seam.gpa + (seam.len - 1) == gpa + (len - 1)));
-	REACHABLE(now != UINT32_MAX && now - count == 3 && len == UINT32_MAX);
-	REACHABLE(now == c.capacity && count == now && len == 0);
-	REACHABLE(now != UINT32_MAX && now != count && gpa + (len - 1) == UINT64_MAX);
-	REACHABLE(now != UINT32_MAX && now - count == 1 && q.memory.ops == &copies_only);
-	REACHABLE(now == UINT32_MAX && seam.calls == 4);
-	REACHABLE(now == UINT32_MAX && seam.calls == 0);
+	REACHABLE(now.all && now.count - count == 3 && len == UINT32_MAX);
+	REACHABLE(now.all && now.count == c.capacity && count == now.count && len == 0);
+	REACHABLE(now.all && now.count != count && gpa + (len - 1) == UINT64_MAX);
+	REACHABLE(now.all && now.count - count == 1 && q.memory.ops == &copies_only);
+	REACHABLE(!now.all && seam.calls == 4);
+	REACHABLE(!now.all && seam.calls == 0);
 }
 
 /* Stands for append_by_seam. */
-uint32_t any_append(const struct viommu_virtq_device *q, struct viommu_chain *chain, uint32_t count, viommu_gpa gpa,
-		    uint32_t len, uint32_t kind)
+struct appended any_append(const struct viommu_virtq_device *q, struct viommu_chain *chain, uint32_t count,
+			   viommu_gpa gpa, uint32_t len, uint32_t kind)
 {
-	uint32_t now = nondet_u32();
+	struct appended now = { .count = nondet_u32(), .all = nondet_bool() };
 
 	(void)q;
 	PROVE(count <= chain->capacity && (kind == VIOMMU_ACCESS_READ || kind == VIOMMU_ACCESS_WRITE));
-	ASSUME(now == UINT32_MAX || (now >= count && now <= chain->capacity && (now == count) == (len == 0)));
-	ASSUME(now == UINT32_MAX || len == 0 || len - 1 <= UINT64_MAX - gpa);
+	ASSUME(now.count >= count && now.count <= chain->capacity);
+	ASSUME(!now.all || (now.count == count) == (len == 0));
+	ASSUME(!now.all || len == 0 || len - 1 <= UINT64_MAX - gpa);
 	seam.calls++;
 	return now;
 }
@@ -433,6 +436,7 @@ bool any_data(const struct viommu_virtq_device *q, struct walk *w, struct viommu
 	w->len = nondet_u64();
 	chain->readable = nondet_u32();
 	chain->readable_len = nondet_u64();
+	ASSUME(w->pieces >= before.pieces && w->pieces <= chain->capacity);
 	if (nondet_bool())
 		return false;
 	ASSUME(data_was_added(&before, w, &chain_before, chain, d));
@@ -467,6 +471,7 @@ void prove_add_data(void)
 	ASSUME(walk_holds(&q, &w, &c));
 	added = add_data(&q, &w, &c, &d);
 	PROVE(!added || data_was_added(&walk_before, &w, &chain_before, &c, &d));
+	PROVE(w.pieces >= walk_before.pieces && w.pieces <= c.capacity);
 	PROVE(c.segments == chain_before.segments && c.capacity == chain_before.capacity);
 	PROVE(is_same(&q, &before) && peer.loads == 0 && peer.stores == 0 && seam.calls <= 1);
 	if (added && seam.calls == 0) {
@@ -477,7 +482,7 @@ void prove_add_data(void)
 		PROVE(d.addr >= w.recent->first && d.addr + (d.len - 1) <= w.recent->last);
 		PROVE((w.recent->kind & w.kind) != 0);
 	}
-	REACHABLE(added && seam.calls == 0 && w.pieces == UINT32_MAX - 1);
+	REACHABLE(added && seam.calls == 0 && w.pieces == UINT32_C(1) << 31);
 	REACHABLE(added && seam.calls == 0 && d.addr + (d.len - 1) == w.recent->last && w.kind != walk_before.kind);
 	REACHABLE(added && d.len == 0 && c.capacity == 0);
 	REACHABLE(added && seam.calls == 1 && d.len == UINT32_MAX);
@@ -514,14 +519,14 @@ void prove_walk_step(void)
 	ASSUME(walk_holds(&q, &w, &c));
 	step = walk_step(&q, &w, &c);
 	PROVE(is_same(&q, &before));
-	PROVE(w.steps == walk_before.steps + 1 && w.steps <= q.size + 1);
+	PROVE(w.steps == walk_before.steps + 1 && w.steps <= q.size + 1 && w.pieces <= c.capacity);
 	PROVE(c.segments == chain_before.segments && c.capacity == chain_before.capacity &&
 	      c.head == chain_before.head);
 	if (step == STEP_NEXT)
 		PROVE(walk_holds(&q, &w, &c) &&
 		      (w.index == fetched.next || (fetched.flags & VIOMMU_I_DESC_INDIRECT) != 0));
 	else if (step == STEP_END)
-		PROVE(w.pieces <= c.capacity && w.len <= (uint64_t)w.steps << 32 &&
+		PROVE(w.len <= (uint64_t)w.steps << 32 &&
 		      (w.kind == VIOMMU_ACCESS_READ || (c.readable <= w.pieces && c.readable_len <= w.len)));
 	else
 		PROVE(step == STEP_MALFORMED);
@@ -548,10 +553,10 @@ enum step any_steps(const struct viommu_virtq_device *q, struct walk *w, struct 
 	w->len = nondet_u64();
 	chain->readable = nondet_u32();
 	chain->readable_len = nondet_u64();
-	ASSUME(w->steps > before && w->steps <= q->size + 1);
+	ASSUME(w->steps > before && w->steps <= q->size + 1 && w->pieces <= chain->capacity);
 	if (nondet_bool())
 		return STEP_MALFORMED;
-	ASSUME(w->pieces <= chain->capacity && w->len <= (uint64_t)w->steps << 32);
+	ASSUME(w->len <= (uint64_t)w->steps << 32);
 	ASSUME(w->kind == VIOMMU_ACCESS_READ || (chain->readable <= w->pieces && chain->readable_len <= w->len));
 	return STEP_END;
 }
@@ -572,9 +577,9 @@ static void prove_popped(enum viommu_result r, const struct viommu_virtq_device 
 
 	if (r == VIOMMU_OK || r == VIOMMU_E_PEER) {
 		expected.popped = (uint16_t)(before->popped + 1);
-		PROVE(c->head < q->size && c->steps >= 1 && c->steps <= q->size + 1);
+		PROVE(c->head < q->size && c->steps >= 1 && c->steps <= q->size + 1 + c->capacity);
 		PROVE(c->segments == chain_before->segments && c->capacity == chain_before->capacity);
-		PROVE(chain_holds(c));
+		PROVE(chain_holds(c) && c->steps > c->readable + c->writable);
 	} else {
 		PROVE(r == VIOMMU_E_EMPTY || r == VIOMMU_E_BROKEN || r == VIOMMU_E_STATE);
 		PROVE(is_same_chain(c, chain_before));
@@ -610,7 +615,7 @@ void prove_device_pop(void)
 	before = q;
 	r = viommu_virtq_device_pop(&q, &c);
 	prove_popped(r, &q, &before, &c, &chain_before);
-	REACHABLE(r == VIOMMU_OK && c.steps == VIOMMU_VIRTQ_SIZE_MAX + 1);
+	REACHABLE(r == VIOMMU_OK && c.steps == VIOMMU_VIRTQ_SIZE_MAX + 1 + (UINT32_C(1) << 31));
 	REACHABLE(r == VIOMMU_OK && q.memory.ops == &viommu_memory_view_ops);
 	REACHABLE(r == VIOMMU_OK && q.avail == NULL && c.readable_len + c.writable_len == VIOMMU_I_CHAIN_LEN_MAX);
 	REACHABLE(r == VIOMMU_E_PEER && q.malformed == UINT32_MAX && before.malformed != UINT32_MAX);
@@ -635,9 +640,10 @@ void prove_device_pop_walk(void)
 	ASSUME(q.size <= 4);
 	r = viommu_virtq_device_pop(&q, &c);
 	prove_popped(r, &q, &before, &c, &chain_before);
-	REACHABLE(r == VIOMMU_OK && c.steps == 5);
+	REACHABLE(r == VIOMMU_OK && c.steps == 5 && c.capacity == 0);
+	REACHABLE(r == VIOMMU_OK && c.steps == 5 + c.capacity && c.capacity > 4);
 	REACHABLE(r == VIOMMU_OK && c.readable == 1 && c.writable == 1);
-	REACHABLE(r == VIOMMU_E_PEER && c.steps == 5);
+	REACHABLE(r == VIOMMU_E_PEER && c.steps == 5 + c.capacity && c.capacity > 4);
 }
 
 /* Proof of viommu_virtq_device_push. The entry goes into its slot, and only if a chain is out. */

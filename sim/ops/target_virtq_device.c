@@ -468,7 +468,9 @@ static void pop(uint32_t capacity)
 	if (foretold != VIOMMU_OK && foretold != VIOMMU_E_PEER)
 		return;
 	CHECK(c.head == head);
-	CHECK(c.steps == w.walk.steps && c.steps <= w.layout.size + 1);
+	/* What each of them cost: a descriptor that was read, and a piece that was found. */
+	CHECK(c.steps == w.walk.steps + w.walk.count && w.walk.steps <= w.layout.size + 1);
+	CHECK(w.walk.count <= capacity);
 	CHECK(w.outstanding < w.layout.size);
 	w.popped++;
 	w.heads[w.outstanding++] = head;
