@@ -13,7 +13,7 @@
 
 /* Where the walk along a chain stands. Its address goes to no function that is not inlined: it is in registers. */
 struct walk {
-	const uint8_t *table; /* of descriptors; NULL: it is not in one piece in the host */
+	const uint8_t *table; /* of descriptors; NULL: no pointer to all of it, so they are copied one by one */
 	viommu_gpa table_gpa;
 	uint32_t entries;                          /* in the table */
 	uint32_t index;                            /* of the next descriptor: below entries */
@@ -218,23 +218,27 @@ static inline enum step enter_indirect(const struct viommu_virtq_device *q, stru
 	return STEP_NEXT;
 }
 
-/* A descriptor of a table that is not in one piece. If it cannot be read, one that enter_indirect refuses. */
-static VIOMMU_NOINLINE struct viommu_i_desc read_descriptor(const struct viommu_virtq_device *q, viommu_gpa gpa)
+/* False: it cannot be read. */
+static VIOMMU_NOINLINE bool read_descriptor(const struct viommu_virtq_device *q, viommu_gpa gpa,
+					    uint8_t raw[VIOMMU_I_DESC_LEN])
 {
-	uint8_t raw[VIOMMU_I_DESC_LEN];
-
-	if (viommu_memory_read(&q->memory, gpa, raw, sizeof raw) != sizeof raw)
-		return (struct viommu_i_desc){ .flags = VIOMMU_I_DESC_INDIRECT | VIOMMU_I_DESC_NEXT };
-	return viommu_i_desc_decode(raw);
+	return viommu_memory_read(&q->memory, gpa, raw, VIOMMU_I_DESC_LEN) == VIOMMU_I_DESC_LEN;
 }
 
-static inline struct viommu_i_desc fetch_descriptor(const struct viommu_virtq_device *q, const struct walk *w)
+/* False: there is none where the table should be. */
+static inline bool fetch_descriptor(const struct viommu_virtq_device *q, const struct walk *w, struct viommu_i_desc *d)
 {
 	uint32_t offset = VIOMMU_I_DESC_LEN * w->index;
+	uint8_t raw[VIOMMU_I_DESC_LEN];
 
-	if (VIOMMU_LIKELY(w->table != NULL))
-		return viommu_i_desc_load(w->table + offset);
-	return read_descriptor(q, w->table_gpa + offset);
+	if (VIOMMU_LIKELY(w->table != NULL)) {
+		*d = viommu_i_desc_load(w->table + offset);
+		return true;
+	}
+	if (!read_descriptor(q, w->table_gpa + offset, raw))
+		return false;
+	*d = viommu_i_desc_decode(raw);
+	return true;
 }
 
 /*
@@ -243,9 +247,11 @@ static inline struct viommu_i_desc fetch_descriptor(const struct viommu_virtq_de
  */
 static inline enum step walk_step(const struct viommu_virtq_device *q, struct walk *w, struct viommu_chain *chain)
 {
-	struct viommu_i_desc d = fetch_descriptor(q, w);
+	struct viommu_i_desc d;
 
 	w->steps++;
+	if (!fetch_descriptor(q, w, &d))
+		return STEP_MALFORMED;
 	if ((d.flags & VIOMMU_I_DESC_INDIRECT) != 0)
 		return enter_indirect(q, w, &d);
 	if (!add_data(q, w, chain, &d))
