@@ -268,8 +268,8 @@ static inline void hand_back(struct viommu_virtq_driver *q, struct viommu_virtq_
 static enum viommu_result begin_batch(struct viommu_virtq_driver *q)
 {
 	uint16_t ready, batch;
-	uint32_t head;
-	enum viommu_result r = read_entry(q, &ready, &head, &q->batch_len);
+	uint32_t head, len;
+	enum viommu_result r = read_entry(q, &ready, &head, &len);
 
 	if (r != VIOMMU_OK)
 		return r;
@@ -277,6 +277,7 @@ static enum viommu_result begin_batch(struct viommu_virtq_driver *q)
 	if (batch > ready)
 		return break_ring(q);
 	q->batch = batch;
+	q->batch_len = len;
 	return VIOMMU_OK;
 }
 

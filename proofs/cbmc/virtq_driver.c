@@ -178,8 +178,6 @@ void prove_driver_pop_ring(void)
 	PROVE(peer.load32s == 0 || (peer.load32_at[0] == q.used + 4 + 8 * (q.seen & (q.size - 1)) &&
 				    peer.load32_at[1] == peer.load32_at[0] + 4));
 	expected.broken = r == VIOMMU_E_BROKEN;
-	if (expected.broken && expected.in_order)
-		expected.batch_len = q.batch_len; /* of a batch that there is not */
 	PROVE(is_same(&q, &expected) && peer.stores == 0);
 	REACHABLE(r == VIOMMU_E_BROKEN && peer.load32s != 0 && q.size == VIOMMU_VIRTQ_SIZE_MAX && q.seen == UINT16_MAX);
 	REACHABLE(r == VIOMMU_E_BROKEN && peer.load32s != 0 && peer.load32[0] == q.size);
@@ -256,8 +254,6 @@ void prove_driver_pop(void)
 		PROVE(r == VIOMMU_E_EMPTY || r == VIOMMU_E_BROKEN);
 		PROVE(token == any_token && written == any_written);
 		expected.broken = r == VIOMMU_E_BROKEN;
-		if (expected.broken && expected.in_order && looks)
-			expected.batch_len = q.batch_len; /* of a batch that there is not */
 	}
 	PROVE(is_same(&q, &expected) && is_same_shadow(q.shadow[other], o));
 	PROVE(viommu_virtq_driver_is_valid(&q) && (r != VIOMMU_OK || head_holds(&q, taken)));
