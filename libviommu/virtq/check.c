@@ -5,6 +5,8 @@
  */
 #include <viommu/virtq.h>
 
+#include "layout.h"
+
 bool viommu_memory_table_is_valid(const struct viommu_memory_table *table)
 {
 	return table->regions != NULL || table->count == 0;
@@ -74,7 +76,10 @@ bool viommu_virtq_driver_is_valid(const struct viommu_virtq_driver *q)
 	/* Each chain has at least one descriptor. */
 	if (q->free_count > q->size || in_flight > q->size - q->free_count || q->reclaimed > q->size)
 		return false;
-	if (q->free_head > q->size - q->in_order || (q->batch != 0 && !q->in_order))
+	/* `size` ends the free list, but not the one that goes round. */
+	if (q->free_head > q->size || (q->in_order && q->free_head == q->size))
+		return false;
+	if (q->batch != 0 && !q->in_order)
 		return false;
 	/* Reclaim takes back what was never published, or is in a batch. */
 	return q->broken || (visible <= in_flight && q->batch <= visible);
@@ -121,8 +126,8 @@ static bool add_head(const struct viommu_virtq_driver *q, uint32_t head, struct 
 /* What was added and not published yet is in the available ring, and says so. */
 static bool unpublished_are_valid(const struct viommu_virtq_driver *q)
 {
-	for (uint16_t i = q->published; i != q->added; i = (uint16_t)(i + 1)) {
-		uint32_t head = q->shadow[i & (q->size - 1)].posted;
+	for (uint16_t i = q->published; i != q->added; i = viommu_i_index_after(i)) {
+		uint32_t head = q->shadow[viommu_i_slot(q->size, i)].posted;
 
 		if (head >= q->size || q->shadow[head].token == NULL || q->shadow[head].visible)
 			return false;
@@ -135,10 +140,10 @@ static bool order_is_valid(const struct viommu_virtq_driver *q)
 {
 	uint32_t next = q->free_head + q->free_count;
 
-	for (uint16_t i = q->seen; i != q->added; i = (uint16_t)(i + 1)) {
-		uint32_t head = next & (q->size - 1);
+	for (uint16_t i = q->seen; i != q->added; i = viommu_i_index_after(i)) {
+		uint32_t head = viommu_i_slot(q->size, next);
 
-		if (q->shadow[i & (q->size - 1)].posted != head || q->shadow[head].position != i)
+		if (q->shadow[viommu_i_slot(q->size, i)].posted != head || q->shadow[head].position != i)
 			return false;
 		next += q->shadow[head].count;
 	}
