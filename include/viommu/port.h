@@ -38,11 +38,9 @@
 
 /*
  * For the few places where a hot path depends on it. NOINLINE: what is rare, or one of several ways, and would take
- * registers from the rest. INLINE: a function of which each caller's constant arguments make another one. LIKELY: which
- * way goes straight on.
+ * registers from the rest. LIKELY: which way goes straight on.
  */
 #define VIOMMU_NOINLINE __attribute__((noinline))
-#define VIOMMU_INLINE inline __attribute__((always_inline))
 #define VIOMMU_LIKELY(e) __builtin_expect(e, 1)
 
 /* For functions whose unsigned numbers wrap on purpose. In all others clang's integer sanitizer reports it. */

@@ -83,30 +83,28 @@ static inline void put_descriptor(struct put *p, const struct viommu_bus_segment
 	p->len += d.len;
 }
 
-/* Segments [from, to), all of them with another one behind them. */
-static inline void put_segments(struct put *p, bool linked, const struct viommu_bus_segment *segments, uint32_t from,
-				uint32_t to, uint32_t flags)
-{
-	for (uint32_t i = from; i < to; i++) {
-		uint32_t next = linked ? p->links[p->index].next : p->index + 1;
-
-		put_descriptor(p, &segments[i], flags | VIOMMU_I_DESC_NEXT, next);
-		p->index = next;
-	}
-}
-
 /* Puts a whole chain of at least one segment. Returns the length of its writable part. */
-static VIOMMU_INLINE uint64_t put_chain(struct put *p, bool linked, const struct viommu_bus_segment *segments,
-					uint32_t readable, uint32_t writable)
+static inline uint64_t put_chain(struct put *p, bool linked, const struct viommu_bus_segment *segments,
+				 uint32_t readable, uint32_t writable)
 {
 	uint32_t last = readable + writable - 1;
-	uint32_t split = writable != 0 ? readable : last;
-	uint64_t readable_len;
+	uint32_t flags = VIOMMU_I_DESC_NEXT;
+	uint64_t readable_len = 0;
 
-	put_segments(p, linked, segments, 0, split, 0);
-	readable_len = p->len;
-	put_segments(p, linked, segments, split, last, VIOMMU_I_DESC_WRITE);
-	put_descriptor(p, &segments[last], writable != 0 ? VIOMMU_I_DESC_WRITE : 0, 0);
+	for (uint32_t i = 0;; i++) {
+		uint32_t next;
+
+		if (i == readable) {
+			flags |= VIOMMU_I_DESC_WRITE;
+			readable_len = p->len;
+		}
+		if (i == last)
+			break;
+		next = linked ? p->links[p->index].next : p->index + 1;
+		put_descriptor(p, &segments[i], flags, next);
+		p->index = next;
+	}
+	put_descriptor(p, &segments[last], flags & ~VIOMMU_I_DESC_NEXT, 0);
 	return writable != 0 ? p->len - readable_len : 0;
 }
 
