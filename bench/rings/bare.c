@@ -67,8 +67,8 @@ static inline void bare_fill(struct split_desc *d, const struct viommu_bus_segme
 	d->flags = viommu_port_le16(flags);
 }
 
-static bool bare_add(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable, uint32_t writable,
-		     void *token)
+static enum viommu_result bare_add(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable,
+				   uint32_t writable, void *token)
 {
 	struct bare *b = driver;
 	const uint16_t head = b->free_head;
@@ -95,7 +95,7 @@ static bool bare_add(void *driver, const struct viommu_bus_segment *pieces, uint
 	b->tokens[head] = token;
 	b->avail->ring[b->avail_idx % BENCH_RING_SIZE] = viommu_port_le16(head);
 	b->avail_idx++;
-	return true;
+	return VIOMMU_OK;
 }
 
 static bool bare_publish(void *driver)
@@ -111,21 +111,22 @@ static bool bare_publish(void *driver)
 	return (viommu_port_load16(&b->used->flags) & SPLIT_QUIET) == 0;
 }
 
-static void *bare_pop(void *driver, uint32_t *written)
+static enum viommu_result bare_pop(void *driver, void **token, uint32_t *written)
 {
 	struct bare *b = driver;
 	const struct split_used_entry *entry = &b->used->ring[b->used_idx % BENCH_RING_SIZE];
 	uint16_t head, last;
 
 	if (viommu_port_load16_acquire(&b->used->idx) == b->used_idx)
-		return NULL;
+		return VIOMMU_E_EMPTY;
 	head = (uint16_t)viommu_port_load32(&entry->id);
 	*written = viommu_port_load32(&entry->len);
 	last = b->tables != NULL ? head : viommu_port_le16(b->desc[head].next);
 	b->desc[last].next = viommu_port_le16(b->free_head);
 	b->free_head = head;
 	b->used_idx++;
-	return b->tokens[head];
+	*token = b->tokens[head];
+	return VIOMMU_OK;
 }
 
 const struct bench_driver_ops bench_bare_driver = {

@@ -22,12 +22,12 @@ static void *library_driver_open(const struct bench_ring_memory *memory, uint64_
 	return NULL;
 }
 
-static bool library_driver_add(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable,
-			       uint32_t writable, void *token)
+static enum viommu_result library_driver_add(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable,
+					     uint32_t writable, void *token)
 {
 	struct library_driver *d = driver;
 
-	return viommu_virtq_driver_add(&d->q, pieces, readable, writable, token) == VIOMMU_OK;
+	return viommu_virtq_driver_add(&d->q, pieces, readable, writable, token);
 }
 
 static bool library_driver_publish(void *driver)
@@ -37,12 +37,11 @@ static bool library_driver_publish(void *driver)
 	return viommu_virtq_driver_publish(&d->q);
 }
 
-static void *library_driver_pop(void *driver, uint32_t *written)
+static enum viommu_result library_driver_pop(void *driver, void **token, uint32_t *written)
 {
 	struct library_driver *d = driver;
-	void *token;
 
-	return viommu_virtq_driver_pop(&d->q, &token, written) == VIOMMU_OK ? token : NULL;
+	return viommu_virtq_driver_pop(&d->q, token, written);
 }
 
 const struct bench_driver_ops bench_library_driver = {

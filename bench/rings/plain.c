@@ -77,22 +77,22 @@ static void plain_add_indirect(struct plain_driver *d, const struct viommu_bus_s
 	d->free_count--;
 }
 
-static bool plain_driver_add(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable,
-			     uint32_t writable, void *token)
+static enum viommu_result plain_driver_add(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable,
+					   uint32_t writable, void *token)
 {
 	struct plain_driver *d = driver;
 	const uint32_t count = readable + writable;
 	const uint16_t head = d->free_head;
 
 	if (count == 0 || count > BENCH_RING_SIZE)
-		return false;
+		return VIOMMU_E_ARG;
 	if (d->tables != NULL && count > 1 && count <= SPLIT_TABLE) {
 		if (d->free_count == 0)
-			return false;
+			return VIOMMU_E_FULL;
 		plain_add_indirect(d, pieces, readable, count);
 	} else {
 		if (d->free_count < count)
-			return false;
+			return VIOMMU_E_FULL;
 		for (uint32_t i = 0; i < count; i++) {
 			struct split_desc *desc = &d->desc[d->free_head];
 
@@ -104,7 +104,7 @@ static bool plain_driver_add(void *driver, const struct viommu_bus_segment *piec
 	d->tokens[head] = token;
 	d->avail->ring[d->added % BENCH_RING_SIZE] = viommu_port_le16(head);
 	d->added++;
-	return true;
+	return VIOMMU_OK;
 }
 
 static bool plain_driver_publish(void *driver)
@@ -120,22 +120,21 @@ static bool plain_driver_publish(void *driver)
 	return (viommu_port_load16(&d->used->flags) & SPLIT_QUIET) == 0;
 }
 
-static void *plain_driver_pop(void *driver, uint32_t *written)
+static enum viommu_result plain_driver_pop(void *driver, void **token, uint32_t *written)
 {
 	struct plain_driver *d = driver;
 	const struct split_used_entry *entry;
 	uint16_t head, last;
 	uint32_t id;
-	void *token;
 
 	if (viommu_port_load16_acquire(&d->used->idx) == d->seen)
-		return NULL;
+		return VIOMMU_E_EMPTY;
 	entry = &d->used->ring[d->seen % BENCH_RING_SIZE];
 	id = viommu_port_load32(&entry->id);
 	*written = viommu_port_load32(&entry->len);
 	if (id >= BENCH_RING_SIZE || d->tokens[id] == NULL)
-		return NULL;
-	token = d->tokens[id];
+		return VIOMMU_E_BROKEN;
+	*token = d->tokens[id];
 	d->tokens[id] = NULL;
 	head = last = (uint16_t)id;
 	d->free_count++;
@@ -146,7 +145,7 @@ static void *plain_driver_pop(void *driver, uint32_t *written)
 	d->desc[last].next = viommu_port_le16(d->free_head);
 	d->free_head = head;
 	d->seen++;
-	return token;
+	return VIOMMU_OK;
 }
 
 const struct bench_driver_ops bench_plain_driver = {

@@ -32,12 +32,12 @@ struct bench_driver_ops {
 	/* Lays its rings out from the beginning of the memory, VIOMMU_VIRTQ_DRIVER_SHARED bytes. NULL: no memory. */
 	void *(*open)(const struct bench_ring_memory *memory, uint64_t features, struct viommu_virtq_layout *layout);
 	void (*close)(void *driver);
-	bool (*add)(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable, uint32_t writable,
-		    void *token);
+	/* As viommu_virtq_driver_add and viommu_virtq_driver_pop, so that none of them pays for another one's results. */
+	enum viommu_result (*add)(void *driver, const struct viommu_bus_segment *pieces, uint32_t readable,
+				  uint32_t writable, void *token);
 	/* Whether the device has to be kicked. */
 	bool (*publish)(void *driver);
-	/* A token, or NULL: none there, or nonsense. */
-	void *(*pop)(void *driver, uint32_t *written);
+	enum viommu_result (*pop)(void *driver, void **token, uint32_t *written);
 };
 
 struct bench_device_ops {

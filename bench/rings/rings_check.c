@@ -117,14 +117,15 @@ static void check_driver(const struct bench_ring_pair *pair, uint32_t id)
 	struct bench_trips t;
 	struct split_used *used;
 	uint32_t written;
+	void *token;
 
 	check(bench_trips_init(&t, pair, FEATURES, 1), "start");
 	used = (void *)split_host(&t.memory, t.layout.used, 1);
-	check(pair->driver->add(t.driver, &piece, 1, 0, &t), "add");
+	check(pair->driver->add(t.driver, &piece, 1, 0, &t) == VIOMMU_OK, "add");
 	(void)pair->driver->publish(t.driver);
 	viommu_port_store32(&used->ring[0].id, id);
 	viommu_port_store16(&used->idx, 1);
-	check(pair->driver->pop(t.driver, &written) == NULL, "used entry that cannot be");
+	check(pair->driver->pop(t.driver, &token, &written) != VIOMMU_OK, "used entry that cannot be");
 	bench_trips_deinit(&t);
 }
 

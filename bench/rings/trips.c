@@ -76,7 +76,7 @@ static bool post(struct bench_trips *t, bool *kick)
 
 		memcpy(slot, t->request, sizeof t->request);
 		slot[BENCH_RING_SLOT - BENCH_RING_TAIL] = 0xff;
-		if (!t->pair->driver->add(t->driver, pieces, 1, 1, slot))
+		if (t->pair->driver->add(t->driver, pieces, 1, 1, slot) != VIOMMU_OK)
 			return false;
 	}
 	*kick = t->pair->driver->publish(t->driver);
@@ -103,9 +103,9 @@ bool bench_trips_run(struct bench_trips *t, uint64_t batches)
 		while (device->arm(t->device));
 		for (uint32_t i = 0; i < t->batch; i++) {
 			uint32_t written;
-			const uint8_t *slot = driver->pop(t->driver, &written);
+			void *slot;
 
-			if (slot == NULL || !is_answered(slot, written))
+			if (driver->pop(t->driver, &slot, &written) != VIOMMU_OK || !is_answered(slot, written))
 				return false;
 		}
 	}
@@ -144,9 +144,9 @@ static bool run_against_server(struct bench_trips *t, uint64_t batches)
 			return false;
 		while (done < t->batch) {
 			uint32_t written;
-			const uint8_t *slot = t->pair->driver->pop(t->driver, &written);
+			void *slot;
 
-			if (slot != NULL) {
+			if (t->pair->driver->pop(t->driver, &slot, &written) == VIOMMU_OK) {
 				if (!is_answered(slot, written))
 					return false;
 				done++;
