@@ -38,8 +38,7 @@ enum viommu_result viommu_wire_request_decode(const uint8_t *bytes, size_t len, 
 	if (size == 0 || len < size)
 		return VIOMMU_E_PEER;
 
-	memset(out, 0, sizeof *out);
-	out->type = bytes[0];
+	*out = (struct viommu_wire_request){ .type = bytes[0] };
 	switch (out->type) {
 	case VIOMMU_T_ATTACH:
 		out->u.attach.domain = viommu_i_get32(bytes + 4);
