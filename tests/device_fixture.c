@@ -173,6 +173,7 @@ void device_setup(struct device_fixture *f, const struct device_options *options
 		endpoint.region_count = options->region_counts[i];
 		assert_int_equal(viommu_device_add_endpoint(&f->dev, &endpoint, &f->endpoints[i]), VIOMMU_OK);
 		viommu_access_init(&f->accesses[i], &f->dev, f->endpoints[i]);
+		viommu_access_set_cache(&f->accesses[i], &f->caches[i]);
 	}
 	assert_int_equal(viommu_device_negotiate(&f->dev, options->negotiate), VIOMMU_OK);
 	sim_env_on_end(end_of_test, f);

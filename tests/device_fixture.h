@@ -41,6 +41,7 @@ struct device_fixture {
 	struct viommu_device dev;
 	struct viommu_endpoint *endpoints[DEVICE_ENDPOINTS];
 	struct viommu_access accesses[DEVICE_ENDPOINTS];
+	struct viommu_access_cache caches[DEVICE_ENDPOINTS]; /* of these */
 	struct viommu_device_ops ops;
 	void *mem;
 	uint32_t wakes; /* calls of work_pending */

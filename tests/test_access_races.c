@@ -13,6 +13,9 @@
 #define PAGE UINT64_C(0x1000)
 #define SECRET UINT64_C(0x666000)
 
+/* More than any revocation of these has: each slot of four caches is shut and opened. */
+#define OWNER_STEPS (100 + 4 * 2 * VIOMMU_ACCESS_CACHE_SLOTS)
+
 static struct device_fixture f;
 static struct device_call calls[4];
 static unsigned pending; /* of these, from 0 on */
@@ -99,8 +102,8 @@ static void change_memory(void)
 	viommu_device_memory_changed(&f.dev);
 }
 
-/* What takes the page at PAGE away from endpoint 0. */
-static void (*const revocations[])(void) = { unmap, detach, move, reset };
+/* What takes the page at PAGE away from endpoint 0; and again, from one that remembers it. */
+static void (*const revocations[])(void) = { unmap, detach, move, reset, unmap, detach, move, reset };
 
 #define REVOCATIONS (sizeof revocations / sizeof revocations[0])
 
@@ -138,6 +141,30 @@ static enum viommu_result translate(struct viommu_translation *t)
 	return viommu_access_translate(&f.accesses[0], PAGE, 1, VIOMMU_ACCESS_READ, t);
 }
 
+static void set_up_for(size_t revocation)
+{
+	struct viommu_translation t;
+
+	set_up();
+	if (revocation < REVOCATIONS / 2)
+		return;
+	token = begin(&f, 0);
+	assert_int_equal(translate(&t), VIOMMU_OK);
+	assert_true(t.gpa == 0xa000);
+	end(&f, 0, token);
+}
+
+/* For sections of now nothing is left of it, whatever sections of before have found. */
+static void assert_gone(void)
+{
+	struct viommu_translation t;
+
+	token = begin(&f, 0);
+	if (translate(&t) == VIOMMU_OK)
+		assert_true(t.gpa != 0xa000);
+	end(&f, 0, token);
+}
+
 /* The owner in the middle of the data thread */
 
 static void test_begin__owner_revokes_meanwhile__waits_or_is_not_seen(void **state)
@@ -151,7 +178,7 @@ static void test_begin__owner_revokes_meanwhile__waits_or_is_not_seen(void **sta
 			enum viommu_result result;
 			bool settled;
 
-			set_up();
+			set_up_for(i);
 			arm(at, revocations[i]);
 			assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
 			ran = disarm();
@@ -179,7 +206,7 @@ static void test_translate__owner_revokes_meanwhile__is_not_done(void **state)
 			struct viommu_translation t;
 			uint32_t wakes;
 
-			set_up();
+			set_up_for(i);
 			token = begin(&f, 0);
 			arm(at, revocations[i]);
 			if (translate(&t) == VIOMMU_OK)
@@ -192,6 +219,7 @@ static void test_translate__owner_revokes_meanwhile__is_not_done(void **state)
 				assert_int_equal(f.wakes, wakes + 1);
 				collect();
 				assert_true(is_settled());
+				assert_gone();
 			}
 			clean_up();
 			assert_true(at < 20);
@@ -210,7 +238,7 @@ static void test_end__owner_revokes_meanwhile__is_woken(void **state)
 			uint32_t wakes;
 			bool waits;
 
-			set_up();
+			set_up_for(i);
 			token = begin(&f, 0);
 			wakes = f.wakes;
 			arm(at, revocations[i]);
@@ -242,7 +270,7 @@ static void test_revocation__section_ends_meanwhile__done_or_woken(void **state)
 			uint32_t wakes;
 			bool waits;
 
-			set_up();
+			set_up_for(i);
 			token = begin(&f, 0);
 			wakes = f.wakes;
 			arm(at, end_it);
@@ -260,8 +288,14 @@ static void test_revocation__section_ends_meanwhile__done_or_woken(void **state)
 	}
 }
 
+static struct viommu_access plain; /* a second context of endpoint 0 */
 static enum viommu_result seen;
 static struct viommu_translation seen_there;
+
+static void look(void)
+{
+	seen = translate(&seen_there);
+}
 
 static void begin_and_look(void)
 {
@@ -277,14 +311,117 @@ static void test_revocation__section_begins_meanwhile__waits_if_it_saw(void **st
 		bool ran = true;
 
 		for (unsigned at = 1; ran; at++) {
-			set_up();
+			set_up_for(i);
 			arm(at, begin_and_look);
 			revocations[i]();
 			ran = disarm();
 			if (ran && seen == VIOMMU_OK && seen_there.gpa == 0xa000)
 				assert_false(is_settled());
 			clean_up();
-			assert_true(at < 100);
+			assert_true(at < OWNER_STEPS);
+		}
+	}
+}
+
+/* What a section finds in the middle, and remembers, is not there for those that begin when it is all over. */
+static void test_revocation__looked_up_meanwhile__not_remembered(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			set_up_for(i);
+			token = begin(&f, 0);
+			arm(at, look);
+			revocations[i]();
+			ran = disarm();
+			end(&f, 0, token);
+			collect();
+			assert_true(is_settled());
+			assert_gone();
+			clean_up();
+			assert_true(at < OWNER_STEPS);
+		}
+	}
+}
+
+static bool went; /* the second context has not found the page any more */
+
+/*
+ * From now on, before each step of the owner: one that has no memory looks, and then one that has. Who has seen the
+ * change, or heard of it, does not see what was before: through whichever context.
+ */
+static void watch(void)
+{
+	struct viommu_translation t;
+
+	if (viommu_access_translate(&plain, PAGE, 1, VIOMMU_ACCESS_READ, &t) != VIOMMU_OK || t.gpa != 0xa000)
+		went = true;
+	look();
+	assert_true(!went || seen != VIOMMU_OK || seen_there.gpa != 0xa000);
+	between.at = between.accesses + 1;
+}
+
+static void test_revocation__two_contexts_look_meanwhile__never_back_again(void **state)
+{
+	struct viommu_access_token other;
+
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			set_up_for(i);
+			viommu_access_init(&plain, &f.dev, f.endpoints[0]);
+			token = begin(&f, 0);
+			assert_int_equal(viommu_access_begin(&plain, &other), VIOMMU_OK);
+			went = false;
+			arm(at, watch);
+			revocations[i]();
+			ran = between.at != at;
+			(void)disarm();
+			assert_true(went || at > 1);
+			viommu_access_end(&plain, other);
+			end(&f, 0, token);
+			collect();
+			assert_int_equal(viommu_access_deinit(&plain), VIOMMU_OK);
+			clean_up();
+			assert_true(at < OWNER_STEPS);
+		}
+	}
+}
+
+/* The same page again, and it leads elsewhere. */
+static void unmap_and_map(void)
+{
+	unmap();
+	submit(device_map_request(1, PAGE, 2 * PAGE - 1, 0xd000, RW));
+}
+
+/* The owner is through with both, in the middle of a lookup: what that found is not remembered. */
+static void test_translate__unmapped_and_mapped_meanwhile__the_new_one_from_then_on(void **state)
+{
+	(void)state;
+	for (unsigned warm = 0; warm < 2; warm++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			struct viommu_translation t;
+
+			set_up_for(warm * (REVOCATIONS - 1));
+			token = begin(&f, 0);
+			arm(at, unmap_and_map);
+			(void)translate(&t);
+			ran = disarm();
+			if (ran) {
+				assert_int_equal(translate(&t), VIOMMU_OK);
+				assert_true(t.gpa == 0xd000);
+				end(&f, 0, token);
+				collect();
+			}
+			clean_up();
+			assert_true(at < 20);
 		}
 	}
 }
@@ -359,11 +496,6 @@ static void test_translate__moves_under_bypass__never_sees_everything(void **sta
 	}
 }
 
-static void look(void)
-{
-	seen = translate(&seen_there);
-}
-
 /* The same between any two steps of the owner. */
 static void test_move__under_bypass__never_shows_everything(void **state)
 {
@@ -381,7 +513,7 @@ static void test_move__under_bypass__never_shows_everything(void **state)
 		if (seen == VIOMMU_OK)
 			assert_true(seen_there.gpa != PAGE);
 		clean_up();
-		assert_true(at < 100);
+		assert_true(at < OWNER_STEPS);
 	}
 }
 
@@ -570,6 +702,9 @@ int main(void)
 		cmocka_unit_test(test_end__owner_revokes_meanwhile__is_woken),
 		cmocka_unit_test(test_revocation__section_ends_meanwhile__done_or_woken),
 		cmocka_unit_test(test_revocation__section_begins_meanwhile__waits_if_it_saw),
+		cmocka_unit_test(test_revocation__looked_up_meanwhile__not_remembered),
+		cmocka_unit_test(test_revocation__two_contexts_look_meanwhile__never_back_again),
+		cmocka_unit_test(test_translate__unmapped_and_mapped_meanwhile__the_new_one_from_then_on),
 		cmocka_unit_test(test_begin__late__sees_the_past_and_counts_for_the_future),
 		cmocka_unit_test(test_translate__moves_under_bypass__never_sees_everything),
 		cmocka_unit_test(test_move__under_bypass__never_shows_everything),

@@ -34,6 +34,7 @@ static void protect_all(void)
 	check_protect(f.mem, bytes + NODES * VIOMMU_MAP_NODE_SIZE);
 	check_protect(&f.dev, sizeof f.dev);
 	check_protect(f.accesses, sizeof f.accesses);
+	check_protect(f.caches, sizeof f.caches);
 	check_protect(&second_access, sizeof second_access);
 	check_protect(&stray, sizeof stray);
 	check_protect(regions, sizeof regions);
@@ -291,7 +292,9 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(AT_ONCE, more_faults_than_room, f.accesses[1].fault_head += VIOMMU_ACCESS_FAULTS + 1)			\
 	X(IN_DETAIL, endpoint_of_no_device, stray.contexts = &f.accesses[1]; f.accesses[1].endpoint = &stray)	\
 	X(IN_DETAIL, endpoint_with_bad_regions, regions[0].range.last = 0)					\
-	X(IN_DETAIL, not_among_the_contexts, second_access.next = NULL)
+	X(IN_DETAIL, not_among_the_contexts, second_access.next = NULL)						\
+	X(IN_DETAIL, slot_never_opened, f.caches[1].slots[0].generation = 0)					\
+	X(IN_DETAIL, slot_left_shut, f.caches[1].slots[VIOMMU_ACCESS_CACHE_SLOTS - 1].generation++)
 
 #define REQUEST_CASES(X)											\
 	X(AT_ONCE, unknown_state, REQUEST(0).state = VIOMMU_REQUEST_DONE + 1)					\
@@ -381,6 +384,7 @@ static void test_device_check__at_the_limits__sound(void **state)
 	assert_int_equal(device_call_submit(&f, &pending[0]), DEVICE_PENDING);
 	assert_int_equal(REQUEST(0).tail_count, VIOMMU_REQUEST_TAIL_PIECES);
 	assert_true(viommu_request_check(&REQUEST(0)) && viommu_device_check(&f.dev));
+	viommu_access_set_cache(&f.accesses[1], VIOMMU_ACCESS_NO_CACHE);
 	for (unsigned i = 0; i < DEVICE_ENDPOINTS; i++)
 		assert_true(viommu_access_check(&f.accesses[i]));
 	viommu_access_end(&f.accesses[0], token);

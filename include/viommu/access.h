@@ -14,9 +14,9 @@
  *             ... use t.length bytes at guest-physical t.gpa ...
  *     viommu_access_end(&a, token);
  *
- * Threads. viommu_access_init, _deinit, _is_valid and _check: owner of the device. viommu_access_end: any thread.
- * Everything else belongs to the one data thread of the context; it and the owner need not know of each other, and
- * neither takes a lock or waits. A translation answers, for each granule, what was so at a moment between call and
+ * Threads. viommu_access_init, _set_cache, _deinit, _is_valid and _check: owner of the device. viommu_access_end: any
+ * thread. Everything else belongs to the one data thread of the context; it and the owner need not know of each other,
+ * and neither takes a lock or waits. A translation answers, for each granule, what was so at a moment between call and
  * return; but while a request that takes something away is not done, sections that began before it may see the state
  * before or the one after, and of a domain that their endpoint is about to leave what is mapped there meanwhile.
  *
@@ -38,12 +38,35 @@ extern "C" {
 #define VIOMMU_ACCESS_FAULTS 4u
 
 /*
+ * What a context remembers of where granules lead, if it is given the memory for it: a translation that it finds there
+ * costs a half to a fourth of one that goes to the map. It never says what the map would not say: what
+ * an UNMAP, a DETACH, an ATTACH, the bypass or a reset takes away is forgotten in the same moment, and nothing else is.
+ * Slots: a granule is remembered in one of them. Private members.
+ */
+#define VIOMMU_ACCESS_CACHE_SLOTS 256u
+#define VIOMMU_ACCESS_NO_CACHE ((struct viommu_access_cache *)0)
+
+struct viommu_access_slot {
+	uint64_t generation; /* the owner's; the rest is the data thread's */
+	uint64_t kept;       /* the generation at which it found the rest */
+	uint64_t tag;        /* granule number, flags (7..0) */
+	uint64_t last;       /* of the mapping, as far as was seen */
+	uint64_t distance;   /* from iova to gpa */
+};
+
+struct viommu_access_cache {
+	struct viommu_access_slot slots[VIOMMU_ACCESS_CACHE_SLOTS];
+};
+
+/*
  * Private members. First what the data thread works with, last what the owner does: what one of them writes is not next
  * to what the other one does.
  */
 struct viommu_access {
 	struct viommu_device *dev;
 	struct viommu_endpoint *endpoint;
+	struct viommu_access_cache *cache;
+	uint32_t granule_bits;
 	uint32_t current;     /* which count new sections join. The owner sets it */
 	uint32_t open[2];     /* sections: two counts, so that new ones cannot keep old ones waiting. Any thread */
 	uint32_t fault_head;  /* free-running */
@@ -69,8 +92,15 @@ struct viommu_translation {
 	bool msi;        /* the endpoint's MSI doorbell, past a translating domain: gpa is not memory */
 };
 
-/* Binds a context to an endpoint. The context stays in place until deinit. */
+/* Binds a context to an endpoint. The context stays in place until deinit. It has no cache. */
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint);
+
+/*
+ * Gives the context a cache, empty, which stays in place until it gets another one, VIOMMU_ACCESS_NO_CACHE, or deinit.
+ * The data thread does not use the context meanwhile. A library that was built with VIOMMU_ACCESS_CACHE as 0 makes no
+ * use of it. Steps: slots.
+ */
+void viommu_access_set_cache(struct viommu_access *access, struct viommu_access_cache *cache);
 
 /*
  * The data thread does not use the context any more, and whoever ended the last section needs it no longer, though it
@@ -118,7 +148,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_access_write(struct viommu_access *ac
 VIOMMU_NODISCARD enum viommu_result viommu_access_copy(struct viommu_access *access, viommu_iova to, viommu_iova from,
 						       size_t len, size_t *done);
 
-/* See types.h. Steps of _check: regions and access contexts of the endpoint. */
+/* See types.h. Steps of _check: regions and access contexts of the endpoint, slots of the cache. */
 bool viommu_access_is_valid(const struct viommu_access *access);
 bool viommu_access_check(const struct viommu_access *access);
 

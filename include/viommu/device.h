@@ -262,9 +262,10 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_add_endpoint(struct viommu_dev
  * Executes a request. On VIOMMU_OK its state is DONE or PENDING. A request that is no good is DONE with a status, or
  * with written = 0 if it cannot be parsed; that is no error of this call.
  * VIOMMU_E_BUSY: max_pending requests are waiting; nothing happened. VIOMMU_E_STATE: the request is pending already.
- * Steps: segments; one map operation (map.h); the access contexts of the domain and of endpoints on the move. MAP: also
- * the reserved regions of the domain's endpoints. ATTACH, DETACH: also endpoints and domains, and a search of the map
- * for each reserved region. PROBE: also probe_size bytes.
+ * Steps: segments; one map operation (map.h); the access contexts of the domain and of endpoints on the move. UNMAP:
+ * also, in the cache of each context of the domain, a slot for each granule, at most all; ATTACH, DETACH: all slots of
+ * the endpoint's. MAP: also the reserved regions of the domain's endpoints. ATTACH, DETACH: also endpoints and domains,
+ * and a search of the map for each reserved region. PROBE: also probe_size bytes.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu_request *request);
 
@@ -314,7 +315,7 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
  * Virtio device reset: no endpoint is attached, no domain exists, nothing is negotiated; config.bypass stays. Pending
  * requests come back from next_done with written = 0. Reports not yet fetched are dropped. The reset is complete, and
  * status may read 0, when viommu_device_is_settled says so: it waits for sections that lose something, not for others.
- * Steps: endpoints, domains, access contexts, pending requests.
+ * Steps: endpoints, domains, access contexts and the slots of their caches, pending requests.
  */
 void viommu_device_reset(struct viommu_device *dev);
 

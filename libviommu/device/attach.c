@@ -50,6 +50,7 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 	 * This request is where the driver learns that it is over.
 	 */
 	revokes = endpoint->domain != NULL || viommu_i_bypass_is_active(dev) || endpoint->is_moving;
+	viommu_i_cache_shut(endpoint);
 	if (endpoint->domain != NULL)
 		viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
 	if (domain == NULL)

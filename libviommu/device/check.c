@@ -51,6 +51,16 @@ bool viommu_access_is_valid(const struct viommu_access *access)
 	return viommu_i_steps(access->fault_tail, viommu_port_get32(&access->fault_head)) <= VIOMMU_ACCESS_FAULTS;
 }
 
+/* Open, since nothing is being taken away, and ahead of what was never kept. */
+static bool cache_is_valid(const struct viommu_access_cache *cache)
+{
+	for (uint32_t i = 0; i < VIOMMU_ACCESS_CACHE_SLOTS; i++) {
+		if (cache->slots[i].generation == 0 || cache->slots[i].generation % 2 != 0)
+			return false;
+	}
+	return true;
+}
+
 bool viommu_access_check(const struct viommu_access *access)
 {
 	const struct viommu_access *a;
@@ -58,7 +68,7 @@ bool viommu_access_check(const struct viommu_access *access)
 	if (!viommu_access_is_valid(access) ||
 	    !viommu_i_is_element(access->endpoint, access->dev->endpoints, access->dev->max_endpoints,
 				 sizeof *access->endpoint) ||
-	    !viommu_endpoint_check(access->endpoint))
+	    !viommu_endpoint_check(access->endpoint) || (access->cache != NULL && !cache_is_valid(access->cache)))
 		return false;
 	a = access->endpoint->contexts;
 	while (a != NULL && a != access)
@@ -153,9 +163,8 @@ bool viommu_device_is_valid(const struct viommu_device *dev)
 		return false;
 	/* What a reset cut out waits for as long as the reset does. */
 	return dev->settle_epoch <= dev->epoch && dev->memory_epoch <= dev->epoch &&
-	       dev->movers_drained <= dev->dead_drained &&
-	       dev->dead_drained <= dev->epoch && limbo_is_valid(&dev->limbo) &&
-	       (dev->settle_epoch != 0 || dev->limbo.first == 0);
+	       dev->movers_drained <= dev->dead_drained && dev->dead_drained <= dev->epoch &&
+	       limbo_is_valid(&dev->limbo) && (dev->settle_epoch != 0 || dev->limbo.first == 0);
 }
 
 /* Ids ascend. Each slot is there once: together the numbers are those from 0 on, and ids in use are never the same. */

@@ -42,15 +42,27 @@ struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t
 /* It has no endpoints any more: its mappings go to *limbo, and it dies with the next revocation. */
 void viommu_i_domain_die(struct viommu_device *dev, struct viommu_domain *domain, struct viommu_map_limbo *limbo);
 void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain);
-/* Takes the endpoint out of its domain; a domain left empty dies. */
+/* Takes the endpoint out of its domain; a domain left empty dies. Its caches are shut. */
 void viommu_i_endpoint_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint,
 			     struct viommu_map_limbo *limbo);
 /*
  * What data threads see of an endpoint depends on its domain, and without one on the bypass. Each change of it is one
  * store, so that they never see what no request asked for: to move is not to be outside of all domains in between.
+ * Before one that takes something away, the caches are shut.
  */
 const void *viommu_i_endpoint_view(const struct viommu_device *dev, const struct viommu_endpoint *endpoint);
 void viommu_i_endpoint_show(const struct viommu_device *dev, struct viommu_endpoint *endpoint);
+
+/*
+ * cache.c: whoever takes something away shuts the caches of those who could see it, before the first of it goes, and
+ * opens them when all of it is gone: in between contexts go to the map, and keep nothing.
+ */
+void viommu_i_cache_shut(struct viommu_endpoint *endpoint); /* viommu_i_endpoint_show opens it */
+void viommu_i_cache_open(struct viommu_endpoint *endpoint);
+void viommu_i_cache_shut_range(const struct viommu_device *dev, struct viommu_domain *domain,
+			       struct viommu_range range);
+void viommu_i_cache_open_range(const struct viommu_device *dev, struct viommu_domain *domain,
+			       struct viommu_range range);
 
 /* One file per request type. Each returns the status; *request gets what was taken away (epoch, limbo). */
 uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);

@@ -137,6 +137,8 @@ uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget)
 /* All domains at once: one by one, each endpoint would be looked for in its domain. */
 static void drop_domains(struct viommu_device *dev)
 {
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++)
+		viommu_i_cache_shut(&dev->endpoints[dev->endpoint_ids.slots[i]]);
 	for (uint32_t i = 0; i < dev->domain_ids.count; i++)
 		viommu_i_domain_die(dev, &dev->domains[dev->domain_ids.slots[i]], &dev->limbo);
 	viommu_i_ids_clear(&dev->domain_ids);

@@ -104,6 +104,7 @@ const void *viommu_i_endpoint_view(const struct viommu_device *dev, const struct
 void viommu_i_endpoint_show(const struct viommu_device *dev, struct viommu_endpoint *endpoint)
 {
 	viommu_port_set_pointer(&endpoint->view, viommu_i_endpoint_view(dev, endpoint));
+	viommu_i_cache_open(endpoint);
 }
 
 void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain)

@@ -4,16 +4,21 @@
 
 uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
 {
+	struct viommu_range range = { r->u.unmap.virt_start, r->u.unmap.virt_end };
 	struct viommu_domain *domain;
+	enum viommu_result result;
 
 	if (r->u.unmap.reserved != 0)
 		return VIOMMU_S_INVAL;
 	domain = viommu_i_domain_find(dev, r->u.unmap.domain);
 	if (domain == NULL)
 		return VIOMMU_S_NOENT;
-	if (domain->bypass || r->u.unmap.virt_end < r->u.unmap.virt_start)
+	if (domain->bypass || range.last < range.first)
 		return VIOMMU_S_INVAL;
-	if (viommu_map_remove(&domain->map, r->u.unmap.virt_start, r->u.unmap.virt_end, &request->limbo) != VIOMMU_OK)
+	viommu_i_cache_shut_range(dev, domain, range);
+	result = viommu_map_remove(&domain->map, range.first, range.last, &request->limbo);
+	viommu_i_cache_open_range(dev, domain, range);
+	if (result != VIOMMU_OK)
 		return VIOMMU_S_RANGE;
 	/*
 	 * Also when there was nothing left to remove: an earlier UNMAP of the range may still be waiting, and this one
