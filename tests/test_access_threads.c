@@ -43,6 +43,7 @@ struct flight {
 struct engine {
 	struct viommu_endpoint *endpoint;
 	struct viommu_access access;
+	struct viommu_access_cache cache;
 	struct flight flight;
 	pthread_t thread;
 	uint64_t seed;
@@ -417,6 +418,7 @@ static void build(void)
 		endpoint.id = i;
 		assert_int_equal(viommu_device_add_endpoint(&world.dev, &endpoint, &e->endpoint), VIOMMU_OK);
 		viommu_access_init(&e->access, &world.dev, e->endpoint);
+		viommu_access_set_cache(&e->access, &e->cache);
 		e->seed = i + 1;
 		hide(i, 0, FRAMES);
 	}
