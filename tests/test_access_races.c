@@ -694,6 +694,102 @@ static void test_begin__memory_changes_meanwhile__settles_when_it_ends(void **st
 	}
 }
 
+/* Guest memory, set while somebody looks into it */
+
+static uint8_t host[4][256];
+
+/* One generation after the other; behind their ends is what no look may come to. */
+static const struct viommu_memory_region regions[3][3] = {
+	{ { 0, 255, host[0], VIOMMU_ACCESS_READ },
+	  { 0, 255, host[3], VIOMMU_ACCESS_READ },
+	  { 0, 255, host[3], VIOMMU_ACCESS_READ } },
+	{ { 0, 63, host[1], VIOMMU_ACCESS_READ },
+	  { 100, 163, host[1] + 100, VIOMMU_ACCESS_READ },
+	  { 200, 255, host[1] + 200, VIOMMU_ACCESS_READ } },
+	{ { 0, 63, host[2], VIOMMU_ACCESS_READ },
+	  { 200, 255, host[2] + 200, VIOMMU_ACCESS_READ },
+	  { 200, 255, host[3] + 200, VIOMMU_ACCESS_READ } },
+};
+static const uint32_t region_counts[3] = { 1, 3, 2 };
+
+static struct viommu_memory_table table;
+static struct viommu_memory_view view;
+static const struct viommu_memory *looked_at;
+static unsigned sets; /* for each time */
+
+static void set_once(void)
+{
+	unsigned next = (unsigned)((table.generation + 1) % 3);
+
+	assert_int_equal(viommu_memory_table_set(&table, regions[next], region_counts[next]), VIOMMU_OK);
+}
+
+static void set_table(void)
+{
+	for (unsigned i = 0; i < sets; i++)
+		set_once();
+}
+
+/* Its answer is that of a generation from `oldest` on. */
+static void resolve_since(uint64_t oldest)
+{
+	uint8_t *p = viommu_memory_pointer(looked_at, 200, 1, VIOMMU_ACCESS_READ);
+	bool known = false;
+
+	for (uint64_t generation = oldest; generation <= table.generation; generation++)
+		known = known || p == host[generation % 3] + 200;
+	assert_true(known);
+}
+
+static void resolve_one_generation(void)
+{
+	resolve_since(table.generation);
+}
+
+static void set_up_table(unsigned generation)
+{
+	assert_int_equal(viommu_memory_table_init(&table, regions[0], region_counts[0]), VIOMMU_OK);
+	viommu_memory_view_init(&view, &table);
+	for (unsigned i = 0; i < generation; i++)
+		set_once();
+}
+
+/* The answer is of before or after, and never of both; and the next one is of now. */
+static void resolve_while_set(const struct viommu_memory *memory)
+{
+	looked_at = memory;
+	for (unsigned generation = 0; generation < 4; generation++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			set_up_table(generation);
+			arm(at, set_table);
+			resolve_since(generation);
+			ran = disarm();
+			resolve_since(table.generation);
+			assert_true(at < 10);
+		}
+		ran = true;
+		for (unsigned at = 1; ran; at++) {
+			set_up_table(generation);
+			arm(at, resolve_one_generation);
+			set_once();
+			ran = disarm();
+			resolve_since(table.generation);
+			assert_true(at < 10);
+		}
+	}
+}
+
+static void test_resolve__table_set_meanwhile__answer_of_one_generation(void **state)
+{
+	(void)state;
+	for (sets = 1; sets < 5; sets++) {
+		resolve_while_set(&(struct viommu_memory){ &viommu_memory_table_ops, &table });
+		resolve_while_set(&(struct viommu_memory){ &viommu_memory_view_ops, &view });
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -713,6 +809,7 @@ int main(void)
 		cmocka_unit_test(test_fault__fetched_while_raised__in_order),
 		cmocka_unit_test(test_end__context_goes_at_once__is_not_touched),
 		cmocka_unit_test(test_begin__memory_changes_meanwhile__settles_when_it_ends),
+		cmocka_unit_test(test_resolve__table_set_meanwhile__answer_of_one_generation),
 	};
 
 	return suite_run(tests);

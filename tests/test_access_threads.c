@@ -69,7 +69,8 @@ struct job {
 
 static struct {
 	struct viommu_device dev;
-	struct viommu_memory_region region;
+	struct viommu_memory_region all[ENGINES];                 /* the frames of each are a region */
+	struct viommu_memory_region others[ENGINES][ENGINES - 1]; /* without those of one */
 	struct viommu_memory_table table;
 	struct engine engines[ENGINES];
 	pthread_t lander;
@@ -79,10 +80,12 @@ static struct {
 	uint32_t domains[ENGINES];
 	struct job jobs[PENDING];
 	unsigned pending;
-	uint64_t pended, crossed, sleeps;
+	uint64_t pended, crossed, sleeps, unplugged;
 	atomic_bool awake;
 	atomic_bool over;
 } world;
+
+static const struct viommu_memory memory = { &viommu_memory_table_ops, &world.table };
 
 static uint8_t *frame(unsigned engine, unsigned i)
 {
@@ -132,13 +135,17 @@ static void one_copy(struct engine *e, struct sim_random *random, viommu_iova io
 static bool take_off(struct engine *e, viommu_iova iova, struct viommu_access_token token)
 {
 	struct viommu_translation t;
+	uint8_t *at;
 
 	if (atomic_load_explicit(&e->flight.busy, memory_order_acquire) ||
 	    viommu_access_translate(&e->access, iova + BYTES, BYTES, VIOMMU_ACCESS_WRITE, &t) != VIOMMU_OK ||
 	    t.gpa < RAM)
 		return false;
+	at = viommu_memory_pointer(&memory, t.gpa, BYTES, VIOMMU_ACCESS_WRITE);
+	if (at == NULL)
+		return false;
 	e->flight.token = token;
-	e->flight.at = world.ram + (t.gpa - RAM);
+	e->flight.at = at;
 	atomic_store_explicit(&e->flight.busy, true, memory_order_release);
 	e->flown++;
 	return true;
@@ -368,6 +375,37 @@ static void toggle_bypass(void)
 	viommu_device_config_write(&world.dev, VIOMMU_WIRE_CONFIG_BYPASS, &off, 1);
 }
 
+/* What is in all frames of the engine belongs to somebody else, whatever is mapped. */
+static void unplug(unsigned engine)
+{
+	wait_for_all();
+	assert_int_equal(viommu_memory_table_set(&world.table, world.others[engine], ENGINES - 1), VIOMMU_OK);
+	viommu_device_memory_changed(&world.dev);
+	for (unsigned i = 0; !viommu_device_memory_is_settled(&world.dev); i++) {
+		assert_true(i < PATIENCE);
+		sched_yield();
+	}
+	for (unsigned i = 0; i < FRAMES; i++)
+		memset(frame(engine, i), SECRET, 2 * BYTES);
+	world.unplugged++;
+}
+
+static void plug(unsigned engine)
+{
+	for (unsigned i = 0; i < FRAMES; i++) {
+		if (world.states[engine][i] == SHARED)
+			show(engine, i); /* which looks whether it is still the secret */
+	}
+	assert_int_equal(viommu_memory_table_set(&world.table, world.all, ENGINES), VIOMMU_OK);
+}
+
+static void unplug_and_plug(unsigned engine)
+{
+	unplug(engine);
+	sched_yield(); /* they would like to go there */
+	plug(engine);
+}
+
 static void owner_step(void)
 {
 	unsigned engine = (unsigned)sim_random_below(&world.random, ENGINES);
@@ -381,6 +419,8 @@ static void owner_step(void)
 		move(engine, kind % 2 == 0);
 	else if (kind < 12)
 		toggle_bypass();
+	else if (kind < 16)
+		unplug_and_plug(engine);
 	else if (world.states[engine][i] == HIDDEN)
 		map(engine, i);
 	else if (world.states[engine][i] == SHARED)
@@ -399,13 +439,20 @@ static void build(void)
 	memset(&world, 0, sizeof world);
 	world.random.state = 1;
 	world.ram = sim_env_alloc(ram);
-	world.region = (struct viommu_memory_region){ RAM, RAM + ram - 1, world.ram,
-						      VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
-	world.table = (struct viommu_memory_table){ .regions = &world.region, .count = 1 };
+	for (unsigned i = 0; i < ENGINES; i++) {
+		const uint64_t first = RAM + i * FRAMES * PAGE;
+
+		world.all[i] = (struct viommu_memory_region){ first, first + FRAMES * PAGE - 1, frame(i, 0),
+							      VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
+		for (unsigned without = 0; without < ENGINES; without++)
+			if (without != i)
+				world.others[without][i - (i > without)] = world.all[i];
+	}
+	assert_int_equal(viommu_memory_table_init(&world.table, world.all, ENGINES), VIOMMU_OK);
 	config.max_endpoints = ENGINES;
 	config.max_domains = ENGINES;
 	config.max_pending = PENDING;
-	config.memory = (struct viommu_memory){ &viommu_memory_table_ops, &world.table };
+	config.memory = memory;
 	config.ops = &ops;
 	assert_int_equal(viommu_device_mem_size(&config, &len), VIOMMU_OK);
 	len += 64 * VIOMMU_MAP_NODE_SIZE;
@@ -446,8 +493,10 @@ static void test_dma__owner_takes_memory_away__no_byte_crosses(void **state)
 
 	assert_true(viommu_device_check(&world.dev));
 	stats = viommu_device_get_stats(&world.dev);
-	print_message("%u requests had to wait, %u faults of which %u were lost, %lu sleeps\n", stats->pended,
-		      stats->faults, stats->faults_lost, (unsigned long)world.sleeps);
+	print_message("%u requests had to wait, %u faults of which %u were lost, %lu sleeps, unplugged %lu times\n",
+		      stats->pended, stats->faults, stats->faults_lost, (unsigned long)world.sleeps,
+		      (unsigned long)world.unplugged);
+	assert_true(world.unplugged > 100);
 	assert_int_equal(stats->pended, world.pended);
 	assert_true(stats->pended > ROUNDS / 1000); /* or it showed nothing */
 	for (unsigned i = 0; i < ENGINES; i++) {

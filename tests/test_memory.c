@@ -183,6 +183,7 @@ static void test_table_init__regions_that_are_no_table__refused(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct viommu_memory_table table;
 		struct viommu_memory_table in_place = { .regions = rows[i].regions, .count = 2 };
+		uint64_t len = 1;
 		enum viommu_result expected = rows[i].valid ? VIOMMU_OK : VIOMMU_E_ARG;
 
 		assert_int_equal(viommu_memory_regions_are_valid(rows[i].regions, 2), rows[i].valid);
@@ -190,8 +191,9 @@ static void test_table_init__regions_that_are_no_table__refused(void **state)
 		assert_int_equal(viommu_memory_table_check(&in_place), rows[i].valid);
 		assert_int_equal(viommu_memory_table_init(&table, &one, 1), VIOMMU_OK);
 		assert_int_equal(viommu_memory_table_set(&table, rows[i].regions, 2), expected);
-		assert_ptr_equal(table.regions, rows[i].valid ? rows[i].regions : &one);
-		assert_int_equal(table.generation, rows[i].valid ? 2 : 1);
+		if (!rows[i].valid)
+			assert_ptr_equal(viommu_memory_table_ops.resolve(&table, 63, R, &len), host + 63);
+		assert_int_equal(table.generation, rows[i].valid ? 1 : 0);
 		assert_true(viommu_memory_table_check(&table));
 	}
 }
@@ -209,6 +211,37 @@ static void test_table__no_regions__no_memory(void **state)
 	table.count = 1;
 	assert_false(viommu_memory_table_is_valid(&table));
 	assert_false(viommu_memory_table_check(&table));
+}
+
+/* Every other generation is in another place. */
+static void test_table_check__each_generation__judged_where_it_is(void **state)
+{
+	static uint8_t host[64];
+	const struct viommu_memory_region regions[] = { { 0, 31, host, R }, { 32, 63, host + 32, R } };
+	const struct viommu_memory_region bad[] = { { 32, 63, host, R }, { 0, 31, host, R } };
+	struct viommu_memory_table table;
+
+	(void)state;
+	assert_int_equal(viommu_memory_table_init(&table, regions, 2), VIOMMU_OK);
+	for (unsigned i = 1; i < 5; i++) {
+		struct viommu_memory_table broken;
+
+		assert_int_equal(viommu_memory_table_set(&table, i % 2 != 0 ? NULL : regions, i % 2 != 0 ? 0 : 2),
+				 VIOMMU_OK);
+		assert_true(viommu_memory_table_check(&table));
+		broken = table;
+		*(i % 2 != 0 ? &broken.odd_regions : &broken.regions) = NULL;
+		*(i % 2 != 0 ? &broken.odd_count : &broken.count) = 1;
+		assert_false(viommu_memory_table_is_valid(&broken));
+		broken = table;
+		*(i % 2 != 0 ? &broken.odd_regions : &broken.regions) = bad;
+		*(i % 2 != 0 ? &broken.odd_count : &broken.count) = 2;
+		assert_true(viommu_memory_table_is_valid(&broken));
+		assert_false(viommu_memory_table_check(&broken));
+		broken = table;
+		*(i % 2 == 0 ? &broken.odd_regions : &broken.regions) = bad; /* not looked at */
+		assert_true(viommu_memory_table_check(&broken));
+	}
 }
 
 /* The region found last is asked first, and never after it has gone, moved or become read-only. */
@@ -445,6 +478,7 @@ int main(void)
 		cmocka_unit_test_setup(test_write__read_only_region__nothing_written, setup),
 		cmocka_unit_test(test_table__one_region_of_the_whole_space__length_does_not_wrap),
 		cmocka_unit_test(test_table_init__regions_that_are_no_table__refused),
+		cmocka_unit_test(test_table_check__each_generation__judged_where_it_is),
 		cmocka_unit_test(test_table__no_regions__no_memory),
 		cmocka_unit_test(test_view__table_changes__no_answer_of_before),
 		cmocka_unit_test(test_view__same_region_again__no_search),

@@ -9,7 +9,8 @@
  *
  * Threads. The callbacks run on the thread that called the library: for rings and requests that is the owner of the
  * pump and the device, for viommu_access_read and _write the owner of the access context. So a seam whose callbacks are
- * one thread's, such as a view, is for one of them, or for all if they are one thread.
+ * one thread's, such as a view, is for one of them, or for all if they are one thread. A table is for all of them, also
+ * while its owner changes it.
  *
  * Memory that goes away: first the seam answers without it, then the owner of the device says so, and when that has
  * settled nothing uses it any more (memory_changed in pump.h and device.h). A pointer that was found in an access
@@ -83,13 +84,18 @@ struct viommu_memory_region {
 /*
  * The regions are the caller's memory, sorted by address; they do not overlap, and are not joined where they touch. A
  * table that never changes may be initialised with its first two members alone. One that changes is changed by its
- * owner with viommu_memory_table_set, and not in place, while nobody else resolves in it (access sections may be open);
- * at all other times any number of threads may. A device that has used the old regions is told of it with
- * viommu_pump_memory_changed (pump.h), or viommu_device_memory_changed (device.h) where there is no pump.
+ * owner with viommu_memory_table_set, and not in place, while any number of threads resolve in it. A device that has
+ * used the old regions is told of it with viommu_pump_memory_changed (pump.h), or viommu_device_memory_changed
+ * (device.h) where there is no pump. The old array stays as it is until the device was told, also where nothing was
+ * taken away, and viommu_device_memory_is_settled.
+ *
+ * Where VIOMMU_PORT_ATOMIC64 (port.h) is 0 all of this is one thread's.
  */
 struct viommu_memory_table {
-	const struct viommu_memory_region *regions;
+	const struct viommu_memory_region *regions; /* until it is set for the first time */
 	uint32_t count;
+	uint32_t odd_count; /* private, as the next one */
+	const struct viommu_memory_region *odd_regions;
 	uint64_t generation; /* out: another one after each change; a pointer found before it may lead nowhere now */
 };
 
@@ -108,8 +114,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_memory_table_init(struct viommu_memor
 							     uint32_t count);
 
 /*
- * From now on it is these regions, in another array than before. VIOMMU_E_ARG: they are not valid; the old ones stay.
- * Owner, and nobody resolves meanwhile. Steps: count.
+ * From now on it is these regions, in another array than before. Who resolves meanwhile gets an answer from either.
+ * VIOMMU_E_ARG: they are not valid; the old ones stay. Owner. Steps: count.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_memory_table_set(struct viommu_memory_table *table,
 							    const struct viommu_memory_region *regions, uint32_t count);
@@ -118,7 +124,10 @@ VIOMMU_NODISCARD enum viommu_result viommu_memory_table_set(struct viommu_memory
 bool viommu_memory_table_is_valid(const struct viommu_memory_table *table);
 bool viommu_memory_table_check(const struct viommu_memory_table *table);
 
-/* ops for a struct viommu_memory whose ctx is a struct viommu_memory_table. Any thread. Steps: log2(count). */
+/*
+ * ops for a struct viommu_memory whose ctx is a struct viommu_memory_table. Any thread; no locks. Steps: log2(count),
+ * and one look at the table for each time that it is set meanwhile.
+ */
 extern const struct viommu_memory_ops viommu_memory_table_ops;
 
 /*

@@ -9,12 +9,16 @@
 
 bool viommu_memory_table_is_valid(const struct viommu_memory_table *table)
 {
-	return table->regions != NULL || table->count == 0;
+	return table->generation % 2 == 0 ? table->regions != NULL || table->count == 0
+					  : table->odd_regions != NULL || table->odd_count == 0;
 }
 
 bool viommu_memory_table_check(const struct viommu_memory_table *table)
 {
-	return viommu_memory_table_is_valid(table) && viommu_memory_regions_are_valid(table->regions, table->count);
+	if (!viommu_memory_table_is_valid(table))
+		return false;
+	return table->generation % 2 == 0 ? viommu_memory_regions_are_valid(table->regions, table->count)
+					  : viommu_memory_regions_are_valid(table->odd_regions, table->odd_count);
 }
 
 static bool is_aligned(const void *p, uintptr_t align)

@@ -82,15 +82,48 @@ size_t viommu_memory_write(const struct viommu_memory *memory, viommu_gpa gpa, c
 	return done;
 }
 
+/* The regions of a table at one of its generations. */
+struct table_state {
+	const struct viommu_memory_region *regions;
+	uint32_t count;
+	uint64_t generation;
+};
+
+/* A pointer to regions is one to anything else, for those who set it while others get it. */
+static const void *const *regions_at(const struct viommu_memory_region *const *p)
+{
+	return (const void *const *)p;
+}
+
+/*
+ * Even generations have one place in the table, odd ones the other. What was got from either is of one generation if
+ * this has not passed meanwhile: its place is written again for the one after the next. So nobody waits for who sets
+ * it, and whoever begins anew does so because it was set meanwhile.
+ */
+static struct table_state table_state(const struct viommu_memory_table *table)
+{
+	struct table_state state;
+
+	do {
+		bool odd;
+
+		state.generation = viommu_port_get64(&table->generation);
+		odd = (state.generation & 1) != 0;
+		state.regions = viommu_port_get_pointer(regions_at(odd ? &table->odd_regions : &table->regions));
+		state.count = viommu_port_get32(odd ? &table->odd_count : &table->count);
+	} while (viommu_port_get64(&table->generation) != state.generation);
+	return state;
+}
+
 /* The region that holds gpa, or NULL. */
-static const struct viommu_memory_region *find_region(const struct viommu_memory_table *table, viommu_gpa gpa)
+static const struct viommu_memory_region *find_region(const struct table_state *state, viommu_gpa gpa)
 {
 	uint32_t begin = 0;
-	uint32_t end = table->count;
+	uint32_t end = state->count;
 
 	while (begin < end) {
 		uint32_t middle = begin + (end - begin) / 2;
-		const struct viommu_memory_region *r = &table->regions[middle];
+		const struct viommu_memory_region *r = &state->regions[middle];
 
 		if (gpa < r->first)
 			end = middle;
@@ -114,7 +147,8 @@ static void *resolve_in(const struct viommu_memory_region *r, viommu_gpa gpa, ui
 
 static void *table_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 {
-	const struct viommu_memory_region *r = find_region(ctx, gpa);
+	const struct table_state state = table_state(ctx);
+	const struct viommu_memory_region *r = find_region(&state, gpa);
 
 	return r != NULL ? resolve_in(r, gpa, kind, len) : NULL;
 }
@@ -141,21 +175,29 @@ bool viommu_memory_regions_are_valid(const struct viommu_memory_region *regions,
 	return true;
 }
 
+static bool are_a_table(const struct viommu_memory_region *regions, uint32_t count)
+{
+	return (regions != NULL || count == 0) && viommu_memory_regions_are_valid(regions, count);
+}
+
 enum viommu_result viommu_memory_table_init(struct viommu_memory_table *table,
 					    const struct viommu_memory_region *regions, uint32_t count)
 {
-	table->generation = 0;
-	return viommu_memory_table_set(table, regions, count);
+	*table = (struct viommu_memory_table){ .regions = regions, .count = count };
+	return are_a_table(regions, count) ? VIOMMU_OK : VIOMMU_E_ARG;
 }
 
 enum viommu_result viommu_memory_table_set(struct viommu_memory_table *table,
 					   const struct viommu_memory_region *regions, uint32_t count)
 {
-	if ((regions == NULL && count != 0) || !viommu_memory_regions_are_valid(regions, count))
+	uint64_t generation = table->generation + 1;
+	bool odd = (generation & 1) != 0;
+
+	if (!are_a_table(regions, count))
 		return VIOMMU_E_ARG;
-	table->regions = regions;
-	table->count = count;
-	table->generation++;
+	viommu_port_set_pointer((const void **)regions_at(odd ? &table->odd_regions : &table->regions), regions);
+	viommu_port_set32(odd ? &table->odd_count : &table->count, count);
+	viommu_port_set64(&table->generation, generation);
 	VIOMMU_ASSERT(viommu_memory_table_is_valid(table));
 	return VIOMMU_OK;
 }
@@ -168,15 +210,16 @@ void viommu_memory_view_init(struct viommu_memory_view *view, const struct viomm
 static void *view_resolve(void *ctx, viommu_gpa gpa, uint32_t kind, uint64_t *len)
 {
 	struct viommu_memory_view *view = ctx;
-	const struct viommu_memory_table *table = view->table;
 
-	if (view->generation != table->generation || gpa < view->recent.first || gpa > view->recent.last) {
-		const struct viommu_memory_region *r = find_region(table, gpa);
+	if (view->generation != viommu_port_get64(&view->table->generation) || gpa < view->recent.first ||
+	    gpa > view->recent.last) {
+		const struct table_state state = table_state(view->table);
+		const struct viommu_memory_region *r = find_region(&state, gpa);
 
 		if (r == NULL)
 			return NULL;
 		view->recent = *r;
-		view->generation = table->generation;
+		view->generation = state.generation;
 	}
 	return resolve_in(&view->recent, gpa, kind, len);
 }

@@ -39,7 +39,8 @@ static inline const struct viommu_memory_region *viommu_i_memory_recent(const st
 {
 	const struct viommu_memory_view *view = memory->ctx;
 
-	if (VIOMMU_LIKELY(memory->ops == &viommu_memory_view_ops && view->generation == view->table->generation))
+	if (VIOMMU_LIKELY(memory->ops == &viommu_memory_view_ops &&
+			  view->generation == viommu_port_get64(&view->table->generation)))
 		return &view->recent;
 	return &viommu_i_memory_nowhere;
 }

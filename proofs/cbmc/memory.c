@@ -146,9 +146,9 @@ void prove_memory_write(void)
 #define REGIONS_MAX 7u
 static struct viommu_memory_region regions[REGIONS_MAX];
 
-static struct viommu_memory_table any_table(void)
+static struct table_state any_table(void)
 {
-	struct viommu_memory_table table = { .regions = regions, .count = nondet_u32() };
+	struct table_state table = { .regions = regions, .count = nondet_u32() };
 
 	ASSUME(table.count <= REGIONS_MAX);
 	for (uint32_t i = 0; i < REGIONS_MAX; i++) {
@@ -163,7 +163,7 @@ static struct viommu_memory_table any_table(void)
 /* Proof of find_region. Unwind 8. Bound: up to 7 regions. If one holds the address, that one is found. */
 void prove_find_region(void)
 {
-	struct viommu_memory_table table = any_table();
+	struct table_state table = any_table();
 	viommu_gpa gpa = nondet_u64();
 	uint32_t any = nondet_u32();
 	const struct viommu_memory_region *r = find_region(&table, gpa);
@@ -178,9 +178,9 @@ void prove_find_region(void)
 }
 
 /* Stands for find_region, which found the first of the regions, or none. */
-const struct viommu_memory_region *any_region(const struct viommu_memory_table *table, viommu_gpa gpa)
+const struct viommu_memory_region *any_region(const struct table_state *state, viommu_gpa gpa)
 {
-	const struct viommu_memory_region *r = table->regions;
+	const struct viommu_memory_region *r = state->regions;
 
 	return r->first <= gpa && gpa <= r->last ? r : NULL;
 }
@@ -193,6 +193,20 @@ static struct viommu_memory_region any_memory_region(void)
 	ASSUME(r.first <= r.last && r.last - r.first < OBJECT_MAX);
 	r.host = malloc((size_t)(r.last - r.first) + 1);
 	return r;
+}
+
+/* With this one region, at any generation. In the place of the other one is what was there before. */
+static struct viommu_memory_table any_table_of(const struct viommu_memory_region *r)
+{
+	struct viommu_memory_table table = { .generation = nondet_u64() };
+	static struct viommu_memory_region old[2];
+	bool odd = (table.generation & 1) != 0;
+
+	table.regions = odd ? old : r;
+	table.count = odd ? 2 : 1;
+	table.odd_regions = odd ? r : old;
+	table.odd_count = odd ? 1 : 2;
+	return table;
 }
 
 /* What the table and its views answer, asked about this one region. */
@@ -215,11 +229,14 @@ static void prove_answer(const struct viommu_memory_region *r, viommu_gpa gpa, u
 	REACHABLE(host == NULL && !inside);
 }
 
-/* Proof of table_resolve. With find_region as any_region. A pointer into the region, and no further than its end. */
+/*
+ * Proof of table_resolve, table_state. With find_region as any_region. Unwind 2. A pointer into the region, and no
+ * further than its end.
+ */
 void prove_table_resolve(void)
 {
 	struct viommu_memory_region r = any_memory_region();
-	struct viommu_memory_table table = { .regions = &r, .count = 1 };
+	struct viommu_memory_table table = any_table_of(&r);
 	viommu_gpa gpa = nondet_u64();
 	uint32_t kind = nondet_u32();
 	uint64_t want = nondet_u64();
@@ -229,13 +246,18 @@ void prove_table_resolve(void)
 	ASSUME(want != 0 && want - 1 <= UINT64_MAX - gpa);
 	host = table_resolve(&table, gpa, kind, &len);
 	prove_answer(&r, gpa, kind, host, want, len);
+	REACHABLE(host != NULL && table.generation == UINT64_MAX);
+	REACHABLE(host != NULL && table.generation == 0);
 }
 
-/* Proof of view_resolve. With find_region as any_region. What it remembers of a table that has changed is not used. */
+/*
+ * Proof of view_resolve, table_state. With find_region as any_region. Unwind 2. What it remembers of a table that has
+ * changed is not used.
+ */
 void prove_view_resolve(void)
 {
 	struct viommu_memory_region r = any_memory_region();
-	struct viommu_memory_table table = { .regions = &r, .count = 1, .generation = nondet_u64() };
+	struct viommu_memory_table table = any_table_of(&r);
 	struct viommu_memory_view view = { .table = &table, .generation = nondet_u64() };
 	bool is_old = view.generation != table.generation;
 	bool found_before = nondet_bool();
@@ -261,13 +283,15 @@ void prove_view_resolve(void)
 
 /*
  * Proof of viommu_memory_table_set, viommu_memory_regions_are_valid. Unwind 5. Bound: up to 4 regions. Those that are
- * taken are sorted and lie somewhere; those that are refused change nothing.
+ * taken are sorted and lie somewhere, and what was there before stays where it is; those that are refused change
+ * nothing.
  */
 void prove_table_set(void)
 {
 	struct viommu_memory_region new[4];
-	struct viommu_memory_table table = { .regions = regions, .count = nondet_u32(), .generation = nondet_u64() };
-	struct viommu_memory_table before = table;
+	struct viommu_memory_table table = any_table_of(regions);
+	struct table_state before = table_state(&table);
+	struct table_state now;
 	uint32_t count = nondet_u32();
 	uint32_t any = nondet_u32();
 	enum viommu_result r;
@@ -276,8 +300,13 @@ void prove_table_set(void)
 	for (uint32_t i = 0; i < 4; i++)
 		new[i] = (struct viommu_memory_region){ nondet_u64(), nondet_u64(), nondet_pointer(), nondet_u32() };
 	r = viommu_memory_table_set(&table, new, count);
+	now = table_state(&table);
 	if (r == VIOMMU_OK) {
-		PROVE(table.regions == new &&table.count == count &&table.generation != before.generation);
+		bool odd = (before.generation & 1) != 0;
+
+		PROVE(now.regions == new &&now.count == count &&now.generation == before.generation + 1);
+		PROVE((odd ? table.odd_regions : table.regions) == before.regions);
+		PROVE((odd ? table.odd_count : table.count) == before.count);
 		PROVE(any >= count ||
 		      (new[any].first <= new[any].last &&new[any].host !=
 		       NULL &&new[any].last - new[any].first <= UINTPTR_MAX - (uintptr_t) new[any].host));
@@ -285,8 +314,8 @@ void prove_table_set(void)
 		PROVE(any >= count || new[any].kind == VIOMMU_ACCESS_READ ||
 		      new[any].kind == (VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE));
 	} else {
-		PROVE(r == VIOMMU_E_ARG && table.regions == before.regions && table.count == before.count &&
-		      table.generation == before.generation);
+		PROVE(r == VIOMMU_E_ARG && now.regions == before.regions && now.count == before.count &&
+		      now.generation == before.generation);
 	}
 	REACHABLE(r == VIOMMU_OK && count == 4 && new[3].last == UINT64_MAX);
 	REACHABLE(r == VIOMMU_OK && count == 0);

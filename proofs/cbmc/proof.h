@@ -427,6 +427,37 @@ static void seam_has_one_object(void)
 	seam.host = malloc(seam.host_len);
 }
 
+/* The library's own numbers, of which a proof has one thread. */
+uint64_t viommu_port_get64(const uint64_t *p)
+{
+	return *p;
+}
+
+void viommu_port_set64(uint64_t *p, uint64_t value)
+{
+	*p = value;
+}
+
+uint32_t viommu_port_get32(const uint32_t *p)
+{
+	return *p;
+}
+
+void viommu_port_set32(uint32_t *p, uint32_t value)
+{
+	*p = value;
+}
+
+const void *viommu_port_get_pointer(const void *const *p)
+{
+	return *p;
+}
+
+void viommu_port_set_pointer(const void **p, const void *value)
+{
+	*p = value;
+}
+
 static void proof_fence(bool strong)
 {
 	__CPROVER_assert(strong == peer.strong, "the barrier is as strong as it was negotiated");
