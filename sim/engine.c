@@ -13,6 +13,7 @@ void sim_engine_init(struct sim_engine *engine, struct viommu_device *dev, struc
 	memset(engine, 0, sizeof(*engine));
 	engine->id = id;
 	viommu_access_init(&engine->access, dev, endpoint);
+	viommu_access_set_cache(&engine->access, &engine->cache);
 }
 
 void sim_engine_pattern(uint64_t seed, uint64_t offset, void *out, size_t len)

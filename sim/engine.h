@@ -13,7 +13,8 @@
 
 struct sim_engine {
 	struct viommu_access access; /* for tests that keep a section open */
-	uint32_t id;                 /* of the endpoint */
+	struct viommu_access_cache cache;
+	uint32_t id; /* of the endpoint */
 	size_t moved;                /* out: bytes moved by the last operation */
 };
 

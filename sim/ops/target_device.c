@@ -74,6 +74,7 @@ struct fault_queue {
 struct world {
 	struct viommu_device dev;
 	struct viommu_access accesses[ENDPOINTS];
+	struct viommu_access_cache caches[ENDPOINTS];
 	struct viommu_resv_region regions[ENDPOINTS][SIM_MODEL_REGIONS];
 	struct viommu_access_token tokens[SECTIONS];
 	struct fault_queue faults[ENDPOINTS];
@@ -643,6 +644,7 @@ static void add_endpoint(struct world *w, uint32_t index)
 	}
 	SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &handle) == VIOMMU_OK);
 	viommu_access_init(&w->accesses[index], &w->dev, handle);
+	viommu_access_set_cache(&w->accesses[index], &w->caches[index]);
 }
 
 /* The nodes are what the argument says, less one; 0: many. */
