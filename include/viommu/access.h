@@ -21,8 +21,8 @@
  * before or the one after, and of a domain that their endpoint is about to leave what is mapped there meanwhile.
  *
  * The data thread calls the memory seam (viommu_access_read, _write, _copy) and work_pending. Memory may be taken away
- * from under it: memory.h says how a table is changed, and what began earlier ends with its section. A context is handed from
- * one thread to another as any other memory is; a token likewise.
+ * from under it: memory.h says how a table is changed, and what began earlier ends with its section. A context is
+ * handed from one thread to another as any other memory is; a token likewise.
  *
  * Where VIOMMU_PORT_ATOMIC64 (port.h) is 0 all of this is the owner's.
  */
