@@ -21,16 +21,19 @@ WORKLOADS = [
     "fill-sequential", "fill-random", "lookup-random", "lookup-independent", "lookup-sequential", "lookup-hot",
     "churn-pair", "ring-cycle", "unmap-wide", "unmap-churned", "mixed-fill", "mixed-lookup", "mixed-churn",
     "sparse-fill", "sparse-lookup", "sparse-churn", "request-map-unmap", "ring-roundtrip", "translate-hot",
-    "translate-section", "translate-beside-owner", "read-alone", "read-beside-writer",
+    "translate-cached", "translate-section", "translate-beside-owner", "translate-cached-beside-owner", "dma-cycle",
+    "dma-cycle-cached", "read-alone", "read-beside-writer",
 ]
 READERS = ["read-alone", "read-beside-writer"]
-WAITING = [*READERS, "translate-beside-owner"]  # they may wait for a lock: time is that on the wall
+# They may wait for a lock: time is that on the wall.
+WAITING = [*READERS, "translate-beside-owner", "translate-cached-beside-owner"]
 STRUCTURES = ["viommu", "gtree", "btreemap", "stdmap", "scan"]
 SIZES = [100, 10000, 1000000]
 # Each iteration is.
 PREPARED = ["fill-sequential", "fill-random", "unmap-wide", "unmap-churned", "mixed-fill", "sparse-fill"]
 QUICK = ["lookup-random", "churn-pair"]  # at all sizes
-WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot", "translate-section", *WAITING]
+WITHOUT_BYTES = ["request-map-unmap", "ring-roundtrip", "translate-hot", "translate-cached", "translate-section",
+                 "dma-cycle", "dma-cycle-cached", *WAITING]
 SCAN_MAX = 10000
 RING_WORKLOADS = [threads + form for threads in ("", "threads-")
                   for form in ("direct", "direct-event", "indirect", "indirect-event")]

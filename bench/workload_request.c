@@ -11,10 +11,15 @@
 /* Pages that a second thread maps and unmaps, behind those of the others. */
 #define OWNER_PAGES 64u
 
+/* Pages that are mapped one after the other for a moment, in the same place. */
+#define DMA_PAGES 4096u
+
 struct request_state {
 	struct bench_service service;
 	struct bench_pages pages;
+	struct viommu_access_cache cache; /* for the library's device, in some workloads */
 	uint32_t hot;
+	uint32_t next; /* of the ring */
 	uint64_t zero; /* as in workload_map.c */
 	pthread_t owner;
 	pthread_mutex_t lock; /* around what cannot do without */
@@ -98,6 +103,15 @@ static void *translate_setup(const struct bench_structure *structure, uint32_t n
 	return s;
 }
 
+static void *cached_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	struct request_state *s = translate_setup(structure, n, facts);
+
+	if (s != NULL && s->service.map == NULL)
+		viommu_access_set_cache(&s->service.access, &s->cache);
+	return s;
+}
+
 static inline uint32_t hot_page(struct request_state *s)
 {
 	const uint32_t hot = s->pages.n < BENCH_HOT ? s->pages.n : BENCH_HOT;
@@ -161,6 +175,47 @@ static bool section_run(void *state, uint64_t iterations)
 	return s->service.map == NULL ? translate_by_access(s, iterations, 1) : translate_run(state, iterations);
 }
 
+/* Where page leads, by a section of its own. */
+static bool translate_page(struct request_state *s, uint32_t page)
+{
+	struct viommu_access_token token;
+	struct viommu_translation t;
+	uint64_t phys;
+	uint32_t flags;
+	bool ok;
+
+	if (s->service.map != NULL) {
+		ok = s->service.structure->lookup(s->service.map, bench_iova(page) + s->zero, &phys, &flags) &&
+		     (flags & VIOMMU_MAP_F_READ) != 0;
+	} else {
+		if (viommu_access_begin(&s->service.access, &token) != VIOMMU_OK)
+			return false;
+		ok = viommu_access_translate(&s->service.access, bench_iova(page) + s->zero, 8, VIOMMU_ACCESS_READ,
+					     &t) == VIOMMU_OK;
+		phys = t.gpa;
+		viommu_access_end(&s->service.access, token);
+	}
+	s->zero = phys >> 63;
+	return ok && phys == bench_phys(page);
+}
+
+/* Buffers that are mapped, used four times and unmapped, and what is used in between: the rings, say. */
+static bool dma_run(void *state, uint64_t iterations)
+{
+	struct request_state *s = state;
+	bool ok = true;
+
+	while (iterations-- > 0 && ok) {
+		const uint32_t page = 2 * s->pages.n + s->next++ % DMA_PAGES;
+
+		ok = bench_service_map(&s->service, page);
+		for (uint32_t i = 0; i < 4 && ok; i++)
+			ok = translate_page(s, page) && translate_page(s, s->pages.live[s->hot + i]);
+		ok = ok && bench_service_unmap(&s->service, page);
+	}
+	return ok;
+}
+
 /* The library's device needs no lock, the others do. */
 static bool beside_run(void *state, uint64_t iterations)
 {
@@ -216,6 +271,7 @@ const struct bench_workload bench_request_workloads[] = {
 	{ .name = "request-map-unmap", .setup = request_setup, .run = request_run, .teardown = request_teardown },
 	{ .name = "ring-roundtrip", .setup = ring_setup, .run = ring_run, .teardown = request_teardown },
 	{ .name = "translate-hot", .setup = translate_setup, .run = translate_run, .teardown = request_teardown },
+	{ .name = "translate-cached", .setup = cached_setup, .run = translate_run, .teardown = request_teardown },
 	{ .name = "translate-section", .setup = translate_setup, .run = section_run, .teardown = request_teardown },
 	{ .name = "translate-beside-owner",
 	  .setup = translate_setup,
@@ -224,5 +280,14 @@ const struct bench_workload bench_request_workloads[] = {
 	  .stop = owner_stop,
 	  .teardown = request_teardown,
 	  .waits = true },
+	{ .name = "translate-cached-beside-owner",
+	  .setup = cached_setup,
+	  .start = owner_start,
+	  .run = beside_run,
+	  .stop = owner_stop,
+	  .teardown = request_teardown,
+	  .waits = true },
+	{ .name = "dma-cycle", .setup = translate_setup, .run = dma_run, .teardown = request_teardown },
+	{ .name = "dma-cycle-cached", .setup = cached_setup, .run = dma_run, .teardown = request_teardown },
 	{ .name = NULL },
 };
