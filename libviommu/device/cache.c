@@ -16,6 +16,7 @@ void viommu_access_set_cache(struct viommu_access *access, struct viommu_access_
 	for (uint32_t i = 0; i < VIOMMU_ACCESS_CACHE_SLOTS; i++)
 		viommu_port_set64(&cache->slots[i].generation, 2);
 #else
+	(void)access;
 	(void)cache;
 #endif
 }
