@@ -530,6 +530,8 @@ static void test_random__with_and_without__same_answers(void **state)
 		uint64_t last =
 			first + (sim_random_below(&random, 4) != 0 ? 1 : sim_random_below(&random, 80) + 1) * PAGE - 1;
 		uint32_t domain = 1 + (uint32_t)sim_random_below(&random, 2);
+		uint64_t phys = sim_random_below(&random, 1 << 20) * PAGE;
+		uint32_t flags = 1 + (uint32_t)sim_random_below(&random, 3);
 
 		switch (sim_random_below(&random, 64)) {
 		case 0:
@@ -545,13 +547,16 @@ static void test_random__with_and_without__same_answers(void **state)
 			if (sim_random_below(&random, 3) == 0)
 				(void)device_unmap(&f, domain, first, last);
 			else
-				(void)device_map(&f, domain, first, last, sim_random_below(&random, 1 << 20) * PAGE,
-						 1 + (uint32_t)sim_random_below(&random, 3));
+				(void)device_map(&f, domain, first, last, phys, flags);
 		}
-		for (unsigned i = 0; i < 4; i++)
-			assert_same(&f, &plain, sim_random_below(&random, 180 * PAGE),
-				    1 + sim_random_below(&random, sim_random_below(&random, 2) != 0 ? 64 : 8 * PAGE),
-				    1 + (uint32_t)sim_random_below(&random, 3));
+		/* One number after the other: arguments of a call have no order. */
+		for (unsigned i = 0; i < 4; i++) {
+			uint64_t iova = sim_random_below(&random, 180 * PAGE);
+			uint64_t longest = sim_random_below(&random, 2) != 0 ? 64 : 8 * PAGE;
+			uint64_t len = 1 + sim_random_below(&random, longest);
+
+			assert_same(&f, &plain, iova, len, 1 + (uint32_t)sim_random_below(&random, 3));
+		}
 	}
 	assert_int_equal(viommu_access_deinit(&plain), VIOMMU_OK);
 	device_teardown(&f);

@@ -151,8 +151,26 @@ static uint64_t random_gpa(struct sim_random *random)
 	static const uint64_t about[] = {
 		LOW_GPA, NEXT_GPA, HOLE_GPA, ROM_GPA, ROM_GPA + ROM_LEN, DATA_GPA, TOP_GPA, 0
 	};
+	uint64_t gpa = about[sim_random_below(random, COUNT(about))];
 
-	return about[sim_random_below(random, COUNT(about))] + sim_random_below(random, 64) - 32;
+	return gpa + sim_random_below(random, 64) - 32;
+}
+
+/* What a descriptor says. One number after the other: arguments of a call have no order. */
+struct drawn {
+	uint64_t gpa;
+	uint32_t len;
+	unsigned next; /* F_NEXT or not */
+};
+
+static struct drawn draw(struct sim_random *random)
+{
+	struct drawn d;
+
+	d.gpa = random_gpa(random);
+	d.len = (uint32_t)sim_random_below(random, 40);
+	d.next = (unsigned)sim_random_below(random, 2);
+	return d;
 }
 
 static void check_same(const struct viommu_chain *other, const struct viommu_segment *theirs)
@@ -188,13 +206,15 @@ static void test_pop__random_chains__as_without_a_view(void **state)
 		enum viommu_result r;
 
 		for (unsigned k = 0; k < 4; k++) {
-			unsigned writable = k >= 2 ? F_WRITE : 0, indirect = sim_random_below(&random, 6) == 0;
+			unsigned writable = k >= 2 ? F_WRITE : 0;
+			struct drawn d = draw(&random);
 
-			ring_desc(&ring, k, indirect ? table : random_gpa(&random),
-				  indirect ? 48 : (uint32_t)sim_random_below(&random, 40),
-				  indirect ? F_INDIRECT : writable | (unsigned)sim_random_below(&random, 2), k + 1);
-			table_desc(&guest, table, k, random_gpa(&random), (uint32_t)sim_random_below(&random, 40),
-				   writable | (unsigned)sim_random_below(&random, 2), k + 1);
+			if (sim_random_below(&random, 6) == 0)
+				ring_desc(&ring, k, table, 48, F_INDIRECT, k + 1);
+			else
+				ring_desc(&ring, k, d.gpa, d.len, writable | d.next, k + 1);
+			d = draw(&random);
+			table_desc(&guest, table, k, d.gpa, d.len, writable | d.next, k + 1);
 		}
 		ring_add(&ring, (unsigned)sim_random_below(&random, 4));
 		r = pop();
