@@ -239,8 +239,12 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, endpoint_that_sees_another_domain, f.endpoints[1]->view = domain(2))			\
 	X(IN_DETAIL, endpoint_that_sees_nothing, f.endpoints[1]->view = NULL)					\
 	X(IN_DETAIL, endpoint_that_sees_everything, f.endpoints[2]->view = &f.dev.everything)			\
-	X(IN_DETAIL, died_in_the_future, dead(9)->died = f.dev.epoch + 1)					\
-	X(IN_DETAIL, died_before_its_predecessor, dead(8)->died = dead(9)->died + 1)				\
+	X(IN_DETAIL, died_in_the_future, dead(9)->died = dead(9)->left_at = f.dev.epoch + 1)			\
+	X(IN_DETAIL, died_before_its_predecessor, dead(8)->died = dead(8)->left_at = dead(9)->died + 1)		\
+	X(IN_DETAIL, died_and_was_left_again, dead(9)->left_at++)						\
+	X(IN_DETAIL, left_in_the_future, domain(1)->left_at = f.dev.epoch + 1)					\
+	X(IN_DETAIL, died_since_it_was_left, domain(1)->died = domain(1)->left_at + 1)				\
+	X(IN_DETAIL, left_what_is_no_domain, f.endpoints[0]->left = misaligned(dead(9)))			\
 	X(IN_DETAIL, moving_in_a_circle, f.dev.moving->next_moving = f.dev.moving)				\
 	X(IN_DETAIL, moving_something_else, f.dev.moving = misaligned(f.dev.moving))				\
 	X(IN_DETAIL, moving_and_does_not_say_so, f.dev.moving->is_moving = false)				\
@@ -262,6 +266,8 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, pending_and_done, REQUEST(1).state = VIOMMU_REQUEST_DONE)					\
 	X(IN_DETAIL, pending_without_tail, REQUEST(1).tail_count = 0)						\
 	X(IN_DETAIL, pending_until_the_future, REQUEST(1).epoch = f.dev.epoch + 1)				\
+	X(IN_DETAIL, pending_for_no_endpoint, REQUEST(1).endpoint = misaligned(f.endpoints[2]))			\
+	X(IN_DETAIL, pending_for_no_domain, REQUEST(1).domain = misaligned(domain(1)))				\
 	X(IN_DETAIL, pending_with_a_limbo_without_end, REQUEST(0).limbo.last++)					\
 	X(IN_DETAIL, pending_end_elsewhere, f.dev.pending_end = &REQUEST(0).next)				\
 	X(IN_DETAIL, done_in_a_circle, cancelled[1].request.next = &cancelled[0].request)			\
@@ -277,6 +283,7 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(AT_ONCE, regions_nowhere, f.endpoints[1]->regions = NULL)						\
 	X(AT_ONCE, neighbour_outside_of_domains, f.endpoints[2]->next = f.endpoints[1])				\
 	X(AT_ONCE, moved_never, f.endpoints[2]->moved = 0)							\
+	X(AT_ONCE, arrived_and_still_leaving, f.endpoints[1]->left = domain(1))					\
 	X(IN_DETAIL, region_upside_down, regions[0].range.last = 0)						\
 	X(IN_DETAIL, contexts_in_a_circle, f.accesses[1].next = &second_access)				\
 	X(IN_DETAIL, context_of_another_endpoint, f.accesses[1].endpoint = f.endpoints[0])			\

@@ -560,6 +560,203 @@ static void test_pending__endpoint_moves_several_times__old_section_counts_every
 	device_teardown(&f);
 }
 
+/*
+ * An endpoint with a section that never ends leaves its domain, in whichever way: nobody waits for it who has had
+ * nothing to do with that domain.
+ */
+static void test_pending__endpoint_left_another_domain__does_not_delay(void **state)
+{
+	struct viommu_wire_request leaves[] = {
+		device_detach_request(2, DEVICE_EP2),
+		device_attach_request(1, DEVICE_EP2, 0),
+		device_attach_request(5, DEVICE_EP2, VIOMMU_ATTACH_F_BYPASS),
+	};
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token stuck, token;
+	struct device_fixture f;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		prepare(&f, NULL);
+		stuck = begin(&f, 2);
+		token = begin(&f, 0);
+		assert_pending(&f, &calls[1], &unmap);
+		assert_pending(&f, &calls[0], &leaves[i]);
+		end(&f, 0, token);
+		assert_done(&f, &calls[1], VIOMMU_S_OK); /* from before */
+		assert_int_equal(device_attach(&f, 3, DEVICE_EP3, 0), VIOMMU_S_OK);
+		if (i != 1) /* in domain 1 its sections count, whenever they began */
+			assert_int_equal(device_unmap(&f, 1, 0x2000, 0x2fff), VIOMMU_S_OK);
+		assert_int_equal(device_unmap(&f, 3, 0, UINT64_MAX), VIOMMU_S_OK);
+		assert_int_equal(device_attach(&f, 3, DEVICE_EP1, 0), VIOMMU_S_OK);
+		assert_int_equal(device_detach(&f, 1, DEVICE_EP0), VIOMMU_S_OK);
+		assert_none_done(&f, &calls[0]);
+		assert_true(viommu_device_check(&f.dev));
+		end(&f, 2, stuck);
+		assert_done(&f, &calls[0], VIOMMU_S_OK);
+		device_teardown(&f);
+	}
+}
+
+/* What had the bypass has seen no domain. */
+static void test_pending__endpoint_lost_the_bypass__does_not_delay(void **state)
+{
+	struct viommu_wire_request attach = device_attach_request(3, DEVICE_EP3, 0);
+	struct viommu_access_token stuck;
+	struct device_options options;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.bypass = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		prepare(&f, &options);
+		stuck = begin(&f, 3);
+		if (i == 0)
+			device_set_bypass(&f, 0);
+		else
+			assert_pending(&f, &calls[0], &attach);
+		assert_int_equal(device_unmap(&f, 1, 0x1000, 0x1fff), VIOMMU_S_OK);
+		assert_int_equal(device_detach(&f, 1, DEVICE_EP0), VIOMMU_S_OK);
+		assert_int_equal(device_detach(&f, 2, DEVICE_EP2), VIOMMU_S_OK);
+		end(&f, 3, stuck);
+		if (i != 0)
+			assert_done(&f, &calls[0], VIOMMU_S_OK);
+		assert_true(viommu_device_is_settled(&f.dev));
+		device_teardown(&f);
+	}
+}
+
+/* The same domain twice is one domain, also with the bypass between. */
+static void test_pending__endpoint_left_the_same_domain_twice__does_not_delay_others(void **state)
+{
+	struct viommu_wire_request requests[] = {
+		device_detach_request(1, DEVICE_EP0),
+		device_attach_request(1, DEVICE_EP0, 0),
+		device_detach_request(1, DEVICE_EP0),
+	};
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token stuck;
+	struct device_options options;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	device_options_init(&options);
+	for (options.config.bypass = 0; options.config.bypass < 2; options.config.bypass++) {
+		prepare(&f, &options);
+		stuck = begin(&f, 0);
+		for (unsigned i = 0; i < 3; i++)
+			assert_pending(&f, &calls[i], &requests[i]);
+		assert_pending(&f, &calls[3], &unmap);
+		assert_int_equal(device_detach(&f, 2, DEVICE_EP2), VIOMMU_S_OK);
+		assert_int_equal(device_attach(&f, 2, DEVICE_EP2, 0), VIOMMU_S_OK);
+		assert_int_equal(device_unmap(&f, 2, 0, UINT64_MAX), VIOMMU_S_OK);
+		end(&f, 0, stuck);
+		for (unsigned i = 0; i < 4; i++) {
+			assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
+			device_call_free(&calls[i]);
+		}
+		device_teardown(&f);
+	}
+}
+
+/* Two domains: whichever it may have been, it counts; but not where nobody has left since it got stuck. */
+static void test_pending__endpoint_left_two_domains__counts_for_those_that_were_left(void **state)
+{
+	struct viommu_wire_request moves[] = {
+		device_attach_request(3, DEVICE_EP0, 0), device_attach_request(4, DEVICE_EP0, 0),
+		device_attach_request(4, DEVICE_EP0, 0), /* it is there already */
+	};
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap3 = device_unmap_request(3, 0x1000, 0x1fff);
+	struct viommu_wire_request leave = device_detach_request(1, DEVICE_EP1);
+	struct viommu_access_token stuck, token;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	assert_int_equal(device_attach(&f, 3, DEVICE_EP3, 0), VIOMMU_S_OK);
+	stuck = begin(&f, 0);
+	token = begin(&f, 1);
+	for (unsigned i = 0; i < 2; i++)
+		assert_pending(&f, &calls[i], &moves[i]);
+	assert_true(viommu_device_check(&f.dev));
+	assert_pending(&f, &calls[2], &leave);
+	end(&f, 1, token);
+	assert_none_done(&f, &calls[2]); /* which was the end of domain 1, where the other one has been */
+	assert_pending(&f, &calls[3], &moves[2]);
+	assert_int_equal(device_unmap(&f, 2, 0x1000, 0x1fff), VIOMMU_S_OK);
+	assert_pending(&f, &calls[4], &unmap3);
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP1, 0), VIOMMU_S_OK);
+	assert_int_equal(device_request(&f, &unmap), VIOMMU_S_OK); /* this one is new */
+	end(&f, 0, stuck);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
+		assert_int_equal(status, VIOMMU_S_OK);
+		device_call_free(&calls[i]);
+	}
+	device_teardown(&f);
+}
+
+/* An endpoint that comes where others have left from waits for these, if it was the last: their sections are there. */
+static void test_pending__last_endpoint_leaves__waits_for_those_that_left_before(void **state)
+{
+	struct viommu_wire_request first = device_detach_request(1, DEVICE_EP0);
+	struct viommu_wire_request last = device_detach_request(1, DEVICE_EP1);
+	struct viommu_access_token token;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[0], &first);
+	assert_pending(&f, &calls[1], &last); /* its mappings can still be read */
+	end(&f, 0, token);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
+		device_call_free(&calls[i]);
+	}
+	device_teardown(&f);
+}
+
+/* The domain that a request waits for is gone, and another one has its slot: that one's endpoints are none of its. */
+static void test_pending__domain_died_and_slot_used_again__does_not_wait_for_new_members(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request detach = device_detach_request(1, DEVICE_EP0);
+	struct viommu_access_token token, stuck;
+	struct device_options options;
+	struct viommu_domain *slot;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.max_domains = 1;
+	device_setup(&f, &options);
+	stuck = begin(&f, 1);
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP0, 0), VIOMMU_S_OK);
+	slot = f.endpoints[0]->domain;
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[0], &unmap);
+	assert_pending(&f, &calls[1], &detach);
+	end(&f, 0, token);
+	/* Before anybody asks what is done. */
+	assert_int_equal(device_attach(&f, 5, DEVICE_EP2, 0), VIOMMU_S_OK);
+	assert_int_equal(device_detach(&f, 5, DEVICE_EP2), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 6, DEVICE_EP1, 0), VIOMMU_S_OK);
+	assert_ptr_equal(f.endpoints[1]->domain, slot);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
+		device_call_free(&calls[i]);
+	}
+	end(&f, 1, stuck);
+	device_teardown(&f);
+}
+
 /* A context that is made late knows nothing of revocations before it, and is not held against them either. */
 static void test_pending__context_made_after_a_move__does_not_delay_others(void **state)
 {
@@ -800,6 +997,12 @@ int main(void)
 		cmocka_unit_test(test_section__as_many_as_can_be_counted__full),
 		cmocka_unit_test(test_pending__endpoint_left_with_open_section__still_counts_for_the_old_domain),
 		cmocka_unit_test(test_pending__endpoint_moves_several_times__old_section_counts_everywhere),
+		cmocka_unit_test(test_pending__endpoint_left_another_domain__does_not_delay),
+		cmocka_unit_test(test_pending__endpoint_lost_the_bypass__does_not_delay),
+		cmocka_unit_test(test_pending__endpoint_left_the_same_domain_twice__does_not_delay_others),
+		cmocka_unit_test(test_pending__endpoint_left_two_domains__counts_for_those_that_were_left),
+		cmocka_unit_test(test_pending__last_endpoint_leaves__waits_for_those_that_left_before),
+		cmocka_unit_test(test_pending__domain_died_and_slot_used_again__does_not_wait_for_new_members),
 		cmocka_unit_test(test_pending__context_made_after_a_move__does_not_delay_others),
 		cmocka_unit_test(test_pending__repeated_unmap__waits_as_well),
 		cmocka_unit_test(test_pending__max_pending__busy),

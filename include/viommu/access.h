@@ -6,8 +6,9 @@
  * section for each DMA, translate or copy inside it as often as wanted, and end it when the memory is no longer
  * touched, perhaps much later (asynchronous I/O). An UNMAP or DETACH that takes a translation away is completed only
  * after every section has ended that began before it and could use it; so a section left open delays the driver's
- * requests for that endpoint's domain, and nothing else, except that an endpoint which changed its domain, or lost the
- * bypass, with a section open delays revocations in every domain until the sections open by then have ended.
+ * requests for that endpoint's domain, and nothing else. If the endpoint leaves the domain meanwhile, it is the domain
+ * that it left, besides the one that it is in; if it leaves a second one before that is over, it may be any domain that
+ * some endpoint has left since.
  *
  *     viommu_access_begin(&a, &token);
  *     while (len > 0 && viommu_access_translate(&a, iova, len, VIOMMU_ACCESS_READ, &t) == VIOMMU_OK)

@@ -133,9 +133,9 @@ struct viommu_request {
 	uint8_t type;     /* as the driver wrote it, for statistics; 0 if there was no complete head */
 	/* private */
 	uint8_t tail_count;
-	bool in_domain;  /* waits for the endpoints that are in `domain`, besides those that are on the move */
-	uint32_t domain; /* id */
 	uint64_t epoch;  /* of the revocation; 0: took nothing away */
+	struct viommu_endpoint *endpoint; /* which it waits for; NULL: for those that are in `domain` */
+	const struct viommu_domain *domain; /* and for those on the move from there; as viommu_endpoint.left */
 	struct viommu_request *next;
 	struct viommu_segment tail[VIOMMU_REQUEST_TAIL_PIECES];
 	struct viommu_map_limbo limbo;
@@ -169,6 +169,7 @@ struct viommu_endpoint {
 	struct viommu_domain *domain;  /* NULL: not attached */
 	struct viommu_endpoint *next;  /* in the domain */
 	struct viommu_endpoint *next_moving;
+	const struct viommu_domain *left; /* sections from there may be open; NULL: none, &everything: several */
 	uint64_t moved; /* epoch at which its translations were last taken away as a whole */
 	uint32_t region_count;
 	uint32_t id;
@@ -179,7 +180,8 @@ struct viommu_endpoint {
 struct viommu_domain {
 	struct viommu_map map;
 	struct viommu_endpoint *endpoints;
-	uint64_t died; /* epoch at which its last endpoint went; 0: it never lived */
+	uint64_t left_at; /* epoch at which an endpoint last went */
+	uint64_t died; /* of the last one; 0: it never lived */
 	uint32_t id;
 	bool bypass;
 };
@@ -204,7 +206,7 @@ struct viommu_device {
 	uint64_t features;   /* offered */
 	uint64_t negotiated;
 	uint64_t epoch;         /* counts revocations */
-	uint64_t movers_drained; /* requests up to this epoch need not wait for endpoints on the move */
+	uint64_t movers_drained; /* no section of an endpoint on the move could use what went up to this epoch */
 	uint64_t dead_drained;   /* domains that died up to this epoch are not read any more */
 	uint64_t settle_epoch;  /* of the last reset or bypass 1 -> 0 whose sections have not all ended; 0: none */
 	uint64_t memory_epoch;  /* of the last change of guest memory, likewise */

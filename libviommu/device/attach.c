@@ -36,8 +36,11 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 		return VIOMMU_S_INVAL;
 	if (domain != NULL && domain == endpoint->domain) {
 		/* It is there already: no detach, the mappings stay. But the move here may not be over. */
-		if (endpoint->is_moving)
+		if (endpoint->is_moving) {
+			request->endpoint = endpoint;
+			request->domain = endpoint->left;
 			request->epoch = endpoint->moved;
+		}
 		return VIOMMU_S_OK;
 	}
 	if (domain != NULL && viommu_i_regions_are_mapped(endpoint->regions, endpoint->region_count, &domain->map))
@@ -50,6 +53,11 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 	 * This request is where the driver learns that it is over.
 	 */
 	revokes = endpoint->domain != NULL || viommu_i_bypass_is_active(dev) || endpoint->is_moving;
+	if (revokes) {
+		request->endpoint = endpoint;
+		request->domain = endpoint->domain;
+		viommu_i_grace_moves(dev, endpoint);
+	}
 	viommu_i_cache_shut(endpoint);
 	if (endpoint->domain != NULL)
 		viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
@@ -57,9 +65,7 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 		domain = viommu_i_domain_create(dev, r->u.attach.domain, bypass);
 	viommu_i_endpoint_join(endpoint, domain);
 	viommu_i_endpoint_show(dev, endpoint);
-	if (revokes) {
-		viommu_i_grace_moves(dev, endpoint);
+	if (revokes)
 		request->epoch = viommu_i_grace_begin(dev);
-	}
 	return VIOMMU_S_OK;
 }

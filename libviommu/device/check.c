@@ -82,7 +82,9 @@ bool viommu_endpoint_is_valid(const struct viommu_endpoint *endpoint)
 {
 	if (endpoint->region_count != 0 && endpoint->regions == NULL)
 		return false;
-	return (endpoint->domain != NULL || endpoint->next == NULL) && (!endpoint->is_moving || endpoint->moved != 0);
+	if (endpoint->domain == NULL && endpoint->next != NULL)
+		return false;
+	return endpoint->is_moving ? endpoint->moved != 0 : endpoint->left == NULL;
 }
 
 static bool contexts_are_valid(const struct viommu_endpoint *endpoint, const struct viommu_device *dev)
@@ -190,6 +192,13 @@ struct tally {
 	uint32_t nodes;
 };
 
+/* What an endpoint has left, or a request waits for: a slot, several, or none. */
+static bool is_domain(const struct viommu_device *dev, const struct viommu_domain *domain)
+{
+	return domain == NULL || domain == &dev->everything ||
+	       viommu_i_is_element(domain, dev->domains, viommu_i_domain_slots(dev), sizeof *domain);
+}
+
 static bool check_endpoints(const struct viommu_device *dev, struct tally *t)
 {
 	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
@@ -199,7 +208,7 @@ static bool check_endpoints(const struct viommu_device *dev, struct tally *t)
 			return false;
 		if (e->contexts != NULL && e->contexts->dev != dev)
 			return false;
-		if (e->view != viommu_i_endpoint_view(dev, e))
+		if (e->view != viommu_i_endpoint_view(dev, e) || !is_domain(dev, e->left))
 			return false;
 		t->members += e->domain != NULL;
 		t->movers += e->is_moving;
@@ -228,6 +237,8 @@ static bool check_domain(const struct viommu_device *dev, const struct viommu_do
 	    !viommu_i_map_count(&domain->map, &t->nodes))
 		return false;
 	if (domain->endpoints == NULL || (domain->bypass && !viommu_map_is_empty(&domain->map)))
+		return false;
+	if (domain->left_at < domain->died || domain->left_at > dev->epoch)
 		return false;
 	for (const struct viommu_endpoint *e = domain->endpoints; e != NULL; e = e->next) {
 		if (t->members == 0 || !is_endpoint(dev, e) || e->domain != domain)
@@ -258,7 +269,7 @@ static bool check_dead(const struct viommu_device *dev)
 	for (uint32_t i = dev->domain_ids.count; i < dev->domain_ids.capacity; i++) {
 		const struct viommu_domain *domain = &dev->domains[dev->domain_ids.slots[i]];
 
-		if (domain->died < died)
+		if (domain->died < died || domain->left_at != domain->died)
 			return false;
 		died = domain->died;
 	}
@@ -273,6 +284,8 @@ static bool check_pending(const struct viommu_device *dev, struct tally *t)
 		const struct viommu_request *r = *link;
 
 		if (r == NULL || r->state != VIOMMU_REQUEST_PENDING || !viommu_request_check(r))
+			return false;
+		if ((r->endpoint != NULL && !is_endpoint(dev, r->endpoint)) || !is_domain(dev, r->domain))
 			return false;
 		if (r->epoch > dev->epoch || !viommu_i_map_limbo_count(&dev->pool, &r->limbo, &t->nodes))
 			return false;

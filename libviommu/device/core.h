@@ -88,14 +88,14 @@ uint8_t viommu_i_probe(struct viommu_device *dev, const struct viommu_wire_reque
 		       uint64_t area);
 
 /* grace.c */
-/* In the revocation that comes next this endpoint loses all its translations, wherever it was. */
+/* In the revocation that comes next this endpoint loses all its translations. It is still where it was. */
 void viommu_i_grace_moves(struct viommu_device *dev, struct viommu_endpoint *endpoint);
 /* Translations have been taken away just now, all of them: the epoch that waiting requests have to see drained. */
 uint64_t viommu_i_grace_begin(struct viommu_device *dev);
 /* Looks which endpoints have arrived: have no section any more from before they moved. Steps: their contexts. */
 void viommu_i_grace_advance(struct viommu_device *dev);
-/* Have all sections ended that this request waits for, as of the last advance? Steps: contexts of the domain. */
-bool viommu_i_grace_is_over(struct viommu_device *dev, const struct viommu_request *request);
+/* Have all sections ended that this request waits for? Steps: contexts of the domain, endpoints on the move, theirs. */
+bool viommu_i_grace_is_over(const struct viommu_device *dev, const struct viommu_request *request);
 
 /* endpoint.c: does an unattached endpoint reach all memory? */
 bool viommu_i_bypass_is_active(const struct viommu_device *dev);

@@ -10,10 +10,12 @@ uint8_t viommu_i_detach(struct viommu_device *dev, struct viommu_request *reques
 		return VIOMMU_S_NOENT;
 	if (endpoint->domain == NULL || endpoint->domain->id != r->u.detach.domain)
 		return VIOMMU_S_INVAL;
+	request->endpoint = endpoint;
+	request->domain = endpoint->domain;
+	viommu_i_grace_moves(dev, endpoint);
 	viommu_i_cache_shut(endpoint);
 	viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
 	viommu_i_endpoint_show(dev, endpoint);
-	viommu_i_grace_moves(dev, endpoint);
 	request->epoch = viommu_i_grace_begin(dev);
 	return VIOMMU_S_OK;
 }

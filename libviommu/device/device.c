@@ -117,6 +117,7 @@ enum viommu_result viommu_device_init(struct viommu_device *dev, const struct vi
 	if ((config->features & VIOMMU_F_BYPASS_CONFIG) != 0)
 		dev->config.bypass = config->bypass;
 	dev->everything.bypass = true;
+	dev->everything.left_at = UINT64_MAX; /* as "several domains" it is left all the time */
 	lay_out(dev, mem, len);
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;

@@ -34,6 +34,21 @@
  *
  * A change of guest memory is a revocation, too, and so is whatever else comes before grace_begin.
  *
+ * Whose contexts a request has to see clean. What was in a domain can be used by sections that began while their
+ * endpoint was in it. So an UNMAP waits for the endpoints that are in the domain, and for those that have left it, until
+ * they arrive: until no section is open from before they moved. ATTACH and DETACH wait for their own endpoint and, since
+ * they may have been the end of a domain, for others that have left the same one. Nobody waits for an endpoint that was
+ * elsewhere, however long a section of it lasts.
+ *
+ *   - An endpoint on the move remembers which domain it left: its slot. One that leaves a second domain before it has
+ *     arrived may have sections of both, and only says "several": that may be any domain, but nothing that began after
+ *     the last endpoint left the domain in question. Without a domain there is nothing to remember: under bypass no
+ *     domain is seen.
+ *   - A slot means the same domain for as long as that matters. It is used again when all endpoints that were on the move
+ *     are clean up to the death of the old domain: then no section is open that has seen that one, and whatever waits
+ *     for them has got all it needs. Who still remembers the slot takes the new domain for the old one, and at worst
+ *     waits for more than it has to.
+ *
  * Who waits sets OPEN_AWAITED in the count, and whoever takes the last section out of it finds the bit in the very step
  * that does so: it calls work_pending. No wake-up can get lost between two steps, since there is one.
  *
@@ -84,7 +99,13 @@ static bool is_drained(const struct viommu_device *dev, struct viommu_endpoint *
 
 void viommu_i_grace_moves(struct viommu_device *dev, struct viommu_endpoint *endpoint)
 {
+	struct viommu_domain *domain = endpoint->domain;
+
 	endpoint->moved = dev->epoch + 1;
+	if (domain != NULL) {
+		domain->left_at = endpoint->moved;
+		endpoint->left = endpoint->left == NULL || endpoint->left == domain ? domain : &dev->everything;
+	}
 	if (!endpoint->is_moving) {
 		endpoint->is_moving = true;
 		endpoint->next_moving = dev->moving;
@@ -99,11 +120,11 @@ uint64_t viommu_i_grace_begin(struct viommu_device *dev)
 }
 
 /*
- * An endpoint that is on the move may have sections from any domain it has been in: whatever began before it moved has
- * to end, or at least what began before the epoch in question. Those that have arrived leave the list.
+ * An endpoint that is on the move may have sections from where it was: whatever began before it moved has to end, or at
+ * least what began before the epoch in question. Those that have arrived leave the list.
  *
- * An UNMAP waits for an endpoint that was in the domain then, and has begun to move since. A domain that died waits for
- * none of these: what is true of it once stays true.
+ * A reset waits for all that move, and so does the slot of a domain that died, but for none that begin to move later:
+ * what is true of it once stays true.
  */
 void viommu_i_grace_advance(struct viommu_device *dev)
 {
@@ -116,6 +137,7 @@ void viommu_i_grace_advance(struct viommu_device *dev)
 
 		if (clean >= e->moved) {
 			e->is_moving = false;
+			e->left = NULL;
 			*link = e->next_moving;
 		} else {
 			if (clean < drained)
@@ -128,15 +150,46 @@ void viommu_i_grace_advance(struct viommu_device *dev)
 		dev->dead_drained = drained;
 }
 
-bool viommu_i_grace_is_over(struct viommu_device *dev, const struct viommu_request *request)
+/*
+ * Those that are in the domain, if they did not move there later. One that died since then has none, whoever has its
+ * slot now.
+ */
+static bool members_are_drained(const struct viommu_device *dev, const struct viommu_domain *domain, uint64_t epoch)
 {
-	const struct viommu_domain *domain = NULL;
-	bool over = request->epoch <= dev->movers_drained;
+	bool drained = true;
 
-	if (request->in_domain)
-		domain = viommu_i_domain_find(dev, request->domain);
-	for (struct viommu_endpoint *e = domain != NULL ? domain->endpoints : NULL; e != NULL; e = e->next)
-		over = is_drained(dev, e, request->epoch) && over;
+	if (domain->died >= epoch)
+		return true;
+	for (struct viommu_endpoint *e = domain->endpoints; e != NULL; e = e->next)
+		drained = (e->moved > epoch || is_drained(dev, e, epoch)) && drained;
+	return drained;
+}
+
+/* Those that were in the domain and are on the move: what they began there, they began before the last one left. */
+static bool leavers_are_drained(const struct viommu_device *dev, const struct viommu_domain *domain, uint64_t epoch)
+{
+	bool drained = true;
+
+	if (domain->left_at < epoch)
+		epoch = domain->left_at;
+	for (struct viommu_endpoint *e = dev->moving; e != NULL; e = e->next_moving) {
+		if (e->left == domain || e->left == &dev->everything)
+			drained = is_drained(dev, e, epoch) && drained;
+	}
+	return drained;
+}
+
+bool viommu_i_grace_is_over(const struct viommu_device *dev, const struct viommu_request *request)
+{
+	const struct viommu_domain *domain = request->domain;
+	bool over = true;
+
+	if (request->endpoint != NULL)
+		over = is_drained(dev, request->endpoint, request->epoch);
+	else if (domain != NULL)
+		over = members_are_drained(dev, domain, request->epoch);
+	if (domain != NULL)
+		over = leavers_are_drained(dev, domain, request->epoch) && over;
 	return over;
 }
 

@@ -200,8 +200,9 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	(void)viommu_device_is_settled(dev);
 
 	request->tail_count = 0;
-	request->in_domain = false;
 	request->epoch = 0;
+	request->endpoint = NULL;
+	request->domain = NULL;
 	request->limbo = (struct viommu_map_limbo){ 0, 0 };
 	request->next = NULL;
 	len = gather(request, bytes);

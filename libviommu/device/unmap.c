@@ -25,7 +25,6 @@ uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request
 	 * says the same to the driver.
 	 */
 	request->epoch = viommu_i_grace_begin(dev);
-	request->domain = domain->id;
-	request->in_domain = true;
+	request->domain = domain;
 	return VIOMMU_S_OK;
 }
