@@ -903,42 +903,100 @@ static void test_blocker__sections_that_hold_things_up__oldest_is_named(void **s
 	struct viommu_access_token first, second, other;
 	struct viommu_access another;
 	struct device_fixture f;
-	uint64_t revocations = 77;
+	uint64_t since = 77, later;
 
 	(void)state;
 	prepare(&f, NULL);
 	viommu_access_init(&another, &f.dev, f.endpoints[0]);
-	assert_null(viommu_device_get_blocker(&f.dev, &revocations));
+	assert_null(viommu_device_get_blocker(&f.dev, &since));
 	first = begin(&f, 0);
-	assert_null(viommu_device_get_blocker(&f.dev, &revocations)); /* open, and nobody waits */
-	assert_int_equal(revocations, 77);
+	assert_null(viommu_device_get_blocker(&f.dev, &since)); /* open, and nobody waits */
+	assert_int_equal(since, 77);
 	assert_pending(&f, &calls[0], &unmap);
-	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[0]);
-	assert_int_equal(revocations, f.dev.epoch);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &since), &f.accesses[0]);
+	assert_int_equal(since, f.dev.epoch);
 	second = begin(&f, 1);
 	assert_pending(&f, &calls[1], &unmap);
-	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[0]); /* is older */
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &later), &f.accesses[0]); /* is older */
+	assert_int_equal(later, since);
 	/* One of another domain, too, which is looked at first. */
 	assert_int_equal(device_unmap(&f, 2, 0x4000, 0x4fff), VIOMMU_S_OK);
 	other = begin(&f, 2);
 	unmap = device_unmap_request(2, 0x1000, 0x1fff);
 	assert_pending(&f, &calls[2], &unmap);
-	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[0]);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &since), &f.accesses[0]);
 	end(&f, 2, other);
 	assert_done(&f, &calls[2], VIOMMU_S_OK);
 	end(&f, 0, first);
 	assert_done(&f, &calls[0], VIOMMU_S_OK);
-	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[1]);
-	assert_int_equal(revocations, 3);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &since), &f.accesses[1]);
+	assert_int_equal(since, later + 1);
 	assert_int_equal(device_unmap(&f, 3, 0, 0xfff), VIOMMU_S_NOENT);
 	assert_int_equal(device_attach(&f, 3, DEVICE_EP3, 0), VIOMMU_S_OK);
 	for (uint32_t i = 0; i < 10; i++) /* whoever else goes on */
 		assert_int_equal(device_unmap(&f, 3, 0, 0xfff), VIOMMU_S_OK);
-	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &revocations), &f.accesses[1]);
-	assert_int_equal(revocations, 13);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &later), &f.accesses[1]);
+	assert_int_equal(later, since);
 	end(&f, 1, second);
-	assert_null(viommu_device_get_blocker(&f.dev, &revocations));
+	assert_null(viommu_device_get_blocker(&f.dev, &since));
 	assert_done(&f, &calls[1], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* A context that nobody has asked for long is not to blame for that. */
+static void test_blocker__context_was_idle__not_the_oldest(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request unmap2 = device_unmap_request(2, 0x1000, 0x1fff);
+	struct viommu_access_token stuck, token;
+	struct device_fixture f;
+	uint64_t since, later;
+
+	(void)state;
+	prepare(&f, NULL);
+	for (unsigned i = 0; i < 10; i++) /* which the contexts of domain 1 hear nothing of */
+		assert_int_equal(device_unmap(&f, 2, 0x4000, 0x4fff), VIOMMU_S_OK);
+	stuck = begin(&f, 2);
+	assert_pending(&f, &calls[0], &unmap2);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &since), &f.accesses[2]);
+	token = begin(&f, 0);
+	assert_pending(&f, &calls[1], &unmap);
+	assert_ptr_equal(viommu_device_get_blocker(&f.dev, &later), &f.accesses[2]);
+	assert_int_equal(later, since);
+	end(&f, 0, token);
+	assert_done(&f, &calls[1], VIOMMU_S_OK);
+	end(&f, 2, stuck);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
+/* Whoever asks finds it busy each time, but never with the same section. */
+static void test_blocker__sections_come_and_go__another_time_each(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_access_token older, newer;
+	struct device_fixture f;
+	uint64_t since, before = 0;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	older = begin(&f, 0);
+	assert_pending(&f, &calls[0], &unmap);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_ptr_equal(viommu_device_get_blocker(&f.dev, &since), &f.accesses[0]);
+		assert_true(since > before);
+		before = since;
+		newer = begin(&f, 0);
+		assert_pending(&f, &calls[(i + 1) % 2], &unmap);
+		end(&f, 0, older);
+		assert_ptr_equal(device_next_done(&f, &status), &calls[i % 2]);
+		device_call_free(&calls[i % 2]);
+		assert_null(viommu_device_next_done(&f.dev));
+		older = newer;
+	}
+	end(&f, 0, older);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
 	device_teardown(&f);
 }
 
@@ -948,7 +1006,7 @@ static void test_blocker__only_new_sections__none(void **state)
 	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
 	struct viommu_access_token old, first, second;
 	struct device_fixture f;
-	uint64_t revocations;
+	uint64_t since;
 	uint32_t wakes;
 
 	(void)state;
@@ -957,13 +1015,13 @@ static void test_blocker__only_new_sections__none(void **state)
 	assert_pending(&f, &calls[0], &unmap);
 	end(&f, 0, old);
 	wakes = f.wakes;
-	assert_null(viommu_device_get_blocker(&f.dev, &revocations)); /* it was the last one */
+	assert_null(viommu_device_get_blocker(&f.dev, &since)); /* it was the last one */
 	first = begin(&f, 0);
 	assert_done(&f, &calls[0], VIOMMU_S_OK);
 	end(&f, 0, first);
 	assert_int_equal(device_unmap(&f, 1, 0, 0xfff), VIOMMU_S_OK); /* the counts change places */
 	second = begin(&f, 0);
-	assert_null(viommu_device_get_blocker(&f.dev, &revocations));
+	assert_null(viommu_device_get_blocker(&f.dev, &since));
 	end(&f, 0, second);
 	assert_int_equal(f.wakes, wakes);
 	device_teardown(&f);
@@ -993,6 +1051,8 @@ int main(void)
 		cmocka_unit_test(test_section__ended_twice__ignored),
 		cmocka_unit_test(test_section__begun_after_a_revocation__is_open),
 		cmocka_unit_test(test_blocker__sections_that_hold_things_up__oldest_is_named),
+		cmocka_unit_test(test_blocker__context_was_idle__not_the_oldest),
+		cmocka_unit_test(test_blocker__sections_come_and_go__another_time_each),
 		cmocka_unit_test(test_blocker__only_new_sections__none),
 		cmocka_unit_test(test_section__as_many_as_can_be_counted__full),
 		cmocka_unit_test(test_pending__endpoint_left_with_open_section__still_counts_for_the_old_domain),

@@ -329,11 +329,12 @@ bool viommu_device_is_settled(struct viommu_device *dev);
 
 /*
  * The access context that has been holding up a request, a reset or a change of guest memory for the longest time;
- * NULL: none. *revocations: how many there have been, of all kinds, since the oldest section that is waited for can
- * have begun. The library has no clock: who asks again and gets the same context, and a larger number, knows what is
- * stuck. Steps: endpoints, access contexts.
+ * NULL: none. *since: when that began, in revocations of all kinds that the device has seen. The library has no clock:
+ * who asks again later and gets the same context and the same *since knows that a section has been open all the time.
+ * If others have taken the place of the one that was waited for, it is another number. Steps: endpoints, access
+ * contexts.
  */
-struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev, uint64_t *revocations);
+struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev, uint64_t *since);
 
 /* Guest memory that changes */
 

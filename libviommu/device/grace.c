@@ -205,7 +205,8 @@ bool viommu_device_is_settled(struct viommu_device *dev)
 	return dev->settle_epoch == 0;
 }
 
-struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev, uint64_t *revocations)
+/* Since when: what drains began before its count did, at `flipped`. How clean a context is only says who asked last. */
+struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev, uint64_t *since)
 {
 	struct viommu_access *oldest = NULL;
 
@@ -217,12 +218,12 @@ struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev,
 
 			/* Without the bit it is one that is late, and does no harm; with nothing else there is none. */
 			if ((open & OPEN_AWAITED) != 0 && open != OPEN_AWAITED &&
-			    (oldest == NULL || a->drained < oldest->drained))
+			    (oldest == NULL || a->flipped < oldest->flipped))
 				oldest = a;
 		}
 	}
 	if (oldest != NULL)
-		*revocations = dev->epoch - oldest->drained;
+		*since = oldest->flipped;
 	return oldest;
 }
 
