@@ -223,7 +223,8 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(AT_ONCE, as_many_dead_as_alive, f.dev.domain_ids.capacity--)						\
 	X(AT_ONCE, more_endpoint_ids_than_endpoints, f.dev.endpoint_ids.capacity++)				\
 	X(AT_ONCE, limbo_without_end, f.dev.limbo.last = 0)							\
-	X(AT_ONCE, limbo_waits_for_nothing, f.dev.settle_epoch = 0)
+	X(AT_ONCE, limbo_waits_for_nothing, f.dev.settle_epoch = 0; f.dev.is_resetting = false)			\
+	X(AT_ONCE, reset_waits_for_nothing, f.dev.settle_epoch = 0; f.dev.limbo = (struct viommu_map_limbo){ 0, 0 })
 
 #define DEVICE_IN_DETAIL_CASES(X)										\
 	X(IN_DETAIL, slot_that_is_not_there, f.dev.endpoint_ids.slots[5] = 6)					\

@@ -44,6 +44,55 @@ static void test_reset__waiting_request_submitted_again__state(void **state)
 	device_teardown(&f);
 }
 
+/* The next driver hears nothing of what the old one's sections ran into, before the reset or while it lasts. */
+static void test_reset__faults_of_old_sections__dropped(void **state)
+{
+	struct viommu_access_token token;
+	struct viommu_wire_fault fault;
+	struct viommu_translation t;
+	struct device_fixture f;
+
+	(void)state;
+	for (unsigned asked = 0; asked < 2; asked++) {
+		prepare(&f, NULL);
+		token = begin(&f, 0);
+		assert_int_equal(viommu_access_translate(&f.accesses[0], 0x5000, 1, RW, &t), VIOMMU_E_FAULT);
+		viommu_device_reset(&f.dev);
+		assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_E_EMPTY);
+		assert_int_equal(viommu_access_translate(&f.accesses[0], 0x1000, 1, RW, &t), VIOMMU_E_FAULT);
+		assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_E_EMPTY);
+		end(&f, 0, token);
+		if (asked)
+			assert_true(viommu_device_is_settled(&f.dev));
+		assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_E_EMPTY);
+		assert_true(device_faults(&f, 0, 0x1000, RW, VIOMMU_FAULT_R_DOMAIN)); /* this one is new */
+		device_teardown(&f);
+	}
+}
+
+/* A store is not a new life. */
+static void test_bypass_cleared__fault_meanwhile__stays(void **state)
+{
+	struct viommu_access_token token;
+	struct device_options options;
+	struct viommu_wire_fault fault;
+	struct viommu_translation t;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.bypass = 1;
+	prepare(&f, &options);
+	token = begin(&f, 3);
+	device_set_bypass(&f, 0);
+	assert_int_equal(viommu_access_translate(&f.accesses[3], 0x1000, 1, RW, &t), VIOMMU_E_FAULT);
+	end(&f, 3, token);
+	assert_true(viommu_device_is_settled(&f.dev));
+	assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+	assert_int_equal(fault.endpoint, DEVICE_EP3);
+	device_teardown(&f);
+}
+
 /* What a reset cut out is used again when its sections have ended, whether or not anybody asks about the reset. */
 static void test_reset__sections_ended__map_nodes_come_back_by_themselves(void **state)
 {
@@ -71,6 +120,7 @@ static void test_reset__sections_ended__map_nodes_come_back_by_themselves(void *
 static void test_reset__open_section__settles_when_it_ends(void **state)
 {
 	struct viommu_access_token token;
+	struct viommu_translation t;
 	struct device_fixture f;
 	uint32_t wakes;
 	unsigned system;
@@ -84,7 +134,7 @@ static void test_reset__open_section__settles_when_it_ends(void **state)
 		else
 			viommu_device_reset(&f.dev);
 		assert_false(viommu_device_is_settled(&f.dev));
-		assert_true(device_faults(&f, 0, 0x1000, 1, VIOMMU_FAULT_R_DOMAIN));
+		assert_int_equal(device_translate(&f, 0, 0x1000, 1, RW, &t), VIOMMU_E_FAULT);
 		assert_false(viommu_device_is_settled(&f.dev));
 		wakes = f.wakes;
 		end(&f, 0, token);
@@ -194,6 +244,7 @@ static void test_reset__open_section__domain_slots_not_reused(void **state)
 static void test_bypass_cleared__open_section__settles_when_it_ends(void **state)
 {
 	struct viommu_access_token token;
+	struct viommu_translation t;
 	struct device_options options;
 	struct device_fixture f;
 	unsigned system;
@@ -215,7 +266,7 @@ static void test_bypass_cleared__open_section__settles_when_it_ends(void **state
 			device_set_bypass(&f, 0);
 		assert_int_equal(device_bypass(&f), 0);
 		assert_false(viommu_device_is_settled(&f.dev));
-		assert_true(device_faults(&f, 3, 0x1000, 1, VIOMMU_FAULT_R_DOMAIN));
+		assert_int_equal(device_translate(&f, 3, 0x1000, 1, RW, &t), VIOMMU_E_FAULT);
 		end(&f, 3, token);
 		assert_true(viommu_device_is_settled(&f.dev));
 		device_teardown(&f);
@@ -242,6 +293,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reset__sections_ended__map_nodes_come_back_by_themselves),
+		cmocka_unit_test(test_reset__faults_of_old_sections__dropped),
+		cmocka_unit_test(test_bypass_cleared__fault_meanwhile__stays),
 		cmocka_unit_test(test_reset__sections_that_lose_nothing__settled_at_once),
 		cmocka_unit_test(test_reset__waiting_request_submitted_again__state),
 		cmocka_unit_test(test_reset__open_section__settles_when_it_ends),

@@ -209,6 +209,7 @@ struct viommu_device {
 	uint64_t movers_drained; /* no section of an endpoint on the move could use what went up to this epoch */
 	uint64_t dead_drained;   /* domains that died up to this epoch are not read any more */
 	uint64_t settle_epoch;  /* of the last reset or bypass 1 -> 0 whose sections have not all ended; 0: none */
+	bool is_resetting;      /* settle_epoch is of a reset, and reports are still of the time before it */
 	uint64_t memory_epoch;  /* of the last change of guest memory, likewise */
 	struct viommu_map_limbo limbo; /* what a reset cut out */
 	uint32_t max_endpoints;
@@ -292,7 +293,7 @@ bool viommu_device_is_busy(const struct viommu_device *dev);
  */
 uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget);
 
-/* The next fault report for the driver. VIOMMU_E_EMPTY. Endpoints take turns. Steps: endpoints + access contexts. */
+/* The next fault report for the driver. VIOMMU_E_EMPTY. Endpoints take turns. Steps: endpoints, access contexts. */
 VIOMMU_NODISCARD enum viommu_result viommu_device_next_fault(struct viommu_device *dev,
 							     struct viommu_wire_fault *out);
 
@@ -315,9 +316,9 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
 
 /*
  * Virtio device reset: no endpoint is attached, no domain exists, nothing is negotiated; config.bypass stays. Pending
- * requests come back from next_done with written = 0. Reports not yet fetched are dropped. The reset is complete, and
- * status may read 0, when viommu_device_is_settled says so: it waits for sections that lose something, not for others.
- * Steps: endpoints, domains, access contexts and the slots of their caches, pending requests.
+ * requests come back from next_done with written = 0. The reset is complete, and status may read 0, when
+ * viommu_device_is_settled says so: it waits for sections that lose something, not for others. Reports raised until then
+ * and not yet fetched are dropped, and next_fault has none. Steps: endpoints, domains, access contexts and the slots of their caches, pending requests.
  */
 void viommu_device_reset(struct viommu_device *dev);
 

@@ -163,6 +163,8 @@ bool viommu_device_is_valid(const struct viommu_device *dev)
 		return false;
 	if (!dev->everything.bypass)
 		return false;
+	if (dev->settle_epoch == 0 && dev->is_resetting)
+		return false;
 	/* What a reset cut out waits for as long as the reset does. */
 	return dev->settle_epoch <= dev->epoch && dev->memory_epoch <= dev->epoch &&
 	       dev->movers_drained <= dev->dead_drained && dev->dead_drained <= dev->epoch &&

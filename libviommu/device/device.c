@@ -182,7 +182,7 @@ static void reset(struct viommu_device *dev, bool bypass)
 	drop_domains(dev);
 	drop_translations(dev, bypass);
 	cancel_pending(dev);
-	viommu_i_fault_forget(dev);
+	dev->is_resetting = true;
 	dev->negotiated = 0;
 	(void)viommu_device_is_settled(dev); /* from now on the end of the last section is told */
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));

@@ -63,6 +63,8 @@ enum viommu_result viommu_device_next_fault(struct viommu_device *dev, struct vi
 	uint32_t count = dev->endpoint_ids.count;
 
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	if (dev->is_resetting && !viommu_device_is_settled(dev))
+		return VIOMMU_E_EMPTY;
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t turn = dev->fault_turn < count ? dev->fault_turn : 0;
 		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[turn]];

@@ -199,6 +199,10 @@ bool viommu_device_is_settled(struct viommu_device *dev)
 	viommu_i_grace_advance(dev);
 	if (dev->settle_epoch != 0 && dev->settle_epoch <= dev->movers_drained) {
 		dev->settle_epoch = 0;
+		/* What old sections have raised by now, too, is not the next driver's. */
+		if (dev->is_resetting)
+			viommu_i_fault_forget(dev);
+		dev->is_resetting = false;
 		viommu_map_pool_retire(&dev->pool, &dev->limbo);
 	}
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
