@@ -496,6 +496,51 @@ static void test_translate__moves_under_bypass__never_sees_everything(void **sta
 	}
 }
 
+/* The move is to where the page is the same, or the bypass is: it is there all the time, whichever domain dies. */
+static void begin_look_and_end(void)
+{
+	begin_and_look();
+	end(&f, 0, token);
+}
+
+static void move_alike(void)
+{
+	submit(device_attach_request(7, DEVICE_EP0, 0));
+}
+
+static void test_move__to_the_same_mapping__never_faults(void **state)
+{
+	static void (*const moves[])(void) = { move_alike, detach, reset };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		bool ran = true;
+
+		for (unsigned at = 1; ran; at++) {
+			struct viommu_wire_fault fault;
+			uint64_t page = i == 0 ? 0xa000 : PAGE;
+
+			set_up();
+			device_set_bypass(&f, 1);
+			assert_int_equal(device_unmap(&f, 1, 0, UINT64_MAX), VIOMMU_S_OK);
+			assert_int_equal(device_map(&f, 1, PAGE, 2 * PAGE - 1, page, RW), VIOMMU_S_OK);
+			assert_int_equal(device_attach(&f, 7, DEVICE_EP1, 0),
+					 VIOMMU_S_OK); /* who is the last one now */
+			assert_int_equal(device_map(&f, 7, PAGE, 2 * PAGE - 1, page, RW), VIOMMU_S_OK);
+			seen = VIOMMU_OK;
+			seen_there.gpa = page;
+			arm(at, begin_look_and_end);
+			moves[i]();
+			ran = disarm();
+			assert_int_equal(seen, VIOMMU_OK);
+			assert_true(seen_there.gpa == page);
+			assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_E_EMPTY);
+			clean_up();
+			assert_true(at < OWNER_STEPS);
+		}
+	}
+}
+
 /* The same between any two steps of the owner. */
 static void test_move__under_bypass__never_shows_everything(void **state)
 {
@@ -804,6 +849,7 @@ int main(void)
 		cmocka_unit_test(test_begin__late__sees_the_past_and_counts_for_the_future),
 		cmocka_unit_test(test_translate__moves_under_bypass__never_sees_everything),
 		cmocka_unit_test(test_move__under_bypass__never_shows_everything),
+		cmocka_unit_test(test_move__to_the_same_mapping__never_faults),
 		cmocka_unit_test(test_translate__attached_before_bypass__never_sees_everything),
 		cmocka_unit_test(test_translate__domain_died__its_slot_is_nobody_elses),
 		cmocka_unit_test(test_fault__fetched_while_raised__in_order),

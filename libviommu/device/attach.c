@@ -58,13 +58,9 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 		request->domain = endpoint->domain;
 		viommu_i_grace_moves(dev, endpoint);
 	}
-	viommu_i_cache_shut(endpoint);
-	if (endpoint->domain != NULL)
-		viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
 	if (domain == NULL)
 		domain = viommu_i_domain_create(dev, r->u.attach.domain, bypass);
-	viommu_i_endpoint_join(endpoint, domain);
-	viommu_i_endpoint_show(dev, endpoint);
+	viommu_i_endpoint_move(dev, endpoint, domain, &request->limbo);
 	if (revokes)
 		request->epoch = viommu_i_grace_begin(dev);
 	return VIOMMU_S_OK;

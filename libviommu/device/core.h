@@ -39,12 +39,14 @@ static inline uint32_t viommu_i_domain_slots(const struct viommu_device *dev)
 bool viommu_i_domain_slot_is_free(const struct viommu_device *dev);
 /* A new domain without endpoints. There is room and the id is free. */
 struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t id, bool bypass);
-/* It has no endpoints any more: its mappings go to *limbo, and it dies with the next revocation. */
+/* No endpoint sees it any more: its mappings go to *limbo, and it dies with the next revocation. */
 void viommu_i_domain_die(struct viommu_device *dev, struct viommu_domain *domain, struct viommu_map_limbo *limbo);
-void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain);
-/* Takes the endpoint out of its domain; a domain left empty dies. Its caches are shut. */
-void viommu_i_endpoint_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint,
-			     struct viommu_map_limbo *limbo);
+/*
+ * Takes the endpoint out of its domain, if it is in one, and into another one, which it is not in, or NULL. It sees the
+ * new one first; then a domain left empty dies. So what both of them map alike is there all the time.
+ */
+void viommu_i_endpoint_move(struct viommu_device *dev, struct viommu_endpoint *endpoint, struct viommu_domain *domain,
+			    struct viommu_map_limbo *limbo);
 /*
  * What data threads see of an endpoint depends on its domain, and without one on the bypass. Each change of it is one
  * store, so that they never see what no request asked for: to move is not to be outside of all domains in between.

@@ -13,9 +13,7 @@ uint8_t viommu_i_detach(struct viommu_device *dev, struct viommu_request *reques
 	request->endpoint = endpoint;
 	request->domain = endpoint->domain;
 	viommu_i_grace_moves(dev, endpoint);
-	viommu_i_cache_shut(endpoint);
-	viommu_i_endpoint_leave(dev, endpoint, &request->limbo);
-	viommu_i_endpoint_show(dev, endpoint);
+	viommu_i_endpoint_move(dev, endpoint, NULL, &request->limbo);
 	request->epoch = viommu_i_grace_begin(dev);
 	return VIOMMU_S_OK;
 }

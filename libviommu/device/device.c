@@ -135,11 +135,9 @@ uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget)
 	return viommu_map_pool_reclaim(&dev->pool, budget);
 }
 
-/* All domains at once: one by one, each endpoint would be looked for in its domain. */
+/* All domains at once: one by one, each endpoint would be looked for in its domain. Nobody sees them any more. */
 static void drop_domains(struct viommu_device *dev)
 {
-	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++)
-		viommu_i_cache_shut(&dev->endpoints[dev->endpoint_ids.slots[i]]);
 	for (uint32_t i = 0; i < dev->domain_ids.count; i++)
 		viommu_i_domain_die(dev, &dev->domains[dev->domain_ids.slots[i]], &dev->limbo);
 	viommu_i_ids_clear(&dev->domain_ids);
@@ -155,8 +153,10 @@ static void drop_translations(struct viommu_device *dev, bool bypass)
 			viommu_i_grace_moves(dev, endpoint);
 		endpoint->domain = NULL;
 		endpoint->next = NULL;
+		viommu_i_cache_shut(endpoint);
 		viommu_i_endpoint_show(dev, endpoint);
 	}
+	drop_domains(dev);
 	dev->settle_epoch = viommu_i_grace_begin(dev);
 }
 
@@ -179,7 +179,6 @@ static void cancel_pending(struct viommu_device *dev)
 
 static void reset(struct viommu_device *dev, bool bypass)
 {
-	drop_domains(dev);
 	drop_translations(dev, bypass);
 	cancel_pending(dev);
 	dev->is_resetting = true;

@@ -107,26 +107,33 @@ void viommu_i_endpoint_show(const struct viommu_device *dev, struct viommu_endpo
 	viommu_i_cache_open(endpoint);
 }
 
-void viommu_i_endpoint_join(struct viommu_endpoint *endpoint, struct viommu_domain *domain)
+/* Out of the list of its domain. */
+static void unlink_member(struct viommu_endpoint *endpoint)
 {
-	endpoint->domain = domain;
-	endpoint->next = domain->endpoints;
-	domain->endpoints = endpoint;
-}
-
-void viommu_i_endpoint_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint,
-			     struct viommu_map_limbo *limbo)
-{
-	struct viommu_domain *domain = endpoint->domain;
-	struct viommu_endpoint **link = &domain->endpoints;
+	struct viommu_endpoint **link = &endpoint->domain->endpoints;
 
 	while (*link != endpoint)
 		link = &(*link)->next;
 	*link = endpoint->next;
-	endpoint->domain = NULL;
 	endpoint->next = NULL;
-	if (domain->endpoints == NULL) {
-		viommu_i_domain_die(dev, domain, limbo);
-		viommu_i_ids_remove(&dev->domain_ids, domain->id);
+}
+
+void viommu_i_endpoint_move(struct viommu_device *dev, struct viommu_endpoint *endpoint, struct viommu_domain *domain,
+			    struct viommu_map_limbo *limbo)
+{
+	struct viommu_domain *old = endpoint->domain;
+
+	if (old != NULL)
+		unlink_member(endpoint);
+	endpoint->domain = domain;
+	if (domain != NULL) {
+		endpoint->next = domain->endpoints;
+		domain->endpoints = endpoint;
+	}
+	viommu_i_cache_shut(endpoint);
+	viommu_i_endpoint_show(dev, endpoint);
+	if (old != NULL && old->endpoints == NULL) {
+		viommu_i_domain_die(dev, old, limbo);
+		viommu_i_ids_remove(&dev->domain_ids, old->id);
 	}
 }
