@@ -541,6 +541,38 @@ static void test_fault__several_endpoints__take_turns(void **state)
 	device_teardown(&f);
 }
 
+/* Within one endpoint: three contexts that raise more than is ever fetched. */
+static void test_fault__several_contexts__take_turns(void **state)
+{
+	struct viommu_access_token tokens[3];
+	struct device_fixture f;
+	struct viommu_access more[2], *contexts[3] = { &more[1], &more[0], &f.accesses[0] };
+	unsigned counts[3] = { 0 };
+	struct viommu_wire_fault fault;
+	struct viommu_translation t;
+
+	(void)state;
+	device_setup(&f, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		viommu_access_init(&more[i], &f.dev, f.endpoints[0]);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(viommu_access_begin(contexts[i], &tokens[i]), VIOMMU_OK);
+	for (unsigned round = 0; round < 30; round++) {
+		for (unsigned i = 0; i < 3; i++)
+			(void)!viommu_access_translate(contexts[i], 0x1000 * (i + 1), 1, VIOMMU_ACCESS_READ, &t);
+		assert_int_equal(viommu_device_next_fault(&f.dev, &fault), VIOMMU_OK);
+		counts[fault.address / 0x1000 - 1]++;
+		assert_true(viommu_device_check(&f.dev));
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(counts[i], 10);
+		viommu_access_end(contexts[i], tokens[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(viommu_access_deinit(&more[i]), VIOMMU_OK);
+	device_teardown(&f);
+}
+
 /* One endpoint that faults all the time does not keep the report of another one back. */
 static void test_fault__noisy_endpoint__others_get_through(void **state)
 {
@@ -906,6 +938,7 @@ int main(void)
 		cmocka_unit_test(test_fault__ring_full__oldest_kept_and_loss_counted),
 		cmocka_unit_test(test_fault__counters_at_the_top__go_on_from_0),
 		cmocka_unit_test(test_fault__several_endpoints__take_turns),
+		cmocka_unit_test(test_fault__several_contexts__take_turns),
 		cmocka_unit_test(test_fault__noisy_endpoint__others_get_through),
 		cmocka_unit_test(test_read_write__across_mappings_and_regions__as_translated),
 		cmocka_unit_test(test_read_write__unmapped_in_the_middle__fault_and_bytes_done),

@@ -293,7 +293,7 @@ bool viommu_device_is_busy(const struct viommu_device *dev);
  */
 uint32_t viommu_device_process(struct viommu_device *dev, uint32_t budget);
 
-/* The next fault report for the driver. VIOMMU_E_EMPTY. Endpoints take turns. Steps: endpoints, access contexts. */
+/* The next fault report for the driver. VIOMMU_E_EMPTY. Endpoints take turns, and the contexts of each. Steps: both. */
 VIOMMU_NODISCARD enum viommu_result viommu_device_next_fault(struct viommu_device *dev,
 							     struct viommu_wire_fault *out);
 

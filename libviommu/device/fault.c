@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fault.c: reports wait in the context that raised them until the owner fetches them; endpoints take turns. One thread
- * puts them in, the owner takes them out: each of the two indices has one writer. The counters of a context are its
- * thread's, too, and added up when somebody asks.
+ * fault.c: reports wait in the context that raised them until the owner fetches them; endpoints take turns, and of each
+ * of them its contexts. One thread puts them in, the owner takes them out: each of the two indices has one writer. The
+ * counters of a context are its thread's, too, and added up when somebody asks.
  */
 #include "core.h"
 
@@ -58,6 +58,18 @@ static bool fetch(struct viommu_access *access, struct viommu_wire_fault *out)
 	return true;
 }
 
+/* The context goes to the end of the list of its endpoint: next time it is the turn of others. */
+static void put_last(struct viommu_access **link)
+{
+	struct viommu_access *a = *link;
+
+	*link = a->next;
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = a;
+	a->next = NULL;
+}
+
 enum viommu_result viommu_device_next_fault(struct viommu_device *dev, struct viommu_wire_fault *out)
 {
 	uint32_t count = dev->endpoint_ids.count;
@@ -70,9 +82,11 @@ enum viommu_result viommu_device_next_fault(struct viommu_device *dev, struct vi
 		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[turn]];
 
 		dev->fault_turn = turn + 1;
-		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
-			if (fetch(a, out))
+		for (struct viommu_access **link = &endpoint->contexts; *link != NULL; link = &(*link)->next) {
+			if (fetch(*link, out)) {
+				put_last(link);
 				return VIOMMU_OK;
+			}
 		}
 	}
 	return VIOMMU_E_EMPTY;
