@@ -5,10 +5,16 @@
  * A struct viommu_access is a context that names one endpoint; make one per endpoint and thread. Open a
  * section for each DMA, translate or copy inside it as often as wanted, and end it when the memory is no longer
  * touched, perhaps much later (asynchronous I/O). An UNMAP or DETACH that takes a translation away is completed only
- * after every section has ended that began before it and could use it; so a section left open delays the driver's
- * requests for that endpoint's domain, and nothing else. If the endpoint leaves the domain meanwhile, it is the domain
- * that it left, besides the one that it is in; if it leaves a second one before that is over, it may be any domain that
- * some endpoint has left since.
+ * after every section has ended that began before it and could use it. One that began later holds it up only if at that
+ * moment sections of the same context were waited for that are older than the request: two rounds at most, and never a
+ * stream of new ones.
+ *
+ * So a section left open delays the driver's requests for that endpoint's domain. If the endpoint leaves the domain
+ * meanwhile, it is the domain that it left, besides the one that it is in; if it leaves a second one before that is
+ * over, it may be any domain that some endpoint has left since. Requests for other domains do not wait, with these
+ * limits: when max_pending requests wait, none is taken any more, of whichever domain; map nodes that were cut out, and
+ * slots of domains that died, are not used before what waits for them is over, so a MAP or ATTACH may be answered with
+ * NOMEM; a reset and the clearing of the bypass wait for all sections that lose something, memory that goes for all.
  *
  *     viommu_access_begin(&a, &token);
  *     while (len > 0 && viommu_access_translate(&a, iova, len, VIOMMU_ACCESS_READ, &t) == VIOMMU_OK)
@@ -123,7 +129,8 @@ void viommu_access_end(struct viommu_access *access, struct viommu_access_token 
 
 /*
  * Translates the first piece of [iova, iova + length - 1] for `kind` (READ, WRITE, or both at once). A length that runs
- * past the end of the address space is cut there. Inside a section.
+ * past the end of the address space is cut there. Inside a section: one of this context that stays open until the call
+ * returns. That some other one is open is seen as well, but does not protect.
  * VIOMMU_E_FAULT: the first byte is not accessible; a fault report was raised. VIOMMU_E_ARG: length or kind is 0 or
  * unknown.
  * VIOMMU_E_STATE: no section of the context is open. Steps: one lookup (map.h).
@@ -133,7 +140,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_access_translate(struct viommu_access
 							    struct viommu_translation *out);
 
 /*
- * Copies between the endpoint's address space and private memory, across mappings. *done: bytes copied before an error.
+ * Copies between the endpoint's address space and private memory, across mappings. Inside a section, as translate.
+ * *done: bytes copied before an error.
  * Errors as translate; VIOMMU_E_ARG also if the bytes run past the end of the address space. VIOMMU_E_PEER: a
  * translation leads to where there is no memory (the driver's mistake; no fault is raised), or to the MSI doorbell.
  * VIOMMU_E_STATE: the device has no memory seam.

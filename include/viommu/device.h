@@ -19,9 +19,9 @@
  * and comes back from next_done. So when the driver sees the used entry, the memory behind the mapping is its own
  * again.
  *
- * A section that never ends keeps the requests of its endpoint's domain PENDING, which stats.pended counts. Requests
- * of other domains go on until max_pending; then submit says VIOMMU_E_BUSY, and nothing is lost. Who holds it all up,
- * viommu_device_get_blocker says.
+ * A section that never ends keeps the requests of its endpoint's domain PENDING, which stats.pended counts; access.h
+ * says what happens if the endpoint leaves it. Requests of other domains go on until max_pending; then submit says
+ * VIOMMU_E_BUSY, and nothing is lost. Who holds it all up, viommu_device_get_blocker says.
  *
  * Thread class of everything here: owner, except where stated. Data threads (access.h) run beside it.
  */
@@ -47,9 +47,10 @@ struct viommu_device_ops {
 	/*
 	 * There is something to do: a fault to fetch, or a request, a reset or a change of guest memory that may be
 	 * done by now. Only wakes: must not call back into the library, must not block. Called while an access section
-	 * ends or a fault is raised, on the thread that does so; once for each thing that is waited for, or more often.
-	 * Then fetch faults and done requests until there are none, and ask again for what was not settled. NULL: the
-	 * owner polls.
+	 * ends or a fault is raised, on the thread that does so: at least once after the last section has ended that
+	 * was waited for, and after each report. Then fetch done requests until there are none, ask again for what was
+	 * not settled, and fetch faults until there are none: or, since they may be raised as fast as they are fetched,
+	 * so many, and come back after other work without being called. NULL: the owner polls.
 	 */
 	void (*work_pending)(void *ctx);
 };
@@ -317,8 +318,9 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
 /*
  * Virtio device reset: no endpoint is attached, no domain exists, nothing is negotiated; config.bypass stays. Pending
  * requests come back from next_done with written = 0. The reset is complete, and status may read 0, when
- * viommu_device_is_settled says so: it waits for sections that lose something, not for others. Reports raised until then
- * and not yet fetched are dropped, and next_fault has none. Steps: endpoints, domains, access contexts and the slots of their caches, pending requests.
+ * viommu_device_is_settled says so: it waits for sections that lose something, not for others. Reports raised until
+ * then and not yet fetched are dropped, and next_fault has none. Steps: endpoints, domains, access contexts and the slots of
+ * their caches, pending requests.
  */
 void viommu_device_reset(struct viommu_device *dev);
 
@@ -353,8 +355,9 @@ void viommu_device_memory_changed(struct viommu_device *dev);
 /*
  * Have all access sections ended that were open at the last change, and have all requests come back from next_done that
  * were pending then, also those of viommu_device_forget_replies? Ask when work_pending was called, after next_done (or
- * viommu_pump_process) had its turn. Sections that began later do not count, and requests of the driver do not wait for
- * the change. Steps: endpoints, access contexts, pending requests.
+ * viommu_pump_process) had its turn. Sections that began later count only if older ones of their context were waited
+ * for when they began (access.h), and requests of the driver do not wait for the change. Steps: endpoints, access contexts,
+ * pending requests.
  */
 bool viommu_device_memory_is_settled(struct viommu_device *dev);
 
