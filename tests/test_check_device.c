@@ -248,7 +248,7 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, left_what_is_no_domain, f.endpoints[0]->left = misaligned(dead(9)))			\
 	X(IN_DETAIL, moving_in_a_circle, f.dev.moving->next_moving = f.dev.moving)				\
 	X(IN_DETAIL, moving_something_else, f.dev.moving = misaligned(f.dev.moving))				\
-	X(IN_DETAIL, moving_and_does_not_say_so, f.dev.moving->is_moving = false)				\
+	X(IN_DETAIL, moving_and_does_not_say_so, f.dev.moving->is_moving = false; f.dev.moving->left = NULL)	\
 	X(IN_DETAIL, moving_and_not_in_the_list, f.dev.moving = f.dev.moving->next_moving)			\
 	X(IN_DETAIL, domain_under_another_id, domain(2)->id = 3)						\
 	X(IN_DETAIL, map_of_another_pool, domain(1)->map.pool = &stranger.pool)					\

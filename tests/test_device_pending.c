@@ -700,7 +700,7 @@ static void test_pending__endpoint_left_two_domains__counts_for_those_that_were_
 	device_teardown(&f);
 }
 
-/* An endpoint that comes where others have left from waits for these, if it was the last: their sections are there. */
+/* The last endpoint to go waits for those that left before it: their sections can still read what it took along. */
 static void test_pending__last_endpoint_leaves__waits_for_those_that_left_before(void **state)
 {
 	struct viommu_wire_request first = device_detach_request(1, DEVICE_EP0);
@@ -716,6 +716,39 @@ static void test_pending__last_endpoint_leaves__waits_for_those_that_left_before
 	assert_pending(&f, &calls[1], &last); /* its mappings can still be read */
 	end(&f, 0, token);
 	for (unsigned i = 0; i < 2; i++) {
+		assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
+		device_call_free(&calls[i]);
+	}
+	device_teardown(&f);
+}
+
+/* Two that left after an UNMAP: of each of them what began before that has to end, and nothing else. */
+static void test_pending__two_endpoints_left__old_sections_of_both_count(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct viommu_wire_request leaves[] = {
+		device_detach_request(1, DEVICE_EP0),
+		device_detach_request(1, DEVICE_EP1),
+	};
+	struct viommu_access_token old0, old1, new0;
+	struct device_fixture f;
+	int status;
+
+	(void)state;
+	prepare(&f, NULL);
+	old0 = begin(&f, 0);
+	old1 = begin(&f, 1);
+	assert_pending(&f, &calls[0], &unmap);
+	new0 = begin(&f, 0);
+	assert_pending(&f, &calls[1], &leaves[0]);
+	assert_pending(&f, &calls[2], &leaves[1]);
+	end(&f, 0, old0);
+	assert_none_done(&f, &calls[0]);
+	end(&f, 1, old1);
+	assert_done(&f, &calls[0], VIOMMU_S_OK);
+	assert_none_done(&f, &calls[2]); /* the end of the domain, where the other one still has a section */
+	end(&f, 0, new0);
+	for (unsigned i = 1; i < 3; i++) {
 		assert_ptr_equal(device_next_done(&f, &status), &calls[i]);
 		device_call_free(&calls[i]);
 	}
@@ -1061,6 +1094,7 @@ int main(void)
 		cmocka_unit_test(test_pending__endpoint_lost_the_bypass__does_not_delay),
 		cmocka_unit_test(test_pending__endpoint_left_the_same_domain_twice__does_not_delay_others),
 		cmocka_unit_test(test_pending__endpoint_left_two_domains__counts_for_those_that_were_left),
+		cmocka_unit_test(test_pending__two_endpoints_left__old_sections_of_both_count),
 		cmocka_unit_test(test_pending__last_endpoint_leaves__waits_for_those_that_left_before),
 		cmocka_unit_test(test_pending__domain_died_and_slot_used_again__does_not_wait_for_new_members),
 		cmocka_unit_test(test_pending__context_made_after_a_move__does_not_delay_others),
