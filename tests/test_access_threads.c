@@ -318,21 +318,33 @@ static void wait_for_all(void)
 }
 
 /* To a new domain: the old one dies, and with it all mappings that are left. Or by way of none. */
-static void move(unsigned engine, bool detach)
+static void leave(unsigned engine)
 {
 	struct viommu_wire_request r = { .type = VIOMMU_T_DETACH };
 
 	wait_for_all();
-	if (detach) {
-		r.u.detach.domain = world.domains[engine];
-		r.u.detach.endpoint = engine;
-		submit(&r, engine, 0, FRAMES);
-	}
+	r.u.detach.domain = world.domains[engine];
+	r.u.detach.endpoint = engine;
+	submit(&r, engine, 0, FRAMES);
+}
+
+static void enter(unsigned engine)
+{
+	struct viommu_wire_request r = { .type = VIOMMU_T_ATTACH };
+	bool moves = world.engines[engine].endpoint->domain != NULL;
+
 	world.domains[engine] = (world.domains[engine] + ENGINES) % (8 * ENGINES);
-	r = (struct viommu_wire_request){ .type = VIOMMU_T_ATTACH };
 	r.u.attach.domain = world.domains[engine];
 	r.u.attach.endpoint = engine;
-	submit(&r, engine, 0, detach ? 0 : FRAMES);
+	submit(&r, engine, 0, moves ? FRAMES : 0);
+}
+
+static void move(unsigned engine, bool detach)
+{
+	wait_for_all();
+	if (detach)
+		leave(engine);
+	enter(engine);
 	wait_for_all();
 }
 
@@ -367,12 +379,27 @@ static void reset(void)
 	attach_all();
 }
 
-static void toggle_bypass(void)
+static void set_bypass(uint8_t value)
 {
-	uint8_t on = 1, off = 0;
+	viommu_device_config_write(&world.dev, VIOMMU_WIRE_CONFIG_BYPASS, &value, 1);
+}
 
-	viommu_device_config_write(&world.dev, VIOMMU_WIRE_CONFIG_BYPASS, &on, 1);
-	viommu_device_config_write(&world.dev, VIOMMU_WIRE_CONFIG_BYPASS, &off, 1);
+/*
+ * An endpoint sees everything for a while, where there is nothing that it can reach: leaves its domain into the bypass
+ * and comes back, or loses the bypass first.
+ */
+static void toggle_bypass(unsigned engine, bool lose)
+{
+	set_bypass(1);
+	leave(engine);
+	assert_ptr_equal(world.engines[engine].endpoint->view, &world.dev.everything);
+	sched_yield();
+	if (lose)
+		set_bypass(0);
+	enter(engine);
+	set_bypass(0);
+	settle();
+	wait_for_all();
 }
 
 /* What is in all frames of the engine belongs to somebody else, whatever is mapped. */
@@ -418,7 +445,7 @@ static void owner_step(void)
 	else if (kind < 8)
 		move(engine, kind % 2 == 0);
 	else if (kind < 12)
-		toggle_bypass();
+		toggle_bypass(engine, kind % 2 == 0);
 	else if (kind < 16)
 		unplug_and_plug(engine);
 	else if (world.states[engine][i] == HIDDEN)
