@@ -319,8 +319,8 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
  * Virtio device reset: no endpoint is attached, no domain exists, nothing is negotiated; config.bypass stays. Pending
  * requests come back from next_done with written = 0. The reset is complete, and status may read 0, when
  * viommu_device_is_settled says so: it waits for sections that lose something, not for others. Reports raised until
- * then and not yet fetched are dropped, and next_fault has none. Steps: endpoints, domains, access contexts and the slots of
- * their caches, pending requests.
+ * then and not yet fetched are dropped, and next_fault has none. Steps: endpoints, domains, access contexts and
+ * the slots of their caches, pending requests.
  */
 void viommu_device_reset(struct viommu_device *dev);
 
@@ -356,8 +356,8 @@ void viommu_device_memory_changed(struct viommu_device *dev);
  * Have all access sections ended that were open at the last change, and have all requests come back from next_done that
  * were pending then, also those of viommu_device_forget_replies? Ask when work_pending was called, after next_done (or
  * viommu_pump_process) had its turn. Sections that began later count only if older ones of their context were waited
- * for when they began (access.h), and requests of the driver do not wait for the change. Steps: endpoints, access contexts,
- * pending requests.
+ * for when they began (access.h), and requests of the driver do not wait for the change. Steps: endpoints, access
+ * contexts, pending requests.
  */
 bool viommu_device_memory_is_settled(struct viommu_device *dev);
 
