@@ -2,8 +2,14 @@
 /*
  * harness.cc: hands the workloads to Google Benchmark. What is measured is called through a C interface.
  *
- * Repetitions of different structures take turns (--benchmark_enable_random_interleaving), so what setup made stays
- * until the program ends: to set up a million mappings takes longer than to measure them.
+ *     viommu-bench                              prints "WORKLOAD SUBJECT MAPPINGS_MAX" for all that there is
+ *     viommu-bench WORKLOAD[,WORKLOAD] N ROUNDS measures; options of Google Benchmark may stand anywhere
+ *
+ * A subject is a structure, or a pair of halves of a ring. Each subject is a benchmark of its own in each round,
+ * "workload/subject/n/round:r", and Google Benchmark runs them in the order in which they are registered: in a round
+ * all subjects run once, one directly after the other and each round in another order. So what disturbs the machine
+ * for a while disturbs all of them, and the ratios within a round stay what they are when nanoseconds do not. What
+ * setup made is there for all rounds: to set up a million mappings takes longer than to measure them.
  */
 #include "workload.h"
 
@@ -11,27 +17,34 @@
 
 #include <malloc.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
 #include <functional>
-#include <list>
+#include <sstream>
 #include <string>
 
 namespace
 {
-struct measurement {
+struct subject {
+	std::string name; /* "workload/subject/n" */
 	std::function<void *(bench_facts *)> setup;
 	bool (*prepare)(void *state);
 	bool (*run)(void *state, uint64_t iterations);
 	void (*teardown)(void *state);
+	bool (*start)(void *state);
+	bool (*stop)(void *state);
+	bool waits;
 	bench_facts facts;
 	void *state;
-	bool (*start)(void *state) = nullptr;
-	bool (*stop)(void *state) = nullptr;
 };
 
-std::list<measurement> measurements;
+/* Operations of the prepared runs of one round, unless a single run has more. */
+constexpr uint32_t prepared_operations = 20000;
 
-/* Mappings that the prepared iterations of one repetition make, or remove, in each map. */
-constexpr uint32_t prepared_mappings = 40000;
+const bench_workload *const lists[] = { bench_map_workloads, bench_reader_workloads, bench_request_workloads };
+
+std::deque<subject> subjects;
 
 /* Google Benchmark reports a failed one and exits with success; this program does not. */
 bool failed;
@@ -42,120 +55,137 @@ void fail(benchmark::State &state, const char *what)
 	state.SkipWithError(what);
 }
 
-/* All iterations in one call, so that the loop of Google Benchmark costs nothing per iteration. */
-void run_steadily(benchmark::State &state, const measurement &m)
+/*
+ * All iterations in one call, so that the loop of Google Benchmark costs nothing per iteration. Before it a quarter of
+ * them that is not measured, in which the caches forget the subject before.
+ */
+bool run_steadily(benchmark::State &state, const subject &s)
 {
 	const benchmark::IterationCount all = state.max_iterations;
+	bool ok = s.start == nullptr || s.start(s.state);
 
-	while (state.KeepRunningBatch(all)) {
-		if (!m.run(m.state, static_cast<uint64_t>(all))) {
-			fail(state, "run failed");
-			return;
-		}
-	}
+	if (!ok)
+		return false;
+	ok = s.run(s.state, static_cast<uint64_t>(all / 4 + 1));
+	while (ok && state.KeepRunningBatch(all))
+		ok = s.run(s.state, static_cast<uint64_t>(all));
+	return (s.stop == nullptr || s.stop(s.state)) && ok;
 }
 
-/* With what is to happen beside it, which takes its time to begin. */
-void run_beside(benchmark::State &state, const measurement &m)
-{
-	const benchmark::IterationCount all = state.max_iterations;
-
-	while (state.KeepRunningBatch(all)) {
-		state.PauseTiming();
-		bool ok = m.start(m.state);
-		state.ResumeTiming();
-		ok = ok && m.run(m.state, static_cast<uint64_t>(all));
-		state.PauseTiming();
-		ok = m.stop(m.state) && ok;
-		state.ResumeTiming();
-		if (!ok) {
-			fail(state, "run failed");
-			return;
-		}
-	}
-}
-
-void run_prepared(benchmark::State &state, const measurement &m)
+/* As often as makes enough operations, in one iteration of Google Benchmark. To prepare a run can take far longer. */
+bool run_prepared(benchmark::State &state, const subject &s, uint32_t runs)
 {
 	while (state.KeepRunning()) {
-		state.PauseTiming();
-		const bool prepared = m.prepare(m.state);
-		state.ResumeTiming();
-		if (!prepared || !m.run(m.state, 1)) {
-			fail(state, "run failed");
-			return;
+		for (uint32_t i = 0; i < runs; i++) {
+			state.PauseTiming();
+			const bool prepared = s.prepare(s.state);
+			state.ResumeTiming();
+			if (!prepared || !s.run(s.state, 1))
+				return false;
 		}
 	}
+	return true;
 }
 
-void measure(benchmark::State &state, measurement &m)
+void measure(benchmark::State &state, subject &s)
 {
-	if (m.state == nullptr)
-		m.state = m.setup(&m.facts);
-	if (m.state == nullptr) {
+	uint32_t runs = 1;
+
+	if (s.state == nullptr)
+		s.state = s.setup(&s.facts);
+	if (s.state == nullptr) {
 		fail(state, "setup failed");
 		return;
 	}
-	if (m.start != nullptr)
-		run_beside(state, m);
-	else if (m.prepare == nullptr)
-		run_steadily(state, m);
-	else
-		run_prepared(state, m);
-	state.counters["operations"] = m.facts.operations;
-	state.counters["bytes_per_mapping"] = m.facts.bytes_per_mapping;
+	if (s.prepare != nullptr && s.facts.operations < prepared_operations)
+		runs = prepared_operations / s.facts.operations;
+	if (!(s.prepare == nullptr ? run_steadily(state, s) : run_prepared(state, s, runs))) {
+		fail(state, "run failed");
+		return;
+	}
+	state.counters["operations"] = static_cast<double>(s.facts.operations) * runs;
+	state.counters["bytes_per_mapping"] = s.facts.bytes_per_mapping;
 }
 
-benchmark::internal::Benchmark *add(const std::string &name, const measurement &what)
+void register_rounds(uint32_t rounds)
 {
-	measurements.push_back(what);
-	measurement &m = measurements.back();
-	return benchmark::RegisterBenchmark(name.c_str(), [&m](benchmark::State &state) { measure(state, m); });
+	for (uint32_t round = 0; round < rounds; round++) {
+		for (size_t i = 0; i < subjects.size(); i++) {
+			subject &s = subjects[(i + round) % subjects.size()];
+			benchmark::internal::Benchmark *b =
+				benchmark::RegisterBenchmark((s.name + "/round:" + std::to_string(round)).c_str(),
+							     [&s](benchmark::State &state) { measure(state, s); });
+
+			if (s.prepare != nullptr)
+				b->Iterations(1);
+			if (s.waits)
+				b->UseRealTime();
+		}
+	}
 }
 
-void add(const bench_workload *workloads)
+std::string full_name(const char *workload, const char *name, uint32_t n)
 {
-	for (const bench_workload *w = workloads; w->name != nullptr; w++) {
-		for (const uint32_t n : { 100u, 10000u, 1000000u }) {
-			for (const bench_structure *s = bench_structures; s->name != nullptr; s++) {
-				if (n > s->mappings_max)
+	return std::string(workload) + "/" + name + "/" + std::to_string(n);
+}
+
+/* False: there is no such workload. */
+bool add(const std::string &name, uint32_t n)
+{
+	for (const bench_workload *list : lists) {
+		for (const bench_workload *w = list; w->name != nullptr; w++) {
+			if (name != w->name)
+				continue;
+			for (const bench_structure *b = bench_structures; b->name != nullptr; b++) {
+				if (n > b->mappings_max)
 					continue;
-				benchmark::internal::Benchmark *b =
-					add(std::string(w->name) + "/" + s->name + "/" + std::to_string(n),
-					    { [=](bench_facts *facts) { return w->setup(s, n, facts); },
-					      w->prepare,
-					      w->run,
-					      w->teardown,
-					      { 1, 0 },
-					      nullptr,
-					      w->start,
-					      w->stop });
-
-				/* To prepare an iteration can take far longer than to run it: then not as many as fit. */
-				if (w->prepare != nullptr)
-					b->Iterations(n < prepared_mappings ? prepared_mappings / n : 1);
-				if (w->waits)
-					b->UseRealTime();
+				subjects.push_back({ full_name(w->name, b->name, n),
+						     [=](bench_facts *facts) { return w->setup(b, n, facts); },
+						     w->prepare,
+						     w->run,
+						     w->teardown,
+						     w->start,
+						     w->stop,
+						     w->waits,
+						     { 1, 0 },
+						     nullptr });
 			}
+			return true;
 		}
 	}
+	for (const bench_ring_workload *w = bench_ring_workloads; w->name != nullptr; w++) {
+		if (name != w->name || n > BENCH_RING_BATCH_MAX)
+			continue;
+		for (const bench_ring_pair *p = bench_ring_pairs; p->name != nullptr; p++) {
+			subjects.push_back({ full_name(w->name, p->name, n),
+					     [=](bench_facts *facts) { return w->setup(w, p, n, facts); },
+					     nullptr,
+					     w->run,
+					     w->teardown,
+					     nullptr,
+					     nullptr,
+					     w->waits,
+					     { 1, 0 },
+					     nullptr });
+		}
+		return true;
+	}
+	return false;
 }
 
-void add(const bench_ring_workload *workloads)
+int list()
 {
-	for (const bench_ring_workload *w = workloads; w->name != nullptr; w++) {
-		for (const uint32_t batch : { 1u, BENCH_RING_BATCH_MAX }) {
-			for (const bench_ring_pair *p = bench_ring_pairs; p->name != nullptr; p++) {
-				benchmark::internal::Benchmark *b =
-					add(std::string(w->name) + "/" + p->name + "/" + std::to_string(batch),
-					    { [=](bench_facts *facts) { return w->setup(w, p, batch, facts); }, nullptr,
-					      w->run, w->teardown, { 1, 0 }, nullptr });
-
-				if (w->waits)
-					b->UseRealTime();
-			}
+	for (const bench_workload *list : lists) {
+		for (const bench_workload *w = list; w->name != nullptr; w++) {
+			for (const bench_structure *b = bench_structures; b->name != nullptr; b++)
+				std::printf("%s %s %u\n", w->name, b->name, b->mappings_max);
 		}
 	}
+	for (const bench_ring_workload *w = bench_ring_workloads; w->name != nullptr; w++) {
+		for (const bench_ring_pair *p = bench_ring_pairs; p->name != nullptr; p++)
+			std::printf("%s %s %u\n", w->name, p->name, BENCH_RING_BATCH_MAX);
+	}
+	return 0;
 }
 } // namespace
 
@@ -169,17 +199,28 @@ int main(int argc, char **argv)
 	benchmark::AddCustomContext("rust_compiler", BENCH_RUST_COMPILER);
 	benchmark::AddCustomContext("glib", BENCH_GLIB);
 	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
+	if (argc == 1)
+		return list();
+
+	const auto n = static_cast<uint32_t>(argc == 4 ? std::strtoul(argv[2], nullptr, 10) : 0);
+	const auto rounds = static_cast<uint32_t>(argc == 4 ? std::strtoul(argv[3], nullptr, 10) : 0);
+	if (n == 0 || rounds == 0) {
+		std::fprintf(stderr, "usage: viommu-bench [WORKLOAD[,WORKLOAD] N ROUNDS] [--benchmark_...]\n");
 		return 2;
-	add(bench_map_workloads);
-	add(bench_reader_workloads);
-	add(bench_request_workloads);
-	add(bench_ring_workloads);
+	}
+	std::istringstream names(argv[1]);
+	for (std::string name; std::getline(names, name, ',');) {
+		if (!add(name, n)) {
+			std::fprintf(stderr, "viommu-bench: no workload '%s' of this size\n", name.c_str());
+			return 2;
+		}
+	}
+	register_rounds(rounds);
 	if (benchmark::RunSpecifiedBenchmarks() == 0)
 		failed = true;
-	for (const measurement &m : measurements) {
-		if (m.state != nullptr)
-			m.teardown(m.state);
+	for (const subject &s : subjects) {
+		if (s.state != nullptr)
+			s.teardown(s.state);
 	}
 	benchmark::Shutdown();
 	return failed ? 1 : 0;

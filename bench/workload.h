@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * workload.h: a workload as the C files of this folder describe it. harness.cc hands each to Google Benchmark, once for
- * every structure and every n, as "workload/structure/n"; one of rings once for all halves and every length of a batch,
- * as "workload/halves/batch".
+ * every structure and every round, as "workload/structure/n/round:r"; one of rings once for all pairs of halves and
+ * every round, with the length of a batch as n.
  */
 #ifndef VIOMMU_BENCH_WORKLOAD_H
 #define VIOMMU_BENCH_WORKLOAD_H
