@@ -20,8 +20,8 @@ from xml.etree import ElementTree
 from plot import plot
 
 MAPS = [
-    "fill-sequential", "fill-random", "lookup-random", "lookup-independent", "lookup-sequential",
-    "lookup-hot", "churn-pair", "ring-cycle", "unmap-wide", "unmap-churned", "mixed-fill",
+    "fill-sequential", "fill-topdown", "fill-random", "lookup-random", "lookup-independent", "lookup-sequential",
+    "lookup-hot", "churn-pair", "topdown-churn", "ring-cycle", "unmap-wide", "unmap-churned", "mixed-fill",
     "mixed-lookup", "mixed-churn", "sparse-fill", "sparse-lookup", "sparse-churn",
 ]
 REQUESTS = [
@@ -36,8 +36,8 @@ SIZES = [100, 10000, 1000000]
 LARGE = 10000000  # by --large
 PLOTTED, PLOTTED_TOO = ["lookup-random", "churn-pair"], [1000, 100000]  # sizes between the others, for the plot
 # Each run of a round is.
-PREPARED = ["fill-sequential", "fill-random", "unmap-wide", "unmap-churned", "mixed-fill", "sparse-fill"]
-MEMORY = ["fill-sequential", "fill-random", "mixed-fill", "sparse-fill"]
+PREPARED = ["fill-sequential", "fill-topdown", "fill-random", "unmap-wide", "unmap-churned", "mixed-fill", "sparse-fill"]
+MEMORY = ["fill-sequential", "fill-topdown", "fill-random", "mixed-fill", "sparse-fill"]
 RING_WORKLOADS = [threads + form for threads in ("", "threads-")
                   for form in ("direct", "direct-event", "indirect", "indirect-event")]
 RINGS = ["viommu", "viommu-device", "copying", "in-place", "unchecked"]

@@ -11,6 +11,9 @@
 #define FILL_MAPPINGS 1600u
 #define MAPS_MAX 16u
 
+/* Pages that topdown-churn gives back before it takes new ones. */
+#define TOPDOWN_BURST 8u
+
 /* A mapping of any length. */
 struct extent {
 	uint64_t first;
@@ -69,6 +72,16 @@ static inline bool page_is_found(struct map_state *s, uint32_t page, uint64_t of
 static bool fill_sequential(struct map_state *s, uint32_t which)
 {
 	for (uint32_t i = 0; i < s->n; i++) {
+		if (!map_page(s, s->maps[which], i))
+			return false;
+	}
+	return true;
+}
+
+/* As operating systems hand out addresses for DMA: from the top of their space down. */
+static bool fill_topdown(struct map_state *s, uint32_t which)
+{
+	for (uint32_t i = s->n; i-- > 0;) {
 		if (!map_page(s, s->maps[which], i))
 			return false;
 	}
@@ -245,6 +258,12 @@ static void *dense_setup(const struct bench_structure *structure, uint32_t n, st
 	return filled(structure, n, 1, fill_sequential, NULL, facts);
 }
 
+static void *topdown_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	facts->operations = TOPDOWN_BURST;
+	return filled(structure, n, 1, fill_topdown, NULL, facts);
+}
+
 static void *half_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
 	return filled(structure, n, 1, fill_random, NULL, facts);
@@ -274,6 +293,11 @@ static void *many_setup(const struct bench_structure *structure, uint32_t n, str
 static void *fill_sequential_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
 {
 	return many_setup(structure, n, facts, fill_sequential, NULL);
+}
+
+static void *fill_topdown_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
+{
+	return many_setup(structure, n, facts, fill_topdown, NULL);
 }
 
 static void *fill_random_setup(const struct bench_structure *structure, uint32_t n, struct bench_facts *facts)
@@ -314,6 +338,11 @@ static bool fill_all(struct map_state *s, bool (*fill)(struct map_state *, uint3
 static bool fill_sequential_run(void *state, uint64_t iterations)
 {
 	return iterations == 1 && fill_all(state, fill_sequential);
+}
+
+static bool fill_topdown_run(void *state, uint64_t iterations)
+{
+	return iterations == 1 && fill_all(state, fill_topdown);
 }
 
 static bool fill_random_run(void *state, uint64_t iterations)
@@ -437,6 +466,33 @@ static bool churn_run(void *state, uint64_t iterations)
 	return true;
 }
 
+/* Some pages are given back, and then handed out again, the last one first. */
+static bool topdown_run(void *state, uint64_t iterations)
+{
+	struct map_state *s = state;
+	uint32_t burst[TOPDOWN_BURST];
+
+	while (iterations-- > 0) {
+		for (uint32_t i = 0; i < TOPDOWN_BURST; i++) {
+			bool again;
+
+			do {
+				burst[i] = bench_below(&s->pages.random, s->n);
+				again = false;
+				for (uint32_t k = 0; k < i; k++)
+					again = again || burst[k] == burst[i];
+			} while (again);
+			if (!unmap_page(s, s->maps[0], burst[i]))
+				return false;
+		}
+		for (uint32_t i = TOPDOWN_BURST; i-- > 0;) {
+			if (!map_page(s, s->maps[0], burst[i]))
+				return false;
+		}
+	}
+	return true;
+}
+
 /* pages.live and .spare are one array: a ring of 2n pages, the n behind the oldest are mapped. */
 static bool ring_run(void *state, uint64_t iterations)
 {
@@ -504,12 +560,14 @@ static bool extents_churn_run(void *state, uint64_t iterations)
 
 const struct bench_workload bench_map_workloads[] = {
 	PREPARED("fill-sequential", fill_sequential_setup, unmap_all, fill_sequential_run),
+	PREPARED("fill-topdown", fill_topdown_setup, unmap_all, fill_topdown_run),
 	PREPARED("fill-random", fill_random_setup, fill_random_prepare, fill_random_run),
 	STEADY("lookup-random", dense_setup, lookup_random_run),
 	STEADY("lookup-independent", dense_setup, lookup_independent_run),
 	STEADY("lookup-sequential", dense_setup, lookup_sequential_run),
 	STEADY("lookup-hot", dense_setup, lookup_hot_run),
 	STEADY("churn-pair", half_setup, churn_run),
+	STEADY("topdown-churn", topdown_setup, topdown_run),
 	STEADY("ring-cycle", half_setup, ring_run),
 	PREPARED("unmap-wide", fill_random_setup, unmap_wide_prepare, unmap_wide_run),
 	PREPARED("unmap-churned", fill_random_setup, unmap_churned_prepare, unmap_wide_run),
