@@ -42,7 +42,8 @@ struct subject {
 /* Operations of the prepared runs of one round, unless a single run has more. */
 constexpr uint32_t prepared_operations = 20000;
 
-const bench_workload *const lists[] = { bench_map_workloads, bench_reader_workloads, bench_request_workloads };
+const bench_workload *const lists[] = { bench_map_workloads, bench_reader_workloads, bench_request_workloads,
+					bench_replay_workloads };
 
 std::deque<subject> subjects;
 

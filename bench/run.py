@@ -5,7 +5,7 @@
 Each workload at each n is a process of its own, in which Google Benchmark runs all structures once in each round. A
 figure is the median over the rounds; a ratio is taken within each round, and of these the median is told, with the
 quartiles as its spread. For a workload of rings n is the length of a batch, and the halves of a ring stand where else
-the structures do.
+the structures do; for a trace it is how many of its mappings are alive at most.
 """
 import argparse
 import json
@@ -30,13 +30,19 @@ REQUESTS = [
 ]
 READERS = ["read-alone", "read-beside-writer"]  # run together, so that they can be compared
 WORKLOADS = [*MAPS, *REQUESTS, *READERS]
+TRACES = {
+    "replay-boot": 49, "replay-vblk-strict": 69, "replay-vblk-lazy": 84, "replay-lookup-mixed-strict": 103,
+    "replay-nvme-lazy": 249, "replay-nvme-strict": 375, "replay-vfio-dpdk": 519,
+}
 WAITING = [*READERS, "translate-beside-owner", "translate-cached-beside-owner"]
 STRUCTURES = ["viommu", "gtree", "btreemap", "stdmap", "scan"]
 SIZES = [100, 10000, 1000000]
 LARGE = 10000000  # by --large
 PLOTTED, PLOTTED_TOO = ["lookup-random", "churn-pair"], [1000, 100000]  # sizes between the others, for the plot
 # Each run of a round is.
-PREPARED = ["fill-sequential", "fill-topdown", "fill-random", "unmap-wide", "unmap-churned", "mixed-fill", "sparse-fill"]
+PREPARED = [
+    "fill-sequential", "fill-topdown", "fill-random", "unmap-wide", "unmap-churned", "mixed-fill", "sparse-fill",
+]
 MEMORY = ["fill-sequential", "fill-topdown", "fill-random", "mixed-fill", "sparse-fill"]
 RING_WORKLOADS = [threads + form for threads in ("", "threads-")
                   for form in ("direct", "direct-event", "indirect", "indirect-event")]
@@ -44,7 +50,7 @@ RINGS = ["viommu", "viommu-device", "copying", "in-place", "unchecked"]
 BATCHES = [1, 32]
 # Of the workloads with a thread more, which are the noisiest, --quick takes what the library's own driver and pump do.
 QUICK_RINGS = [w for w in RING_WORKLOADS if not w.startswith("threads-") or w == "threads-indirect-event"]
-WITHOUT_BYTES = [*REQUESTS, *READERS, *RING_WORKLOADS]
+WITHOUT_BYTES = [*REQUESTS, *READERS, *TRACES, *RING_WORKLOADS]
 MARKS = "<!-- results: written by script/bench --markdown -->\n", "<!-- end of results -->\n"
 
 # What the library is to reach: workload, n, and how many times faster than which structure.
@@ -68,6 +74,7 @@ TARGETS = [
     ("mixed-churn", 1000000, {"gtree": 3.5, "btreemap": 1.3}),
     ("read-beside-writer", 10000, {"gtree": 10}),
     ("read-beside-writer", 1000000, {"gtree": 10}),
+    *((trace, n, {"gtree": 4}) for trace, n in TRACES.items()),
 ]
 # Workload, n, and how many bytes a mapping may take.
 BYTES_TARGETS = [("fill-sequential", 10000, 10), ("fill-sequential", 1000000, 10), ("sparse-fill", 1000000, 288)]
@@ -79,7 +86,7 @@ def registered(program):
     lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
     there = {(w, s): int(n) for w, s, n in (line.split() for line in lines)}
     structures = [s for s in STRUCTURES if s != "btreemap" or (WORKLOADS[0], s) in there]
-    expected = {(w, s) for w in WORKLOADS for s in structures}
+    expected = {(w, s) for w in [*WORKLOADS, *TRACES] for s in structures}
     expected |= {(w, r) for w in RING_WORKLOADS for r in RINGS}
     if set(there) != expected:
         sys.exit(f"run.py: {program} has other workloads than expected: {sorted(set(there) ^ expected)}")
@@ -102,6 +109,7 @@ def to_run(mode):
         if mode == "large" and group[0] in MAPS:
             sizes = [*sizes, LARGE]
         runs += [(group, n) for n in sizes]
+    runs += [([trace], n) for trace, n in TRACES.items()]
     return runs + [([w], b) for w in RING_WORKLOADS for b in BATCHES if mode != "quick" or w in QUICK_RINGS]
 
 
@@ -294,6 +302,7 @@ def sections(figures, markdown):
     for n in [*SIZES, LARGE]:
         if any(key[1] == n for key in figures.ns):
             yield f"n = {n}", table(figures, [(w, n) for w in WORKLOADS], STRUCTURES, markdown)
+    yield "recorded traces, for one request", table(figures, TRACES.items(), STRUCTURES, markdown)
     yield "memory", memory_table(figures, markdown)
     for batch in BATCHES:
         yield (f"ring, batch of {batch}, for one request",

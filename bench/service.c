@@ -18,16 +18,18 @@ static bool submit(struct bench_service *s, uint8_t *bytes, size_t len, uint8_t 
 {
 	struct viommu_segment readable = { .base = bytes, .len = len };
 	struct viommu_segment writable = { .base = tail, .len = VIOMMU_WIRE_TAIL_SIZE };
-	struct viommu_request request = {
-		.readable = &readable, .writable = &writable, .readable_count = 1, .writable_count = 1
-	};
+	struct viommu_request *request = &s->request;
 
-	if (viommu_device_submit(&s->dev, &request) != VIOMMU_OK)
+	request->readable = &readable;
+	request->readable_count = 1;
+	request->writable = &writable;
+	request->writable_count = 1;
+	if (viommu_device_submit(&s->dev, request) != VIOMMU_OK)
 		return false;
-	while (request.state != VIOMMU_REQUEST_DONE)
+	while (request->state != VIOMMU_REQUEST_DONE)
 		(void)viommu_device_next_done(&s->dev); /* another thread has a section open, and will end it */
 	(void)viommu_device_process(&s->dev, UINT32_MAX); /* as in structures/viommu.c: nothing is left for later */
-	return request.written == VIOMMU_WIRE_TAIL_SIZE;
+	return request->written == VIOMMU_WIRE_TAIL_SIZE;
 }
 
 static bool start_device(struct bench_service *s, uint32_t n)

@@ -38,6 +38,7 @@ struct bench_service {
 	const struct bench_structure *structure;
 	void *map; /* NULL: the library's device serves */
 	struct viommu_device dev;
+	struct viommu_request request;
 	struct viommu_access access;
 	void *device_mem;
 	struct bench_ring ring;

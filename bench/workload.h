@@ -52,6 +52,7 @@ struct bench_ring_workload {
 /* Each ends with a workload without a name. */
 extern const struct bench_workload bench_map_workloads[];
 extern const struct bench_workload bench_reader_workloads[];
+extern const struct bench_workload bench_replay_workloads[];
 extern const struct bench_workload bench_request_workloads[];
 extern const struct bench_ring_workload bench_ring_workloads[];
 
