@@ -4,9 +4,9 @@
 
 Counted is what the library itself executes, averaged over the calls of a case: not the C library, whose memcpy depends
 on the processor, and not the functions of the benchmark; those of rings/ are counted where rings are compared, which is
-printed and nothing else. Fails if a count has grown by more than 2 %, or if a call
-costs more than four times as much with a million mappings as with a hundred. What fell by more than 5 % is to be
-recorded. Skipped (exit code 77) without valgrind, and with another compiler or options than those that were recorded.
+printed and nothing else. Fails if a count has grown by more than 2 %, or if a call costs more than three times as much
+with a million mappings as with a hundred. What fell by more than 5 % is to be recorded. Skipped (exit code 77) without
+valgrind, and with another compiler or options than those that were recorded.
 """
 import argparse
 import collections
@@ -20,7 +20,7 @@ import tempfile
 SIZES = [100, 10000, 1000000]
 GROWN = 1.02
 IMPROVED = 0.95
-LARGE_TO_SMALL = 4
+LARGE_TO_SMALL = 3
 SKIPPED = 77
 HEAD = """# SPDX-License-Identifier: BSD-3-Clause
 # Instructions of the library for one call with n pages mapped. Written by script/bench --record-instructions, read by
