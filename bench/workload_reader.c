@@ -3,6 +3,7 @@
  * workload_reader.c: lookups in one thread, alone and while another one maps and unmaps as fast as it can. README.md
  * says what each workload is.
  */
+#include "beside.h"
 #include "pages.h"
 #include "workload.h"
 
@@ -150,7 +151,7 @@ static bool start_writer(void *state)
 
 	s->ends = false;
 	s->runs = false;
-	if (pthread_create(&s->writer, NULL, write_on, s) != 0)
+	if (!bench_beside_start(&s->writer, write_on, s))
 		return false;
 	while (!s->runs)
 		sched_yield();

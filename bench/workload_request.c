@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* workload_request.c: the structures behind requests and translations. README.md says what each workload is. */
+#include "beside.h"
 #include "pages.h"
 #include "service.h"
 #include "workload.h"
@@ -256,7 +257,7 @@ static bool owner_start(void *state)
 	struct request_state *s = state;
 
 	atomic_store(&s->over, false);
-	return pthread_mutex_init(&s->lock, NULL) == 0 && pthread_create(&s->owner, NULL, own, s) == 0;
+	return pthread_mutex_init(&s->lock, NULL) == 0 && bench_beside_start(&s->owner, own, s);
 }
 
 static bool owner_stop(void *state)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "trips.h"
 
+#include "../beside.h"
+
 #include <viommu/wire.h>
 
 #include <pthread.h>
@@ -166,7 +168,7 @@ bool bench_trips_run_threads(struct bench_trips *t, uint64_t batches)
 	pthread_t thread;
 	bool ok;
 
-	if (pthread_create(&thread, NULL, serve, &server) != 0)
+	if (!bench_beside_start(&thread, serve, &server))
 		return false;
 	ok = run_against_server(t, batches);
 	__atomic_store_n(&server.stop, true, __ATOMIC_RELAXED);
