@@ -84,6 +84,7 @@ struct world {
 	uint32_t ops;
 	bool few_nodes;
 	bool swept; /* all mappings were looked at since the last answer */
+	bool resetting; /* reports that sections of the old life raise will be forgotten */
 	bool woken; /* the device has called work_pending since all that was done was collected */
 	uint32_t wakes;
 	sim_ops_device_counts counts;
@@ -404,6 +405,15 @@ static void end_section(struct world *w, uint32_t s)
 	SIM_OPS_CHECK(w->woken || w->grace.open != 0 || w->pending == 0);
 }
 
+/* A reset that has settled takes the reports with it that were raised until then. */
+static void settle(struct world *w)
+{
+	if (!w->resetting || !viommu_device_is_settled(&w->dev))
+		return;
+	w->resetting = false;
+	memset(w->faults, 0, sizeof(w->faults));
+}
+
 static void translate(struct world *w, const struct sim_access *access)
 {
 	struct fault_queue *q = &w->faults[access->index];
@@ -413,8 +423,10 @@ static void translate(struct world *w, const struct sim_access *access)
 	struct viommu_wire_fault fault;
 	enum viommu_result result;
 	enum sim_verdict verdict;
-	uint32_t wakes = w->wakes;
+	uint32_t wakes;
 
+	settle(w);
+	wakes = w->wakes;
 	SIM_OPS_CHECK(viommu_access_begin(context, &token) == VIOMMU_OK);
 	result = viommu_access_translate(context, access->iova, access->length, access->kind, &t);
 	verdict = sim_judge_translation(&w->model, access, result, &t, &fault);
@@ -432,14 +444,15 @@ static bool next_fault(struct world *w)
 	struct fault_queue *q;
 	uint32_t waiting = 0, index;
 
-	for (uint32_t i = 0; i < ENDPOINTS; i++)
+	settle(w);
+	for (uint32_t i = 0; i < ENDPOINTS && !w->resetting; i++)
 		waiting += w->faults[i].count;
 	if (viommu_device_next_fault(&w->dev, &fault) != VIOMMU_OK) {
 		SIM_OPS_CHECK(waiting == 0);
 		return false;
 	}
 	index = index_of(fault.endpoint);
-	SIM_OPS_CHECK(index < ENDPOINTS);
+	SIM_OPS_CHECK(index < ENDPOINTS && !w->resetting);
 	q = &w->faults[index];
 	SIM_OPS_CHECK(q->count > 0 && sim_judge_same_fault(&fault, &q->faults[0]));
 	memmove(q->faults, q->faults + 1, --q->count * sizeof(q->faults[0]));
@@ -537,8 +550,7 @@ static void run_reset(struct world *w, bool of_the_system)
 	for (uint32_t left = w->pending; left > 0; left--)
 		SIM_OPS_CHECK(next_done(w));
 	SIM_OPS_CHECK(viommu_device_next_done(&w->dev) == NULL);
-	/* Reports of the old life are gone. */
-	memset(w->faults, 0, sizeof(w->faults));
+	w->resetting = true; /* reports of the old life are not shown any more; see settle */
 	SIM_OPS_CHECK(!next_fault(w));
 	check_config(w);
 	check_settled(w);
