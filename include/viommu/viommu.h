@@ -10,6 +10,7 @@
 #include <viommu/memory.h>
 #include <viommu/port.h>
 #include <viommu/pump.h>
+#include <viommu/snapshot.h>
 #include <viommu/topology.h>
 #include <viommu/transport/file.h>
 #include <viommu/transport/mmio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* insert.c: making a mapping, all of it or nothing. */
+#include "load.h"
 #include "node.h"
 
 /* Consecutive chunks of one level within one node: what one write step puts in. Granules. */
@@ -189,4 +190,25 @@ enum viommu_result viommu_map_insert(struct viommu_map *map, viommu_iova first, 
 	}
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	return VIOMMU_OK;
+}
+
+bool viommu_i_map_load(struct viommu_map *map, const struct viommu_mapping *mapping)
+{
+	uint64_t start = viommu_port_shr64(mapping->first, map->granule_bits);
+	uint64_t end = viommu_port_shr64(mapping->last, map->granule_bits);
+	uint64_t g = start;
+
+	for (;;) {
+		uint64_t target = mapping->phys + viommu_port_shl64(g - start, map->granule_bits);
+		struct run r = next_run(g, end);
+		struct place p;
+
+		(void)find_place(map, &r, &p);
+		if (!viommu_i_map_reserve(map->pool, p.nodes))
+			return false;
+		put_run(map, &r, &p, target | mapping->flags | ENTRY_LEAF, g == start, r.last == end);
+		if (r.last == end)
+			return true;
+		g = r.last + 1;
+	}
 }
