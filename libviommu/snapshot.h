@@ -30,6 +30,12 @@ struct viommu_i_save {
 	uint8_t *at;
 };
 
+static inline void viommu_i_save16(struct viommu_i_save *s, uint16_t value)
+{
+	viommu_i_put16(s->at, value);
+	s->at += 2;
+}
+
 static inline void viommu_i_save32(struct viommu_i_save *s, uint32_t value)
 {
 	viommu_i_put32(s->at, value);

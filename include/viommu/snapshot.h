@@ -16,7 +16,7 @@
 #ifndef VIOMMU_SNAPSHOT_H
 #define VIOMMU_SNAPSHOT_H
 
-#include <viommu/device.h>
+#include <viommu/pump.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,6 +57,26 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_save(const struct viommu_devic
  * one insert (map.h) for each mapping, and for each region of a member a search in its map.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_device_restore(struct viommu_device *dev, const void *bytes, size_t len);
+
+/*
+ * The whole device above its rings: all of the above, status and features as the registers have them, where the queues
+ * are and how far they have come, and the report that waits for an event buffer. Guest memory has to come along: rings
+ * and buffers are in there. So is whether the driver wants to be notified; what it was told of last is with the queue,
+ * so that a notification that is due after a restore is sent. The transport is not in it: its registers, and what it has
+ * to tell the driver, are saved by whoever made it.
+ *
+ * Sizes, results and steps as above, and:
+ *
+ * save: VIOMMU_E_BUSY: also while a reset of the registers goes on.
+ * restore: VIOMMU_E_STATE: also if status is not 0. VIOMMU_E_UNSUPP: also the features of rings that are offered, and
+ * queue_size_max. VIOMMU_E_NOENT: also if there is no memory where a ring was, or not at that alignment.
+ * Call viommu_pump_process after a restore: kicks from before are not told again. No interrupt is raised in here, and
+ * guest memory is not written.
+ */
+uint64_t viommu_pump_save_size(const struct viommu_pump *pump);
+VIOMMU_NODISCARD enum viommu_result viommu_pump_save(const struct viommu_pump *pump, void *buf, size_t len,
+						     size_t *written);
+VIOMMU_NODISCARD enum viommu_result viommu_pump_restore(struct viommu_pump *pump, const void *bytes, size_t len);
 
 #ifdef __cplusplus
 }
