@@ -177,8 +177,13 @@ static enum viommu_result build_pump(struct sim_machine *machine, const struct s
 	if (machine->memory[MEMORY_PUMP] == NULL)
 		return VIOMMU_E_NOMEM;
 	r = viommu_pump_init(&machine->pump, &pump, machine->memory[MEMORY_PUMP], len);
-	if (r == VIOMMU_OK)
-		r = sim_transport_connect(&machine->transport, viommu_pump_registers(&machine->pump));
+	return r;
+}
+
+static enum viommu_result connect_both(struct sim_machine *machine)
+{
+	enum viommu_result r = sim_transport_connect(&machine->transport, viommu_pump_registers(&machine->pump));
+
 	return r == VIOMMU_OK ? sim_transport_find_device(&machine->transport) : r;
 }
 
@@ -243,6 +248,8 @@ enum viommu_result sim_machine_init(struct sim_machine *machine, const struct si
 	if (r == VIOMMU_OK)
 		r = build_pump(machine, config);
 	if (r == VIOMMU_OK)
+		r = connect_both(machine);
+	if (r == VIOMMU_OK)
 		r = build_driver(machine, config);
 	if (r != VIOMMU_OK) {
 		sim_machine_deinit(machine);
@@ -261,6 +268,49 @@ void sim_machine_deinit(struct sim_machine *machine)
 	free(machine->engines);
 	sim_ram_deinit(&machine->ram);
 	memset(machine, 0, sizeof(*machine));
+}
+
+/* Device and pump anew, out of memory of their own. */
+static enum viommu_result rebuild(struct sim_machine *machine, const struct sim_machine_config *config)
+{
+	enum viommu_result r;
+
+	free(machine->engines);
+	free(machine->memory[MEMORY_DEVICE]);
+	free(machine->memory[MEMORY_PUMP]);
+	machine->engines = NULL;
+	machine->engine_count = 0;
+	machine->memory[MEMORY_DEVICE] = NULL;
+	machine->memory[MEMORY_PUMP] = NULL;
+	r = build_device(machine, config);
+	return r == VIOMMU_OK ? build_pump(machine, config) : r;
+}
+
+enum viommu_result sim_machine_move(struct sim_machine *machine, const struct sim_machine_config *config, size_t *len)
+{
+	enum viommu_result r = VIOMMU_E_NOMEM;
+	uint8_t *before, *after;
+	size_t room, after_len;
+
+	if (!sim_machine_settle(machine))
+		return VIOMMU_E_STATE;
+	room = (size_t)viommu_pump_save_size(&machine->pump);
+	before = malloc(room);
+	after = malloc(room);
+	if (before != NULL && after != NULL)
+		r = viommu_pump_save(&machine->pump, before, room, len);
+	if (r == VIOMMU_OK)
+		r = rebuild(machine, config);
+	if (r == VIOMMU_OK)
+		r = viommu_pump_restore(&machine->pump, before, *len);
+	if (r == VIOMMU_OK)
+		r = viommu_pump_save(&machine->pump, after, room, &after_len);
+	if (r == VIOMMU_OK && (after_len != *len || memcmp(before, after, *len) != 0))
+		r = VIOMMU_E_STATE;
+	free(before);
+	free(after);
+	machine->awake = true;
+	return r;
 }
 
 bool sim_machine_check(const struct sim_machine *machine)

@@ -127,6 +127,16 @@ void sim_machine_deinit(struct sim_machine *machine);
 /* What is always true of the library's objects in it: pump, with the device; transport; driver. */
 bool sim_machine_check(const struct sim_machine *machine);
 
+/*
+ * Puts a device and a pump that are made anew, with this configuration, in the place of those that there are, restored
+ * from a snapshot of these; the driver, guest memory and the transport stay. *len: bytes of the snapshot. Lets both
+ * sides work first, so that no fault report is left. VIOMMU_E_STATE: they do not come to rest, or a snapshot of what
+ * was restored is another one; VIOMMU_E_NOMEM: malloc failed, and the machine is as it was or fit for deinit only. Other
+ * errors come from the library.
+ */
+VIOMMU_NODISCARD enum viommu_result sim_machine_move(struct sim_machine *machine,
+						     const struct sim_machine_config *config, size_t *len);
+
 /* The driver brings the device up. Errors as viommu_driver_start. */
 VIOMMU_NODISCARD enum viommu_result sim_machine_start(struct sim_machine *machine);
 

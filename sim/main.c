@@ -29,6 +29,7 @@ static const char help[] =
 	"  --batch N          post up to N MAPs, or UNMAPs, before one sync (default 1: each alone)\n"
 	"  --seed N           of everything that is left to chance (default 1)\n"
 	"  --queue-size N     entries of the request queue, a power of two, 2 to 32768 (default 64)\n"
+	"  --snapshot-every N after each N lines save the device, restore a new one from that, and go on with it\n"
 	"  --quiet            no table and no progress; disagreements are still told\n"
 	"  --help, --version\n"
 	"\n"
@@ -72,6 +73,7 @@ enum option_code {
 	OPTION_BATCH,
 	OPTION_SEED,
 	OPTION_QUEUE_SIZE,
+	OPTION_SNAPSHOT_EVERY,
 	OPTION_QUIET,
 	OPTION_HELP,
 	OPTION_VERSION
@@ -83,6 +85,7 @@ static const struct option options[] = {
 	{ "batch", required_argument, NULL, OPTION_BATCH },
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "queue-size", required_argument, NULL, OPTION_QUEUE_SIZE },
+	{ "snapshot-every", required_argument, NULL, OPTION_SNAPSHOT_EVERY },
 	{ "quiet", no_argument, NULL, OPTION_QUIET },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -123,6 +126,11 @@ static int take_option(struct arguments *args, int code)
 		if ((value & (value - 1)) != 0)
 			return trouble("--queue-size: expected a power of two, found", optarg);
 		args->replay.queue_size = (uint32_t)value;
+		return -1;
+	case OPTION_SNAPSHOT_EVERY:
+		if (!parse_number("snapshot-every", optarg, 1, UINT32_MAX, &value))
+			return EXIT_TROUBLE;
+		args->replay.snapshot_every = (uint32_t)value;
 		return -1;
 	case OPTION_QUIET:
 		args->quiet = true;

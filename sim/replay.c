@@ -53,6 +53,7 @@ struct entry {
 struct replay {
 	const struct sim_replay_options *options;
 	struct sim_machine *machine;
+	struct sim_machine_config config; /* of the machine */
 	struct sim_oracle oracle;
 	struct sim_prover prover;
 	struct sim_replay_result *result;
@@ -470,6 +471,24 @@ static void show_progress(const struct replay *r, const struct sim_trace *trace,
 	fflush(r->options->progress);
 }
 
+/* The device is saved, and goes on as another one. False: it cannot. */
+static bool take_snapshot(struct replay *r, const struct sim_trace_line *line)
+{
+	size_t len = 0;
+	enum viommu_result result = sim_machine_move(r->machine, &r->config, &len);
+
+	if (result != VIOMMU_OK) {
+		sim_prover_disagree(&r->prover, line, "the device is not restored: %s", sim_result_name(result));
+		return false;
+	}
+	if (!sim_machine_check(r->machine))
+		sim_prover_disagree(&r->prover, line, "the device that was restored contradicts itself");
+	r->result->snapshots++;
+	if (r->result->max_snapshot < len)
+		r->result->max_snapshot = len;
+	return true;
+}
+
 static bool run_lines(struct replay *r, const struct sim_trace *trace, struct sim_error *error)
 {
 	const char *trouble = NULL;
@@ -484,6 +503,9 @@ static bool run_lines(struct replay *r, const struct sim_trace *trace, struct si
 			trouble = "not enough memory";
 		else if (r->machine->ram.exhausted)
 			trouble = "the trace touches more guest memory than the machine can have";
+		else if (r->options->snapshot_every != 0 && (i + 1) % r->options->snapshot_every == 0 &&
+			 !take_snapshot(r, &trace->lines[i]))
+			trouble = "the device cannot be saved and restored";
 	}
 	if (r->options->progress != NULL)
 		fputs(SIM_PROVER_CLEAR_LINE, r->options->progress);
@@ -527,6 +549,7 @@ static bool build(struct replay *r, const struct sim_trace *trace, struct sim_er
 		machine.map_nodes = map_nodes(trace);
 		machine.ram_pieces = 1u << 18;
 		machine.ram_copied = r->options->ram_copied;
+		r->config = machine;
 		result = sim_machine_init(r->machine, &machine);
 		if (result == VIOMMU_OK)
 			result = sim_machine_start(r->machine);

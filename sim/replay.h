@@ -33,6 +33,7 @@ struct sim_replay_options {
 	uint32_t batch; /* MAPs, or UNMAPs, of one domain that are posted before one sync; 1 to SIM_REPLAY_BATCH_MAX */
 	uint32_t queue_size;                        /* as struct sim_machine_config */
 	bool ram_copied;                            /* the same */
+	uint32_t snapshot_every; /* lines, between which the device is saved and a new one restored; 0: never */
 	const struct sim_transport_kind *transport; /* NULL: see sim_transport_default */
 	FILE *log;                                  /* where disagreements go; NULL: they are only counted */
 	FILE *progress;                             /* where a line is kept up to date; NULL: nowhere */
@@ -56,6 +57,8 @@ struct sim_replay_result {
 	uint64_t disagreements;
 	uint64_t max_live_mappings; /* of all domains together */
 	uint64_t kicks;             /* of the request queue */
+	uint64_t snapshots;         /* from which a device was restored */
+	uint64_t max_snapshot;      /* bytes of the largest of them */
 	double seconds;
 };
 

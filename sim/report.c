@@ -20,6 +20,9 @@ void sim_report_add(struct sim_replay_result *total, const struct sim_replay_res
 	if (total->max_live_mappings < more->max_live_mappings)
 		total->max_live_mappings = more->max_live_mappings;
 	total->kicks += more->kicks;
+	total->snapshots += more->snapshots;
+	if (total->max_snapshot < more->max_snapshot)
+		total->max_snapshot = more->max_snapshot;
 	total->seconds += more->seconds;
 }
 
@@ -128,6 +131,8 @@ static void json_members(FILE *out, const struct sim_replay_result *r, const cha
 	fprintf(out, "%s\"disagreements\": %" PRIu64 ",\n", indent, r->disagreements);
 	fprintf(out, "%s\"max_live_mappings\": %" PRIu64 ",\n", indent, r->max_live_mappings);
 	fprintf(out, "%s\"kicks\": %" PRIu64 ",\n", indent, r->kicks);
+	fprintf(out, "%s\"snapshots\": %" PRIu64 ",\n", indent, r->snapshots);
+	fprintf(out, "%s\"max_snapshot\": %" PRIu64 ",\n", indent, r->max_snapshot);
 	fprintf(out, "%s\"seconds\": %.3f", indent, r->seconds);
 }
 

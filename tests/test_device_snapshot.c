@@ -125,6 +125,23 @@ static void test_device_snapshot__restored__same_answers_and_same_bytes(void **s
 	teardown_both();
 }
 
+/* What version 1 wrote once, on a little-endian machine: it is read for ever, and written as long as it is the same. */
+static void test_device_snapshot__of_version_1__read_and_written(void **state)
+{
+	size_t len, len_now;
+
+	(void)state;
+	setup_both();
+	len = snapshot_golden("device-1.bin", saved, saved_len, again, sizeof(again));
+	assert_int_equal(viommu_device_restore(&target.dev, again, len), VIOMMU_OK);
+	assert_true(viommu_device_check(&target.dev));
+	assert_true(device_reaches(&target, 0, 0x2000, VIOMMU_ACCESS_WRITE, 0xb000));
+	assert_int_equal(viommu_device_save(&target.dev, saved, sizeof(saved), &len_now), VIOMMU_OK);
+	assert_int_equal(len_now, len);
+	assert_memory_equal(saved, again, len);
+	teardown_both();
+}
+
 static void test_device_snapshot__nothing_happened_yet__restored_too(void **state)
 {
 	struct device_options options;
@@ -552,6 +569,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_device_snapshot__restored__same_answers_and_same_bytes),
+		cmocka_unit_test(test_device_snapshot__of_version_1__read_and_written),
 		cmocka_unit_test(test_device_snapshot__nothing_happened_yet__restored_too),
 		cmocka_unit_test(test_device_snapshot__as_many_nodes_as_are_in_use__enough),
 		cmocka_unit_test(test_device_snapshot__sections_under_bypass__settled_when_they_end),

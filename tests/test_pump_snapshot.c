@@ -337,6 +337,21 @@ static struct world *setup_move(void)
 	return w;
 }
 
+/* What version 1 wrote once, on a little-endian machine. */
+static void test_pump_snapshot__of_version_1__read_and_written(void **state)
+{
+	struct viommu_wire_request unmap = device_unmap_request(1, 0x1000, 0x1fff);
+	struct world *w = setup_move();
+
+	(void)state;
+	saved_len = snapshot_golden("pump-1.bin", saved, saved_len, again, sizeof(again));
+	memcpy(saved, again, saved_len);
+	restore(w);
+	/* The ring is as it was then. */
+	assert_int_equal(ask(w, &unmap), VIOMMU_S_OK);
+	teardown(w);
+}
+
 static void test_pump_snapshot__bytes_that_are_no_snapshot_of_it__peer(void **state)
 {
 	struct world *w = setup_move();
@@ -462,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_pump_snapshot__broken_queue__broken_until_reset),
 		cmocka_unit_test(test_pump_snapshot__something_half_done__busy),
 		cmocka_unit_test(test_pump_snapshot__driver_was_there__state),
+		cmocka_unit_test(test_pump_snapshot__of_version_1__read_and_written),
 		cmocka_unit_test(test_pump_snapshot__bytes_that_are_no_snapshot_of_it__peer),
 		cmocka_unit_test(test_pump_snapshot__driver_was_shown_something_else__unsupp),
 		cmocka_unit_test(test_pump_snapshot__too_few_nodes__nothing_changed),
