@@ -9,7 +9,7 @@ install(EXPORT viommu-targets NAMESPACE viommu:: DESTINATION ${package_dir} FILE
 if(VIOMMU_BUILD_SIM)
   # Apart from the library's headers, so that "sim/..." is found only by who asks for it.
   set(sim_include_dir ${CMAKE_INSTALL_INCLUDEDIR}/viommu-sim)
-  install(TARGETS viommu_sim viommu-sim EXPORT viommu-sim-targets FILE_SET HEADERS DESTINATION ${sim_include_dir})
+  install(TARGETS viommu_sim viommu-sim viommu-conformance EXPORT viommu-sim-targets FILE_SET HEADERS DESTINATION ${sim_include_dir})
   install(EXPORT viommu-sim-targets NAMESPACE viommu:: DESTINATION ${package_dir} FILE viommu-sim-targets.cmake)
 endif()
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* main.c: the program viommu-conformance. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conformance.h"
+
+enum {
+	EXIT_CONFORMS = 0,
+	EXIT_DEVIATES = 1,
+	EXIT_TROUBLE = 2
+};
+
+static const char help[] =
+	"usage: viommu-conformance [options]\n"
+	"\n"
+	"Asks a virtio-iommu device, as a guest would, whether it keeps the rules of the specification.\n"
+	"Rules are those of docs/requirements.csv. Of one that says MUST_NOT or SHOULD_NOT, the table\n"
+	"tells what must not happen.\n"
+	"\n"
+	"  --target NAME      local, mmio or pci: the library's own device, in this process (default local)\n"
+	"  --only TEXT        rules that have this in their id\n"
+	"  --json             one JSON object on standard output in place of the table\n"
+	"  --deviate NAME     the device is wrong on purpose; --deviations lists how\n"
+	"  --deviations       each way to deviate, and the rules that it breaks\n"
+	"  --help, --version\n"
+	"\n"
+	"Verdicts: holds; FAILS; free (the rule allows something, and this is what the device does);\n"
+	"absent (about something that the device does not offer); unreached (not to be seen from a guest).\n"
+	"Exit status: 0 if no rule fails, 1 if one does, 2 for wrong usage or if there is no device.\n";
+
+struct arguments {
+	const char *target;
+	const char *only;
+	const char *deviation;
+	bool json;
+};
+
+enum option_code {
+	OPTION_TARGET = 256,
+	OPTION_ONLY,
+	OPTION_JSON,
+	OPTION_DEVIATE,
+	OPTION_DEVIATIONS,
+	OPTION_HELP,
+	OPTION_VERSION
+};
+
+static const struct option options[] = {
+	{ "target", required_argument, NULL, OPTION_TARGET },
+	{ "only", required_argument, NULL, OPTION_ONLY },
+	{ "json", no_argument, NULL, OPTION_JSON },
+	{ "deviate", required_argument, NULL, OPTION_DEVIATE },
+	{ "deviations", no_argument, NULL, OPTION_DEVIATIONS },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ 0 },
+};
+
+/* Takes one option. Returns -1 to go on, or the exit status. */
+static int take_option(struct arguments *args, int code)
+{
+	switch (code) {
+	case OPTION_TARGET:
+		args->target = optarg;
+		return -1;
+	case OPTION_ONLY:
+		args->only = optarg;
+		return -1;
+	case OPTION_JSON:
+		args->json = true;
+		return -1;
+	case OPTION_DEVIATE:
+		args->deviation = optarg;
+		return -1;
+	case OPTION_DEVIATIONS:
+		for (size_t i = 0; conf_deviations[i].name != NULL; i++)
+			printf("%s %s\n", conf_deviations[i].name, conf_deviations[i].rules);
+		return EXIT_CONFORMS;
+	case OPTION_HELP:
+		fputs(help, stdout);
+		return EXIT_CONFORMS;
+	case OPTION_VERSION:
+		puts("viommu-conformance " VIOMMU_VERSION);
+		return EXIT_CONFORMS;
+	default: /* getopt_long has said what is wrong */
+		fputs("Try 'viommu-conformance --help'.\n", stderr);
+		return EXIT_TROUBLE;
+	}
+}
+
+static int run(const struct arguments *args)
+{
+	struct conf_target *target = conf_target_sim(args->target, args->deviation);
+	struct conf_outcome *outcomes;
+	size_t count, failed = 0;
+
+	if (target == NULL) {
+		fprintf(stderr, "viommu-conformance: no target '%s'%s%s\n", args->target,
+			args->deviation != NULL ? " that deviates as " : "",
+			args->deviation != NULL ? args->deviation : "");
+		return EXIT_TROUBLE;
+	}
+	count = conf_run(target, args->only, &outcomes);
+	if (count == 0) {
+		fputs("viommu-conformance: no such rule\n", stderr);
+		return EXIT_TROUBLE;
+	}
+	if (args->json)
+		conf_print_json(stdout, args->target, target, outcomes, count);
+	else
+		conf_print_table(stdout, target, outcomes, count);
+	for (size_t i = 0; i < count; i++)
+		failed += outcomes[i].verdict == CONF_FAILS;
+	free(outcomes);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fputs("viommu-conformance: standard output cannot be written\n", stderr);
+		return EXIT_TROUBLE;
+	}
+	return failed == 0 ? EXIT_CONFORMS : EXIT_DEVIATES;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { .target = "local" };
+	int code;
+
+	while ((code = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		int status = take_option(&args, code);
+
+		if (status >= 0)
+			return status;
+	}
+	if (optind != argc) {
+		fputs(help, stderr);
+		return EXIT_TROUBLE;
+	}
+	return run(&args);
+}
