@@ -315,8 +315,21 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, empty_piece, REQUEST(0).tail[0].len = 0)							\
 	X(IN_DETAIL, piece_too_long, REQUEST(0).tail[0].len = 5)						\
 	X(IN_DETAIL, pieces_too_short, REQUEST(0).tail[0].len = 3)
+
+#define REMOVED_CASES(X)											\
+	X(AT_ONCE, more_removed_than_slots,									\
+	  f.dev.removed_count = f.dev.max_endpoints - f.dev.endpoint_ids.count + 1)				\
+	X(IN_DETAIL, removed_and_not_counted, f.dev.removed_count = 0)						\
+	X(IN_DETAIL, removed_and_does_not_say_so, f.endpoints[2]->is_removed = false)				\
+	X(IN_DETAIL, there_and_says_removed, f.endpoints[0]->is_removed = true)					\
+	X(IN_DETAIL, removed_and_in_a_domain, f.endpoints[2]->domain = domain(0))				\
+	X(IN_DETAIL, removed_from_what_is_no_domain, f.endpoints[2]->removed_from = misaligned(domain(0)))	\
+	X(IN_DETAIL, there_and_with_a_limbo, f.endpoints[0]->limbo = f.endpoints[2]->limbo)			\
+	X(IN_DETAIL, limbo_of_the_removed_ends_elsewhere, f.endpoints[2]->limbo.last++)				\
+	X(IN_DETAIL, limbo_of_the_removed_lost, f.endpoints[2]->limbo = (struct viommu_map_limbo){ 0, 0 })
 /* clang-format on */
 
+REMOVED_CASES(DEFINE_CASE)
 DEVICE_AT_ONCE_CASES(DEFINE_CASE)
 DEVICE_IN_DETAIL_CASES(DEFINE_CASE)
 ENDPOINT_CASES(DEFINE_CASE)
@@ -355,6 +368,38 @@ static void test_request_check__each_condition__is_seen(void **state)
 	(void)state;
 	check_run(cases, COUNT_OF(cases), request_is_valid, request_check);
 	assert_true(viommu_request_check(&unused));
+}
+
+/* Endpoint 2 was removed, which was the end of its domain, and has a section open. */
+static void test_device_check__each_condition_with_removed_endpoint__is_seen(void **state)
+{
+	static const struct check_case cases[] = { REMOVED_CASES(LIST_CASE) };
+	struct viommu_endpoint_config endpoint = VIOMMU_ENDPOINT_CONFIG_INIT;
+	struct device_options options;
+	struct viommu_access_token token;
+	size_t bytes;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.max_endpoints = 6;
+	options.nodes = NODES;
+	device_setup(&f, &options);
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP2, 0), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0, PAGE - 1, 0, RW), VIOMMU_S_OK);
+	assert_int_equal(viommu_access_begin(&f.accesses[2], &token), VIOMMU_OK);
+	assert_int_equal(viommu_device_remove_endpoint(&f.dev, f.endpoints[2]), VIOMMU_OK);
+	assert_int_equal(viommu_device_mem_size(&options.config, &bytes), VIOMMU_OK);
+	check_protect(f.mem, bytes + NODES * VIOMMU_MAP_NODE_SIZE);
+	check_protect(&f.dev, sizeof f.dev);
+	check_run(cases, COUNT_OF(cases), device_is_valid, device_check);
+	check_protect_none();
+	viommu_access_end(&f.accesses[2], token);
+	assert_int_equal(viommu_access_deinit(&f.accesses[2]), VIOMMU_OK);
+	assert_true(viommu_device_endpoint_is_gone(&f.dev, f.endpoints[2]));
+	endpoint.id = DEVICE_EP2;
+	assert_int_equal(viommu_device_add_endpoint(&f.dev, &endpoint, &f.endpoints[2]), VIOMMU_OK);
+	viommu_access_init(&f.accesses[2], &f.dev, f.endpoints[2]);
+	device_teardown(&f);
 }
 
 /* As many of everything as there may be. */
@@ -409,6 +454,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_endpoint_check__each_condition__is_seen, make, unmake),
 		cmocka_unit_test_setup_teardown(test_access_check__each_condition__is_seen, make, unmake),
 		cmocka_unit_test_setup_teardown(test_request_check__each_condition__is_seen, make, unmake),
+		cmocka_unit_test(test_device_check__each_condition_with_removed_endpoint__is_seen),
 		cmocka_unit_test(test_device_check__at_the_limits__sound),
 	};
 

@@ -100,7 +100,7 @@ struct viommu_translation {
 	bool msi;        /* the endpoint's MSI doorbell, past a translating domain: gpa is not memory */
 };
 
-/* Binds a context to an endpoint. The context stays in place until deinit. It has no cache. */
+/* Binds a context to an endpoint that was not removed. The context stays in place until deinit. It has no cache. */
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint);
 
 /*

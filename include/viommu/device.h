@@ -175,6 +175,9 @@ struct viommu_endpoint {
 	uint32_t region_count;
 	uint32_t id;
 	bool is_moving; /* sections from before `moved` may be open */
+	bool is_removed;
+	const struct viommu_domain *removed_from; /* NULL: it was in none */
+	struct viommu_map_limbo limbo; /* what its removal cut out */
 };
 
 /* Private. */
@@ -213,6 +216,7 @@ struct viommu_device {
 	bool is_resetting;      /* settle_epoch is of a reset, and reports are still of the time before it */
 	uint64_t memory_epoch;  /* of the last change of guest memory, likewise */
 	struct viommu_map_limbo limbo; /* what a reset cut out */
+	uint32_t removed_count; /* endpoints that are not gone yet: the slots behind those of endpoint_ids */
 	uint32_t max_endpoints;
 	uint32_t max_domains;
 	uint32_t max_pending;
@@ -253,12 +257,35 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_add_memory(struct viommu_devic
 
 /*
  * Adds an endpoint; *handle names it for access.h.
- * VIOMMU_E_EXISTS: the id is taken. VIOMMU_E_FULL: max_endpoints. VIOMMU_E_ARG: bad regions, or their properties do not
+ * VIOMMU_E_EXISTS: the id is taken. VIOMMU_E_FULL: max_endpoints, with those removed and not gone. VIOMMU_E_ARG: bad regions, or their properties do not
  * fit into probe_size. VIOMMU_E_ABI.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev,
 							       const struct viommu_endpoint_config *config,
 							       struct viommu_endpoint **handle);
+
+/*
+ * Takes an endpoint away, at any time, with requests pending and sections open. It leaves its domain, which dies if it
+ * was the last one there, and the driver's requests do not find it any more. What its contexts look up is refused;
+ * reports of it that were not fetched are lost (counted, when the context goes), for they name an id that may be
+ * another's by then. Requests that are PENDING are answered as they would have been. Its id may be added again at once,
+ * if there is another slot: give max_endpoints one more than there are endpoints at a time for that.
+ *
+ * The removal is complete when viommu_device_endpoint_is_gone says so. Until then the regions that it was added with,
+ * and what its sections use, stay in place. What the embedder has to do: see to it that its sections end, and deinit
+ * its contexts (access.h). VIOMMU_E_STATE: it was removed before; nothing happened.
+ * Steps: as DETACH (viommu_device_submit), endpoints, endpoints on the move.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_device_remove_endpoint(struct viommu_device *dev,
+								  struct viommu_endpoint *endpoint);
+
+/*
+ * Have all sections ended that could use what the removed endpoint had, and has it no context any more? Ask when
+ * work_pending was called, and after the last deinit. With the answer true its slot is free and the handle is nobody's:
+ * do not ask again. An endpoint that was not removed is not gone. Steps: contexts of the endpoint, those of endpoints on
+ * the move; removed endpoints.
+ */
+bool viommu_device_endpoint_is_gone(struct viommu_device *dev, struct viommu_endpoint *endpoint);
 
 /* Seam A */
 

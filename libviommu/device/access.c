@@ -17,7 +17,7 @@
 
 void viommu_access_init(struct viommu_access *access, struct viommu_device *dev, struct viommu_endpoint *endpoint)
 {
-	VIOMMU_ASSERT(viommu_endpoint_is_valid(endpoint));
+	VIOMMU_ASSERT(viommu_endpoint_is_valid(endpoint) && !endpoint->is_removed);
 	memset(access, 0, sizeof *access);
 	access->dev = dev;
 	access->endpoint = endpoint;

@@ -84,6 +84,8 @@ bool viommu_endpoint_is_valid(const struct viommu_endpoint *endpoint)
 		return false;
 	if (endpoint->domain == NULL && endpoint->next != NULL)
 		return false;
+	if (endpoint->is_removed ? endpoint->domain != NULL : endpoint->limbo.first != 0)
+		return false;
 	return endpoint->is_moving ? endpoint->moved != 0 : endpoint->left == NULL;
 }
 
@@ -144,8 +146,10 @@ static bool config_is_valid(const struct viommu_device *dev)
 
 static bool counts_are_valid(const struct viommu_device *dev)
 {
-	return dev->endpoint_ids.count <= dev->max_endpoints && dev->domain_ids.count <= dev->max_domains &&
-	       dev->pending_count <= dev->max_pending && dev->fault_turn <= dev->endpoint_ids.count;
+	return dev->endpoint_ids.count <= dev->max_endpoints &&
+	       dev->removed_count <= dev->max_endpoints - dev->endpoint_ids.count &&
+	       dev->domain_ids.count <= dev->max_domains && dev->pending_count <= dev->max_pending &&
+	       dev->fault_turn <= dev->endpoint_ids.count;
 }
 
 static bool lists_are_valid(const struct viommu_device *dev)
@@ -203,10 +207,14 @@ static bool is_domain(const struct viommu_device *dev, const struct viommu_domai
 
 static bool check_endpoints(const struct viommu_device *dev, struct tally *t)
 {
-	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
-		const struct viommu_endpoint *e = &dev->endpoints[dev->endpoint_ids.slots[i]];
+	for (uint32_t i = 0; i < viommu_i_endpoint_count(dev); i++) {
+		const struct viommu_endpoint *e = viommu_i_endpoint_at(dev, i);
 
-		if (e->id != dev->endpoint_ids.ids[i] || e->moved > dev->epoch || !viommu_endpoint_check(e))
+		if (e->is_removed != (i >= dev->endpoint_ids.count) ||
+		    (!e->is_removed && e->id != dev->endpoint_ids.ids[i]))
+			return false;
+		if (e->moved > dev->epoch || !viommu_endpoint_check(e) || !is_domain(dev, e->removed_from) ||
+		    !viommu_i_map_limbo_count(&dev->pool, &e->limbo, &t->nodes))
 			return false;
 		if (e->contexts != NULL && e->contexts->dev != dev)
 			return false;

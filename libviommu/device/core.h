@@ -25,6 +25,17 @@ void viommu_i_ids_clear(struct viommu_id_table *table);                   /* O(c
 /* endpoint.c */
 /* Ranges the right way round, sorted, not overlapping; one MSI region at most. Steps: count. */
 bool viommu_i_regions_are_valid(const struct viommu_resv_region *regions, uint32_t count);
+/* With those that were removed and are not gone yet: they have contexts. */
+static inline uint32_t viommu_i_endpoint_count(const struct viommu_device *dev)
+{
+	return dev->endpoint_ids.count + dev->removed_count;
+}
+static inline struct viommu_endpoint *viommu_i_endpoint_at(const struct viommu_device *dev, uint32_t i)
+{
+	return &dev->endpoints[dev->endpoint_ids.slots[i]];
+}
+/* remove.c: a slot for a new endpoint. There is one, and the id is free. */
+struct viommu_endpoint *viommu_i_endpoint_take(struct viommu_device *dev, uint32_t id);
 struct viommu_endpoint *viommu_i_endpoint_find(struct viommu_device *dev, uint32_t id);
 struct viommu_domain *viommu_i_domain_find(struct viommu_device *dev, uint32_t id);
 /*
@@ -96,8 +107,13 @@ void viommu_i_grace_moves(struct viommu_device *dev, struct viommu_endpoint *end
 uint64_t viommu_i_grace_begin(struct viommu_device *dev);
 /* Looks which endpoints have arrived: have no section any more from before they moved. Steps: their contexts. */
 void viommu_i_grace_advance(struct viommu_device *dev);
-/* Have all sections ended that this request waits for? Steps: contexts of the domain, endpoints on the move, theirs. */
-bool viommu_i_grace_is_over(const struct viommu_device *dev, const struct viommu_request *request);
+/*
+ * Have all sections ended that could use what was taken away at this epoch: from the endpoint, or if that is NULL from
+ * all in the domain, and from those on the move out of the domain? Steps: contexts of the domain, endpoints on the move,
+ * theirs.
+ */
+bool viommu_i_grace_is_over(const struct viommu_device *dev, struct viommu_endpoint *endpoint,
+			    const struct viommu_domain *domain, uint64_t epoch);
 
 /* endpoint.c: does an unattached endpoint reach all memory? */
 bool viommu_i_bypass_is_active(const struct viommu_device *dev);

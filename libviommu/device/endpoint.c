@@ -37,10 +37,10 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 		return VIOMMU_E_ARG;
 	if (viommu_i_endpoint_find(dev, config->id) != NULL)
 		return VIOMMU_E_EXISTS;
-	if (dev->endpoint_ids.count == dev->max_endpoints)
+	if (viommu_i_endpoint_count(dev) == dev->max_endpoints)
 		return VIOMMU_E_FULL;
 
-	endpoint = &dev->endpoints[viommu_i_ids_insert(&dev->endpoint_ids, config->id)];
+	endpoint = viommu_i_endpoint_take(dev, config->id);
 	memset(endpoint, 0, sizeof *endpoint);
 	endpoint->id = config->id;
 	endpoint->regions = config->regions;
@@ -96,7 +96,7 @@ bool viommu_i_bypass_is_active(const struct viommu_device *dev)
 
 const void *viommu_i_endpoint_view(const struct viommu_device *dev, const struct viommu_endpoint *endpoint)
 {
-	if (endpoint->domain == NULL && viommu_i_bypass_is_active(dev))
+	if (endpoint->domain == NULL && !endpoint->is_removed && viommu_i_bypass_is_active(dev))
 		return &dev->everything;
 	return endpoint->domain;
 }

@@ -121,10 +121,8 @@ const struct viommu_device_stats *viommu_device_get_stats(struct viommu_device *
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	dev->stats.faults = dev->faults_before;
 	dev->stats.faults_lost = dev->faults_lost_before;
-	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
-		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
-
-		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
+	for (uint32_t i = 0; i < viommu_i_endpoint_count(dev); i++) {
+		for (struct viommu_access *a = viommu_i_endpoint_at(dev, i)->contexts; a != NULL; a = a->next) {
 			add(&dev->stats.faults, viommu_port_get32(&a->faults_raised));
 			add(&dev->stats.faults_lost, viommu_port_get32(&a->faults_lost));
 		}

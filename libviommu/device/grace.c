@@ -179,17 +179,17 @@ static bool leavers_are_drained(const struct viommu_device *dev, const struct vi
 	return drained;
 }
 
-bool viommu_i_grace_is_over(const struct viommu_device *dev, const struct viommu_request *request)
+bool viommu_i_grace_is_over(const struct viommu_device *dev, struct viommu_endpoint *endpoint,
+			    const struct viommu_domain *domain, uint64_t epoch)
 {
-	const struct viommu_domain *domain = request->domain;
 	bool over = true;
 
-	if (request->endpoint != NULL)
-		over = is_drained(dev, request->endpoint, request->epoch);
+	if (endpoint != NULL)
+		over = is_drained(dev, endpoint, epoch);
 	else if (domain != NULL)
-		over = members_are_drained(dev, domain, request->epoch);
+		over = members_are_drained(dev, domain, epoch);
 	if (domain != NULL)
-		over = leavers_are_drained(dev, domain, request->epoch) && over;
+		over = leavers_are_drained(dev, domain, epoch) && over;
 	return over;
 }
 
@@ -214,10 +214,8 @@ struct viommu_access *viommu_device_get_blocker(const struct viommu_device *dev,
 {
 	struct viommu_access *oldest = NULL;
 
-	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
-		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];
-
-		for (struct viommu_access *a = endpoint->contexts; a != NULL; a = a->next) {
+	for (uint32_t i = 0; i < viommu_i_endpoint_count(dev); i++) {
+		for (struct viommu_access *a = viommu_i_endpoint_at(dev, i)->contexts; a != NULL; a = a->next) {
 			uint32_t open = viommu_port_get32(&a->open[a->current ^ 1]);
 
 			/* Without the bit it is one that is late, and does no harm; with nothing else there is none. */
@@ -236,8 +234,8 @@ static bool all_are_drained(struct viommu_device *dev, uint64_t epoch)
 {
 	bool drained = true;
 
-	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++)
-		drained = is_drained(dev, &dev->endpoints[dev->endpoint_ids.slots[i]], epoch) && drained;
+	for (uint32_t i = 0; i < viommu_i_endpoint_count(dev); i++)
+		drained = is_drained(dev, viommu_i_endpoint_at(dev, i), epoch) && drained;
 	return drained;
 }
 

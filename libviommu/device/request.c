@@ -150,6 +150,11 @@ static void finish(struct viommu_device *dev, struct viommu_request *request)
 	request->state = VIOMMU_REQUEST_DONE;
 }
 
+static bool is_over(const struct viommu_device *dev, const struct viommu_request *request)
+{
+	return viommu_i_grace_is_over(dev, request->endpoint, request->domain, request->epoch);
+}
+
 /* Is there such a request? MAP and UNMAP have to be negotiated, PROBE offered. */
 static bool is_available(const struct viommu_device *dev, uint8_t type)
 {
@@ -225,7 +230,7 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 		viommu_i_grace_advance(dev);
 	if (w.failed) {
 		refuse(dev, request); /* a PROBE, which has changed nothing */
-	} else if (viommu_i_grace_is_over(dev, request)) {
+	} else if (is_over(dev, request)) {
 		finish(dev, request);
 	} else {
 		request->state = VIOMMU_REQUEST_PENDING;
@@ -270,7 +275,7 @@ struct viommu_request *viommu_device_next_done(struct viommu_device *dev)
 	viommu_i_grace_advance(dev);
 	for (struct viommu_request **link = &dev->pending; *link != NULL; link = &(*link)->next) {
 		request = *link;
-		if (!viommu_i_grace_is_over(dev, request))
+		if (!is_over(dev, request))
 			continue;
 		*link = request->next;
 		if (*link == NULL)
