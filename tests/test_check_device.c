@@ -261,6 +261,11 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, member_of_another_domain, f.endpoints[3]->domain = domain(1); f.endpoints[3]->view = domain(1))	\
 	X(IN_DETAIL, member_and_not_in_the_list, domain(1)->endpoints = f.endpoints[1])				\
 	X(IN_DETAIL, mapping_in_a_reserved_region, regions[0].range.first = 0)					\
+	X(IN_DETAIL, mapping_above_what_a_member_can_do, f.endpoints[1]->limits.range.last = 0xfff)		\
+	X(IN_DETAIL, granule_wider_than_the_domain_says, domain(1)->limits.below = 0xff)			\
+	X(IN_DETAIL, granule_of_a_domain_with_bypass, domain(2)->limits.below = 0xff)				\
+	X(IN_DETAIL, range_begins_later_than_it_should, domain(1)->limits.range.first = 1)			\
+	X(IN_DETAIL, range_ends_earlier_than_it_should, domain(1)->limits.range.last--)				\
 	X(IN_DETAIL, one_less_pending_than_counted, f.dev.pending_count++)					\
 	X(IN_DETAIL, one_more_pending_than_counted, f.dev.pending_count--)					\
 	X(IN_DETAIL, pending_in_a_circle, REQUEST(2).next = &REQUEST(0))					\

@@ -87,6 +87,10 @@ struct viommu_device_config {
 		.input_range = { 0, UINT64_MAX }, .domain_last = UINT32_MAX, .probe_size = 512			\
 	}
 
+/* viommu_endpoint_config.flags */
+#define VIOMMU_ENDPOINT_F_INPUT_RANGE 1u /* input_range counts */
+#define VIOMMU_ENDPOINT_FLAGS VIOMMU_ENDPOINT_F_INPUT_RANGE
+
 struct viommu_endpoint_config {
 	uint32_t size; /* sizeof(struct viommu_endpoint_config) */
 	uint32_t id;   /* as the driver knows it (PCI: requester id) */
@@ -96,6 +100,15 @@ struct viommu_endpoint_config {
 	 */
 	const struct viommu_resv_region *regions;
 	uint32_t region_count;
+	uint32_t flags; /* VIOMMU_ENDPOINT_F_* */
+	/*
+	 * What is behind the endpoint may be able to do less than the device says of itself: pages of these sizes only
+	 * (the lowest bit is a granule; 0, and one that is finer than the device's: no matter), and addresses of this
+	 * range only. A domain takes MAPs that all its endpoints can do; the driver cannot be told of these limits, so
+	 * give the device's own configuration what its first endpoints have in common.
+	 */
+	uint64_t page_size_mask;
+	struct viommu_range input_range;
 };
 #define VIOMMU_ENDPOINT_CONFIG_INIT { .size = sizeof(struct viommu_endpoint_config) }
 
@@ -162,6 +175,12 @@ struct viommu_id_table {
 	uint32_t capacity;
 };
 
+/* Private: which mappings can be made. */
+struct viommu_limits {
+	uint64_t below; /* bits below the granule */
+	struct viommu_range range;
+};
+
 /* Private. */
 struct viommu_endpoint {
 	const struct viommu_resv_region *regions;
@@ -178,11 +197,13 @@ struct viommu_endpoint {
 	bool is_removed;
 	const struct viommu_domain *removed_from; /* NULL: it was in none */
 	struct viommu_map_limbo limbo; /* what its removal cut out */
+	struct viommu_limits limits;
 };
 
 /* Private. */
 struct viommu_domain {
 	struct viommu_map map;
+	struct viommu_limits limits; /* of the device and all its endpoints */
 	struct viommu_endpoint *endpoints;
 	uint64_t left_at; /* epoch at which an endpoint last went */
 	uint64_t died; /* of the last one; 0: it never lived */
@@ -257,8 +278,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_add_memory(struct viommu_devic
 
 /*
  * Adds an endpoint; *handle names it for access.h.
- * VIOMMU_E_EXISTS: the id is taken. VIOMMU_E_FULL: max_endpoints, with those removed and not gone. VIOMMU_E_ARG: bad regions, or their properties do not
- * fit into probe_size. VIOMMU_E_ABI.
+ * VIOMMU_E_EXISTS: the id is taken. VIOMMU_E_FULL: max_endpoints, with those removed and not gone. VIOMMU_E_ARG: bad
+ * regions, or their properties do not fit into probe_size; unknown flags; input_range upside down. VIOMMU_E_ABI.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev,
 							       const struct viommu_endpoint_config *config,

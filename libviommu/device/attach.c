@@ -43,7 +43,8 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 		}
 		return VIOMMU_S_OK;
 	}
-	if (domain != NULL && viommu_i_regions_are_mapped(endpoint->regions, endpoint->region_count, &domain->map))
+	if (domain != NULL && (viommu_i_regions_are_mapped(endpoint->regions, endpoint->region_count, &domain->map) ||
+			       !viommu_i_endpoint_fits(endpoint, domain)))
 		return VIOMMU_S_UNSUPP;
 	if (domain == NULL && !has_room(dev, endpoint))
 		return VIOMMU_S_NOMEM;

@@ -241,6 +241,11 @@ static bool check_moving(const struct viommu_device *dev, struct tally *t)
 	return t->movers == 0;
 }
 
+static bool limits_are_equal(struct viommu_limits a, struct viommu_limits b)
+{
+	return a.below == b.below && a.range.first == b.range.first && a.range.last == b.range.last;
+}
+
 static bool check_domain(const struct viommu_device *dev, const struct viommu_domain *domain, struct tally *t)
 {
 	if (domain->map.pool != &dev->pool || domain->map.granule_bits != dev->granule_bits ||
@@ -255,9 +260,11 @@ static bool check_domain(const struct viommu_device *dev, const struct viommu_do
 			return false;
 		if (viommu_i_regions_are_mapped(e->regions, e->region_count, &domain->map))
 			return false;
+		if (!viommu_i_endpoint_fits(e, domain))
+			return false;
 		t->members--;
 	}
-	return true;
+	return limits_are_equal(domain->limits, viommu_i_domain_limits(dev, domain));
 }
 
 static bool check_domains(const struct viommu_device *dev, struct tally *t)

@@ -48,6 +48,13 @@ static inline uint32_t viommu_i_domain_slots(const struct viommu_device *dev)
 }
 /* May the slot that viommu_i_domain_create would take be used again? */
 bool viommu_i_domain_slot_is_free(const struct viommu_device *dev);
+/* What the device and the domain's endpoints can do. Steps: these. */
+struct viommu_limits viommu_i_domain_limits(const struct viommu_device *dev, const struct viommu_domain *domain);
+/*
+ * Can the endpoint do all that the domain maps? One with a granule that the domain does not ask for yet only fits if
+ * nothing is mapped. Steps: two searches of the map.
+ */
+bool viommu_i_endpoint_fits(const struct viommu_endpoint *endpoint, const struct viommu_domain *domain);
 /* A new domain without endpoints. There is room and the id is free. */
 struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t id, bool bypass);
 /* No endpoint sees it any more: its mappings go to *limbo, and it dies with the next revocation. */

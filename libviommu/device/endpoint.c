@@ -20,6 +20,17 @@ bool viommu_i_regions_are_valid(const struct viommu_resv_region *regions, uint32
 	return msi <= 1;
 }
 
+static struct viommu_limits limits_of(const struct viommu_endpoint_config *config)
+{
+	struct viommu_limits limits = { 0, { 0, UINT64_MAX } };
+
+	if (config->page_size_mask != 0)
+		limits.below = viommu_port_shl64(1, viommu_port_ctz64(config->page_size_mask)) - 1;
+	if ((config->flags & VIOMMU_ENDPOINT_F_INPUT_RANGE) != 0)
+		limits.range = config->input_range;
+	return limits;
+}
+
 enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const struct viommu_endpoint_config *config,
 					      struct viommu_endpoint **handle)
 {
@@ -35,6 +46,9 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 		return VIOMMU_E_ARG;
 	if (!viommu_i_regions_are_valid(config->regions, config->region_count))
 		return VIOMMU_E_ARG;
+	if ((config->flags & ~VIOMMU_ENDPOINT_FLAGS) != 0 || ((config->flags & VIOMMU_ENDPOINT_F_INPUT_RANGE) != 0 &&
+							      config->input_range.first > config->input_range.last))
+		return VIOMMU_E_ARG;
 	if (viommu_i_endpoint_find(dev, config->id) != NULL)
 		return VIOMMU_E_EXISTS;
 	if (viommu_i_endpoint_count(dev) == dev->max_endpoints)
@@ -45,6 +59,7 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 	endpoint->id = config->id;
 	endpoint->regions = config->regions;
 	endpoint->region_count = config->region_count;
+	endpoint->limits = limits_of(config);
 	viommu_i_endpoint_show(dev, endpoint);
 	*handle = endpoint;
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
@@ -70,6 +85,40 @@ bool viommu_i_domain_slot_is_free(const struct viommu_device *dev)
 	return dev->domains[dev->domain_ids.slots[dev->domain_ids.count]].died <= dev->dead_drained;
 }
 
+/* What both can do; that may be nothing: then the range is upside down, and contains no other. */
+static void narrow(struct viommu_limits *limits, const struct viommu_limits *by)
+{
+	limits->below |= by->below;
+	if (by->range.first > limits->range.first)
+		limits->range.first = by->range.first;
+	if (by->range.last < limits->range.last)
+		limits->range.last = by->range.last;
+}
+
+struct viommu_limits viommu_i_domain_limits(const struct viommu_device *dev, const struct viommu_domain *domain)
+{
+	struct viommu_limits limits = { viommu_port_shl64(1, dev->granule_bits) - 1, { 0, UINT64_MAX } };
+
+	if ((dev->features & VIOMMU_F_INPUT_RANGE) != 0)
+		limits.range = dev->config.input_range;
+	for (const struct viommu_endpoint *e = domain->endpoints; e != NULL; e = e->next)
+		narrow(&limits, &e->limits);
+	return limits;
+}
+
+bool viommu_i_endpoint_fits(const struct viommu_endpoint *endpoint, const struct viommu_domain *domain)
+{
+	const struct viommu_limits *limits = &endpoint->limits;
+	struct viommu_mapping m;
+
+	if (!viommu_map_next(&domain->map, 0, &m))
+		return true;
+	/* Not each mapping is looked at: there may be any number of them. */
+	if ((limits->below & ~domain->limits.below) != 0 || m.first < limits->range.first)
+		return false;
+	return limits->range.last == UINT64_MAX || !viommu_map_next(&domain->map, limits->range.last + 1, &m);
+}
+
 struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t id, bool bypass)
 {
 	struct viommu_domain *domain = &dev->domains[viommu_i_ids_insert(&dev->domain_ids, id)];
@@ -77,6 +126,7 @@ struct viommu_domain *viommu_i_domain_create(struct viommu_device *dev, uint32_t
 	VIOMMU_ASSERT(domain->died <= dev->dead_drained); /* nobody reads it any more */
 	viommu_map_init(&domain->map, &dev->pool, dev->granule_bits);
 	domain->endpoints = NULL;
+	domain->limits = viommu_i_domain_limits(dev, domain);
 	domain->id = id;
 	domain->bypass = bypass;
 	return domain;
@@ -129,7 +179,10 @@ void viommu_i_endpoint_move(struct viommu_device *dev, struct viommu_endpoint *e
 	if (domain != NULL) {
 		endpoint->next = domain->endpoints;
 		domain->endpoints = endpoint;
+		narrow(&domain->limits, &endpoint->limits);
 	}
+	if (old != NULL)
+		old->limits = viommu_i_domain_limits(dev, old);
 	viommu_i_cache_shut(endpoint);
 	viommu_i_endpoint_show(dev, endpoint);
 	if (old != NULL && old->endpoints == NULL) {

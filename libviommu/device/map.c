@@ -29,7 +29,6 @@ static uint8_t insert(struct viommu_domain *domain, const struct viommu_wire_req
 uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
 {
 	uint32_t known = VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE;
-	uint64_t below = viommu_port_shl64(1, dev->granule_bits) - 1;
 	struct viommu_range range = { r->u.map.virt_start, r->u.map.virt_end };
 	struct viommu_domain *domain;
 
@@ -44,9 +43,9 @@ uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, 
 	if (domain->bypass || range.last < range.first)
 		return VIOMMU_S_INVAL;
 	/* The low bits of the last byte of a granule are all 1. */
-	if (((range.first | ~range.last | r->u.map.phys_start) & below) != 0)
+	if (((range.first | ~range.last | r->u.map.phys_start) & domain->limits.below) != 0)
 		return VIOMMU_S_RANGE;
-	if ((dev->features & VIOMMU_F_INPUT_RANGE) != 0 && !viommu_range_contains(dev->config.input_range, range))
+	if (!viommu_range_contains(domain->limits.range, range))
 		return VIOMMU_S_RANGE;
 	if (range.last - range.first > UINT64_MAX - r->u.map.phys_start)
 		return VIOMMU_S_RANGE;
