@@ -104,14 +104,39 @@ static void live(struct device_fixture *f)
 	assert_int_equal(device_detach(f, domain, DEVICE_EP0), VIOMMU_S_OK);
 }
 
-/* The context of endpoint 0 may be gone. */
-static bool has_context(const struct device_fixture *f)
+/* The context of endpoint 0 may be gone, or be one of an endpoint that was removed. */
+static bool has_context(const struct device_fixture *f, const struct viommu_endpoint *endpoint)
 {
-	const struct viommu_access *a = f->endpoints[0]->contexts;
+	const struct viommu_access *a = endpoint->contexts;
 
 	while (a != NULL && a != &f->accesses[0])
 		a = a->next;
 	return a != NULL;
+}
+
+static bool has_endpoint(const struct device_fixture *f, uint32_t id)
+{
+	uint32_t i = 0;
+
+	while (i < f->dev.endpoint_ids.count && f->dev.endpoint_ids.ids[i] != id)
+		i++;
+	return i < f->dev.endpoint_ids.count;
+}
+
+/* Endpoint 0 is there, whatever the test did to it, and has its context. */
+static void revive(struct device_fixture *f)
+{
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+
+	if (f->accesses[0].endpoint->is_removed && has_context(f, f->accesses[0].endpoint)) {
+		end_sections(&f->accesses[0]);
+		assert_int_equal(viommu_access_deinit(&f->accesses[0]), VIOMMU_OK);
+	}
+	config.id = DEVICE_EP0;
+	if (!has_endpoint(f, DEVICE_EP0))
+		assert_int_equal(viommu_device_add_endpoint(&f->dev, &config, &f->endpoints[0]), VIOMMU_OK);
+	if (!has_context(f, f->endpoints[0]))
+		viommu_access_init(&f->accesses[0], &f->dev, f->endpoints[0]);
 }
 
 /* However the test ended: a reset brings everything back, and the device works. */
@@ -121,8 +146,7 @@ static void end_of_test(void *ctx)
 
 	assert_true(viommu_device_check(&f->dev));
 	device_end_sections(f);
-	if (!has_context(f))
-		viommu_access_init(&f->accesses[0], &f->dev, f->endpoints[0]);
+	revive(f);
 	viommu_device_reset(&f->dev);
 	while (viommu_device_next_done(&f->dev) != NULL)
 		;

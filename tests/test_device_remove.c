@@ -4,6 +4,7 @@
 #include "suite.h"
 
 static struct device_call calls[2];
+static struct viommu_access context; /* the test may end before it is gone */
 
 static void remove_endpoint(struct device_fixture *f, uint32_t index)
 {
@@ -169,7 +170,6 @@ static void test_remove__same_id_added_at_once__takes_another_slot(void **state)
 	struct device_options options;
 	struct viommu_access_token token;
 	struct viommu_endpoint *old;
-	struct viommu_access context;
 	struct device_fixture f;
 
 	(void)state;

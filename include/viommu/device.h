@@ -303,7 +303,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_remove_endpoint(struct viommu_
 /*
  * Have all sections ended that could use what the removed endpoint had, and has it no context any more? Ask when
  * work_pending was called, and after the last deinit. With the answer true its slot is free and the handle is nobody's:
- * do not ask again. An endpoint that was not removed is not gone. Steps: contexts of the endpoint, those of endpoints on
+ * do not ask again. An endpoint that was not removed is not gone. Steps: contexts of the endpoint, and of endpoints on
  * the move; removed endpoints.
  */
 bool viommu_device_endpoint_is_gone(struct viommu_device *dev, struct viommu_endpoint *endpoint);

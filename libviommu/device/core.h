@@ -116,8 +116,8 @@ uint64_t viommu_i_grace_begin(struct viommu_device *dev);
 void viommu_i_grace_advance(struct viommu_device *dev);
 /*
  * Have all sections ended that could use what was taken away at this epoch: from the endpoint, or if that is NULL from
- * all in the domain, and from those on the move out of the domain? Steps: contexts of the domain, endpoints on the move,
- * theirs.
+ * all in the domain, and from those on the move out of the domain? Steps: contexts of the domain, endpoints on the
+ * move, theirs.
  */
 bool viommu_i_grace_is_over(const struct viommu_device *dev, struct viommu_endpoint *endpoint,
 			    const struct viommu_domain *domain, uint64_t epoch);
