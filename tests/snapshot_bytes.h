@@ -27,18 +27,24 @@ static inline void snapshot_put(uint8_t *p, unsigned bytes, uint64_t value)
 		p[i] = (uint8_t)value;
 }
 
-/* The length and the checksum are as they have to be. At least 24 bytes. */
-static inline void snapshot_mend(uint8_t *bytes, size_t len)
+/* The checksum is as it has to be. */
+static inline void snapshot_seal(uint8_t *bytes, size_t len)
 {
 	uint32_t crc = UINT32_MAX;
 
-	snapshot_put(bytes + 12, 8, len);
 	for (size_t i = 0; i < len - 4; i++) {
 		crc ^= bytes[i];
 		for (unsigned bit = 0; bit < 8; bit++)
 			crc = (crc & 1) != 0 ? crc >> 1 ^ UINT32_C(0xedb88320) : crc >> 1;
 	}
 	snapshot_put(bytes + len - 4, 4, ~crc);
+}
+
+/* And the length. At least 24 bytes. */
+static inline void snapshot_mend(uint8_t *bytes, size_t len)
+{
+	snapshot_put(bytes + 12, 8, len);
+	snapshot_seal(bytes, len);
 }
 
 /* What is in the n-th section, behind its head. Trusts the bytes. */

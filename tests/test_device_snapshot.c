@@ -317,6 +317,38 @@ static void test_device_snapshot__any_bit_flipped_or_cut_off__refused(void **sta
 	teardown_both();
 }
 
+/* With a checksum that says that all is well. */
+static void test_device_snapshot__no_magic_or_another_length__peer(void **state)
+{
+	(void)state;
+	setup_both();
+	for (unsigned i = 0; i < 8; i++)
+		assert_refused_with(saved + i, 1, saved[i] ^ 1u, VIOMMU_E_PEER);
+	for (int more = -1; more <= 1; more += 2) {
+		snapshot_put(saved + 12, 8, saved_len + (size_t)more);
+		snapshot_seal(saved, saved_len);
+		assert_refused(VIOMMU_E_PEER);
+	}
+	teardown_both();
+}
+
+/* The last endpoint lacks its last four bytes. */
+static void test_device_snapshot__record_cut_off__peer(void **state)
+{
+	uint8_t *endpoints, *end;
+
+	(void)state;
+	setup_both();
+	endpoints = snapshot_section(saved, SECTION_ENDPOINTS);
+	end = endpoints + 4 * RECORD;
+	memmove(end - 4, end, (size_t)(saved + saved_len - end));
+	snapshot_put(endpoints - 8, 8, 4 * RECORD - 4);
+	saved_len -= 4;
+	snapshot_mend(saved, saved_len);
+	assert_refused(VIOMMU_E_PEER);
+	teardown_both();
+}
+
 /* Cut off at each place, with a length and a checksum that say that this is all. */
 static void test_device_snapshot__sections_run_over_the_end__peer(void **state)
 {
@@ -459,6 +491,9 @@ static void test_device_snapshot__domains_that_contradict__peer(void **state)
 	assert_refused_with(d + 8, 8, 2, VIOMMU_E_PEER);          /* one mapping is nobody's */
 	assert_refused_with(d + 8, 8, 4, VIOMMU_E_PEER);
 	assert_refused_with(d + RECORD + 8, 8, 1, VIOMMU_E_PEER);
+	snapshot_put(d + 8, 8, 5); /* together three, modulo 2^64 */
+	assert_refused_with(d + RECORD + 8, 8, UINT64_MAX - 1, VIOMMU_E_PEER);
+	snapshot_put(d + 8, 8, 3);
 	assert_refused_with(d + RECORD, 4, 1, VIOMMU_E_PEER); /* twice */
 	teardown_both();
 }
@@ -579,6 +614,8 @@ int main(void)
 		cmocka_unit_test(test_device_snapshot__driver_was_there__state),
 		cmocka_unit_test(test_device_snapshot__earlier_life_is_not_over__busy),
 		cmocka_unit_test(test_device_snapshot__any_bit_flipped_or_cut_off__refused),
+		cmocka_unit_test(test_device_snapshot__no_magic_or_another_length__peer),
+		cmocka_unit_test(test_device_snapshot__record_cut_off__peer),
 		cmocka_unit_test(test_device_snapshot__sections_run_over_the_end__peer),
 		cmocka_unit_test(test_device_snapshot__sections_of_broken_records__peer),
 		cmocka_unit_test(test_device_snapshot__driver_was_shown_something_else__unsupp),
