@@ -11,6 +11,7 @@ extern const struct sim_ops_target sim_ops_mmio;
 extern const struct sim_ops_target sim_ops_pair;
 extern const struct sim_ops_target sim_ops_pci;
 extern const struct sim_ops_target sim_ops_probe;
+extern const struct sim_ops_target sim_ops_snapshot;
 extern const struct sim_ops_target sim_ops_topology;
 extern const struct sim_ops_target sim_ops_virtq_device;
 extern const struct sim_ops_target sim_ops_virtq_driver;
