@@ -300,6 +300,40 @@ static void test_device_snapshot__earlier_life_is_not_over__busy(void **state)
 	teardown_both();
 }
 
+/* Endpoints were removed, and sections of them may still see the domains that died with them: three of four slots. */
+static void test_device_snapshot__removed_endpoints_are_not_gone__busy(void **state)
+{
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+	struct viommu_access_token tokens[3];
+	struct viommu_endpoint *handles[3];
+	struct viommu_access accesses[3];
+	struct device_options options;
+
+	(void)state;
+	setup_source();
+	options_for_target(&options);
+	options.config.max_domains = 2;
+	options.config.max_endpoints = DEVICE_ENDPOINTS + 3;
+	device_setup(&target, &options);
+	for (uint32_t i = 0; i < 3; i++) {
+		config.id = 20 + i;
+		assert_int_equal(viommu_device_add_endpoint(&target.dev, &config, &handles[i]), VIOMMU_OK);
+		viommu_access_init(&accesses[i], &target.dev, handles[i]);
+		assert_int_equal(device_attach(&target, 1, config.id, 0), VIOMMU_S_OK);
+		assert_int_equal(viommu_access_begin(&accesses[i], &tokens[i]), VIOMMU_OK);
+		assert_int_equal(viommu_device_remove_endpoint(&target.dev, handles[i]), VIOMMU_OK);
+	}
+	assert_refused(VIOMMU_E_BUSY);
+	for (uint32_t i = 0; i < 3; i++) {
+		viommu_access_end(&accesses[i], tokens[i]);
+		assert_int_equal(viommu_access_deinit(&accesses[i]), VIOMMU_OK);
+		assert_true(viommu_device_endpoint_is_gone(&target.dev, handles[i]));
+	}
+	assert_int_equal(viommu_device_restore(&target.dev, saved, saved_len), VIOMMU_OK);
+	assert_true(viommu_device_check(&target.dev));
+	teardown_both();
+}
+
 static void test_device_snapshot__any_bit_flipped_or_cut_off__refused(void **state)
 {
 	(void)state;
@@ -613,6 +647,7 @@ int main(void)
 		cmocka_unit_test(test_device_snapshot__too_little_room__nothing_written),
 		cmocka_unit_test(test_device_snapshot__driver_was_there__state),
 		cmocka_unit_test(test_device_snapshot__earlier_life_is_not_over__busy),
+		cmocka_unit_test(test_device_snapshot__removed_endpoints_are_not_gone__busy),
 		cmocka_unit_test(test_device_snapshot__any_bit_flipped_or_cut_off__refused),
 		cmocka_unit_test(test_device_snapshot__no_magic_or_another_length__peer),
 		cmocka_unit_test(test_device_snapshot__record_cut_off__peer),

@@ -47,7 +47,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_save(const struct viommu_devic
  * Brings the device into the state that was saved. Endpoints that the snapshot does not know are in no domain. If
  * config.bypass was 1, endpoints lose what they could reach, and sections may use it until viommu_device_is_settled.
  * On an error nothing has changed:
- * VIOMMU_E_STATE: something is negotiated, or there is a domain. VIOMMU_E_BUSY: as for save.
+ * VIOMMU_E_STATE: something is negotiated, or there is a domain. VIOMMU_E_BUSY: as for save; or sections
+ * of an endpoint that was removed (viommu_device_endpoint_is_gone) may still see domains that died.
  * VIOMMU_E_PEER: damaged, cut off, no snapshot of such an object, or in contradiction with itself or the specification.
  * VIOMMU_E_ABI: of another version of the format.
  * VIOMMU_E_UNSUPP: the driver was shown something else: offered features, page sizes, ranges, probe_size, or the

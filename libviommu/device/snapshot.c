@@ -429,11 +429,9 @@ enum viommu_result viommu_i_device_build(struct viommu_device *dev, const struct
 	struct viommu_map_limbo limbo = { 0, 0 };
 	enum viommu_result result;
 
-	/*
-	 * Whoever left a domain was waited for: by a request, of which none is pending, or by a reset, which has
-	 * settled. So nobody reads any that died, of which the last one is the last.
-	 */
-	VIOMMU_ASSERT(count == 0 || nth_free(dev, count - 1)->died <= dev->dead_drained);
+	/* Sections of an endpoint that was removed may still read the slots of domains that died: the last one last. */
+	if (count > 0 && nth_free(dev, count - 1)->died > dev->dead_drained)
+		return VIOMMU_E_BUSY;
 	for (size_t n = 0; n < count; n++)
 		viommu_map_init(&nth_free(dev, n)->map, &dev->pool, dev->granule_bits);
 	result = fill_maps(dev, state);
