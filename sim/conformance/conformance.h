@@ -9,6 +9,7 @@
  *      struct conf_target: registers, guest memory, DMA
  *            |
  *      target_sim.c: the library's own device in this process, by calls or over virtio-mmio or virtio-pci
+ *      target_qemu.c: that of QEMU, in another process
  *
  * A case begins with a device that was just reset. It asks, judges with conf_check, and whatever went over the ring
  * last is its evidence. A device that dies or hangs fails the case and is made anew for the next one.
@@ -40,11 +41,11 @@ struct conf_target {
 	bool (*run)(void *ctx);
 	/* What has been notified since the last call: VIOMMU_INTERRUPT_USED, VIOMMU_INTERRUPT_CONFIG. */
 	uint8_t (*notifications)(void *ctx);
-	/* The endpoint with this index reads from iova into a buffer of its own, or writes that to iova. NULL: it cannot. */
+	/* The endpoint with this index reads from iova into a buffer of its own, or writes that to it. NULL: it cannot. */
 	void (*dma)(void *ctx, uint32_t index, bool write, uint64_t iova, uint32_t len);
 	/* The whole machine is reset, and memory may be lost. False: it did not work. NULL: it cannot be. */
 	bool (*system_reset)(void *ctx);
-	/* Another device in place of this one, or the first: of these features, as far as it can. False: there is none. */
+	/* Another device in place of this one, or the first: of these features, if that can be chosen. False: none. */
 	bool (*renew)(void *ctx, uint64_t features);
 	/* Between the device and who looks at its used entry: for devices that deviate on purpose. NULL: nothing is. */
 	void (*tamper)(void *ctx, uint8_t *out, size_t out_len, uint8_t *in, size_t in_len, uint32_t pieces,
@@ -108,5 +109,11 @@ extern const struct conf_deviation conf_deviations[];
  * NULL: no such transport or deviation, or no memory. It stays until the program ends.
  */
 struct conf_target *conf_target_sim(const char *transport, const char *deviation);
+
+/*
+ * The device of this QEMU for x86, started anew by each renew. NULL: there is no such program, or no room in /tmp. One
+ * in a process; it is gone when the process ends.
+ */
+struct conf_target *conf_target_qemu(const char *program);
 
 #endif /* VIOMMU_SIM_CONFORMANCE_H */

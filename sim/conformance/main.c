@@ -9,7 +9,8 @@
 enum {
 	EXIT_CONFORMS = 0,
 	EXIT_DEVIATES = 1,
-	EXIT_TROUBLE = 2
+	EXIT_TROUBLE = 2,
+	EXIT_SKIPPED = 77
 };
 
 static const char help[] =
@@ -20,6 +21,8 @@ static const char help[] =
 	"tells what must not happen.\n"
 	"\n"
 	"  --target NAME      local, mmio or pci: the library's own device, in this process (default local)\n"
+	"                     or qemu: that of QEMU, with two devices \"edu\" as endpoints\n"
+	"  --qemu PROGRAM     which QEMU (default qemu-system-x86_64)\n"
 	"  --only TEXT        rules that have this in their id\n"
 	"  --json             one JSON object on standard output in place of the table\n"
 	"  --deviate NAME     the device is wrong on purpose; --deviations lists how\n"
@@ -28,10 +31,12 @@ static const char help[] =
 	"\n"
 	"Verdicts: holds; FAILS; free (the rule allows something, and this is what the device does);\n"
 	"absent (about something that the device does not offer); unreached (not to be seen from a guest).\n"
-	"Exit status: 0 if no rule fails, 1 if one does, 2 for wrong usage or if there is no device.\n";
+	"Exit status: 0 if no rule fails, 1 if one does, 2 for wrong usage or if there is no device,\n"
+	"77 if there is no QEMU.\n";
 
 struct arguments {
 	const char *target;
+	const char *qemu;
 	const char *only;
 	const char *deviation;
 	bool json;
@@ -39,6 +44,7 @@ struct arguments {
 
 enum option_code {
 	OPTION_TARGET = 256,
+	OPTION_QEMU,
 	OPTION_ONLY,
 	OPTION_JSON,
 	OPTION_DEVIATE,
@@ -49,6 +55,7 @@ enum option_code {
 
 static const struct option options[] = {
 	{ "target", required_argument, NULL, OPTION_TARGET },
+	{ "qemu", required_argument, NULL, OPTION_QEMU },
 	{ "only", required_argument, NULL, OPTION_ONLY },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "deviate", required_argument, NULL, OPTION_DEVIATE },
@@ -64,6 +71,9 @@ static int take_option(struct arguments *args, int code)
 	switch (code) {
 	case OPTION_TARGET:
 		args->target = optarg;
+		return -1;
+	case OPTION_QEMU:
+		args->qemu = optarg;
 		return -1;
 	case OPTION_ONLY:
 		args->only = optarg;
@@ -92,10 +102,16 @@ static int take_option(struct arguments *args, int code)
 
 static int run(const struct arguments *args)
 {
-	struct conf_target *target = conf_target_sim(args->target, args->deviation);
+	bool is_qemu = strcmp(args->target, "qemu") == 0;
+	struct conf_target *target =
+		is_qemu ? conf_target_qemu(args->qemu) : conf_target_sim(args->target, args->deviation);
 	struct conf_outcome *outcomes;
 	size_t count, failed = 0;
 
+	if (target == NULL && is_qemu) {
+		fprintf(stderr, "viommu-conformance: skipped: there is no %s\n", args->qemu);
+		return EXIT_SKIPPED;
+	}
 	if (target == NULL) {
 		fprintf(stderr, "viommu-conformance: no target '%s'%s%s\n", args->target,
 			args->deviation != NULL ? " that deviates as " : "",
@@ -123,7 +139,7 @@ static int run(const struct arguments *args)
 
 int main(int argc, char **argv)
 {
-	struct arguments args = { .target = "local" };
+	struct arguments args = { .target = "local", .qemu = "qemu-system-x86_64" };
 	int code;
 
 	while ((code = getopt_long(argc, argv, "", options, NULL)) != -1) {
