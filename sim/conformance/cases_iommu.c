@@ -619,8 +619,10 @@ static void probe_short(struct conf *c, bool want_status)
 		return;
 	}
 	(void)conf_check(c, status != CONF_NO_ANSWER, "no answer");
-	for (size_t i = 0; i + 4 < m.in_len; i++)
-		(void)conf_check(c, c->in[i] == 0 || c->in[i] == CONF_FILL, "there is something in the properties");
+	/* A length of 4 is a status alone, in the wrong place, and no property. */
+	for (size_t i = c->used == 4 ? 4 : 0; i + 4 < m.in_len; i++)
+		(void)conf_check(c, c->in[i] == 0 || c->in[i] == CONF_FILL, "byte %zu of the properties is %#x", i,
+				 c->in[i]);
 }
 
 static void probe_short_unwritten(struct conf *c)
