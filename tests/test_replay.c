@@ -704,9 +704,16 @@ static const struct sim_report_row report_rows[2] = {
 	    .disagreements = 1,
 	    .max_live_mappings = 11,
 	    .kicks = 12,
+	    .snapshots = 14,
+	    .max_snapshot = 17,
 	    .seconds = 0.5 } },
 	{ "dir/c.txt",
-	  { .requests = { 0, 10, 20, 30, 40, 50 }, .statuses = { 150 }, .max_live_mappings = 5, .kicks = 3 } },
+	  { .requests = { 0, 10, 20, 30, 40, 50 },
+	    .statuses = { 150 },
+	    .max_live_mappings = 5,
+	    .kicks = 3,
+	    .snapshots = 18,
+	    .max_snapshot = 18 } },
 };
 
 static void test_report__json__totals_and_files(void **state)
@@ -723,6 +730,8 @@ static void test_report__json__totals_and_files(void **state)
 		"  \"disagreements\": 1,\n"
 		"  \"max_live_mappings\": 11,\n"
 		"  \"kicks\": 15,\n"
+		"  \"snapshots\": 32,\n"
+		"  \"max_snapshot\": 18,\n"
 		"  \"seconds\": 0.500,\n"
 		"  \"files\": [\n"
 		"    {\n"
