@@ -111,6 +111,8 @@ bool viommu_i_endpoint_fits(const struct viommu_endpoint *endpoint, const struct
 	const struct viommu_limits *limits = &endpoint->limits;
 	struct viommu_mapping m;
 
+	if ((limits->below & ~domain->limits.below) == 0 && viommu_range_contains(limits->range, domain->limits.range))
+		return true; /* it asks for nothing that the domain does not */
 	if (!viommu_map_next(&domain->map, 0, &m))
 		return true;
 	/* Not each mapping is looked at: there may be any number of them. */
