@@ -114,6 +114,20 @@ static void test_limits__range_of_a_member__map_refused_while_it_is_there(void *
 	device_teardown(&f);
 }
 
+/* Nothing is above a range that ends where the space does. */
+static void test_limits__range_up_to_the_end__mappings_above_its_begin_fit(void **state)
+{
+	struct viommu_endpoint_config config = low_config(0x5000, UINT64_MAX);
+	struct device_fixture f;
+
+	(void)state;
+	setup(&f, &config);
+	assert_int_equal(device_map(&f, 1, 0x5000, 0x5fff, 0, RW), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, UINT64_MAX - 0xfff, UINT64_MAX, 0, RW), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 1, LOW, 0), VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
 /* IOMMU-DEV-ATTACH-11 */
 static void test_limits__mappings_outside_of_the_range__attach_refused(void **state)
 {
@@ -204,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_limits__granule_wider_than_the_domains__attach_only_if_empty),
 		cmocka_unit_test(test_limits__range_of_a_member__map_refused_while_it_is_there),
 		cmocka_unit_test(test_limits__mappings_outside_of_the_range__attach_refused),
+		cmocka_unit_test(test_limits__range_up_to_the_end__mappings_above_its_begin_fit),
 		cmocka_unit_test(test_limits__nothing_in_common__every_map_refused),
 		cmocka_unit_test(test_limits__finer_than_the_device__no_matter),
 		cmocka_unit_test(test_limits__that_make_no_sense__endpoint_refused),
