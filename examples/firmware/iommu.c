@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * iommu.c: the library's driver, the memory that it gets, and a few lines of policy: a domain for each device,
+ * addresses from DMA_BASE on, each given out once.
+ */
+#include "iommu.h"
+
+#include "board.h"
+#include "bus.h"
+#include "console.h"
+
+#define PAGE 4096u
+#define QUEUE_SIZE 16u
+#define EVENT_COUNT 8u
+
+/* Far from where memory and MSI are, and below 2^39, which is what some machines can translate. */
+#define DMA_BASE UINT64_C(0x4000000000)
+
+/* Turns of a loop. Seconds; the device answers within microseconds. */
+#define PATIENCE 50000000u
+
+/* What the driver remembers, 64 mappings among it; and what the device sees: rings, requests, event buffers. */
+static uint8_t private_memory[12 * 1024];
+static _Alignas(PAGE) uint8_t shared_memory[2 * PAGE];
+
+static struct viommu_driver driver;
+static struct viommu_pci_driver pci;
+static struct viommu_pci_driver_queue pci_queues[VIOMMU_QUEUE_COUNT];
+static struct bus_function function;
+
+static struct viommu_wire_fault first_fault;
+static uint32_t fault_count; /* since the last one was taken */
+
+static enum viommu_result wait_for_device(void *ctx, uint32_t attempt)
+{
+	(void)ctx;
+	board_relax();
+	return attempt < PATIENCE ? VIOMMU_OK : VIOMMU_E_TIMEOUT;
+}
+
+static void on_fault(void *ctx, const struct viommu_wire_fault *fault)
+{
+	static const char *const reasons[] = { "unknown reason", "no domain", "no mapping" };
+
+	(void)ctx;
+	if (fault_count++ != 0)
+		return;
+	first_fault = *fault;
+	put("  fault: endpoint ");
+	put_hex(fault->endpoint);
+	put(", ");
+	put(reasons[fault->reason]);
+	if ((fault->flags & VIOMMU_FAULT_F_READ) != 0)
+		put(", read");
+	if ((fault->flags & VIOMMU_FAULT_F_WRITE) != 0)
+		put(", write");
+	if ((fault->flags & VIOMMU_FAULT_F_ADDRESS) != 0) {
+		put(" at ");
+		put_hex(fault->address);
+	}
+	put("\n");
+}
+
+static const struct viommu_driver_ops ops = {
+	.size = sizeof ops,
+	.wait = wait_for_device,
+	.fault = on_fault,
+};
+
+static void init_driver(void)
+{
+	const struct viommu_shared_memory shared = { shared_memory, (uintptr_t)shared_memory, sizeof shared_memory };
+	struct viommu_driver_config config = VIOMMU_DRIVER_CONFIG_INIT;
+	size_t private_bytes, shared_bytes;
+
+	config.queue_size = QUEUE_SIZE;
+	config.event_count = EVENT_COUNT;
+	config.ops = &ops;
+	need(viommu_driver_mem_size(&config, &private_bytes, &shared_bytes), "the driver's configuration");
+	put("  memory: ");
+	put_dec((uint32_t)private_bytes);
+	put(" bytes private, ");
+	put_dec((uint32_t)((sizeof private_memory - private_bytes) / VIOMMU_MAP_NODE_SIZE));
+	put(" mappings, ");
+	put_dec((uint32_t)shared_bytes);
+	put(" bytes shared\n");
+	need(viommu_driver_init(&driver, &config, private_memory, sizeof private_memory, &shared),
+	     "the driver's memory");
+}
+
+/* The driver says that something is missing. What? */
+_Noreturn static void explain(void)
+{
+	uint64_t features = viommu_pci_driver_ops.get_features(&pci);
+	uint8_t mask[8];
+	uint64_t granules = 0;
+
+	if ((features & VIOMMU_F_VERSION_1) == 0)
+		fail("the IOMMU has no VERSION_1", VIOMMU_E_UNSUPP);
+	if ((features & VIOMMU_F_MAP_UNMAP) == 0)
+		fail("the IOMMU has no MAP_UNMAP", VIOMMU_E_UNSUPP);
+	viommu_pci_driver_ops.config_read(&pci, 0, mask, sizeof mask);
+	for (unsigned i = 0; i < sizeof mask; i++)
+		granules |= (uint64_t)mask[i] << 8 * i;
+	put("  page_size_mask is ");
+	put_hex(granules);
+	put("\n");
+	if ((granules & (2 * PAGE - 1)) == 0)
+		fail("the IOMMU cannot map 4 KiB", VIOMMU_E_UNSUPP);
+	fail("bringing up the IOMMU", VIOMMU_E_UNSUPP);
+}
+
+void iommu_start(struct platform *platform)
+{
+	struct viommu_pci_driver_config config = VIOMMU_PCI_DRIVER_CONFIG_INIT;
+	struct viommu_driver_limits limits;
+	enum viommu_result result;
+
+	put("iommu\n");
+	need(viommu_pci_find(&bus_accessors, platform, 0, 0xff, VIOMMU_DEVICE_ID, &config.function), "an IOMMU");
+	bus_prepare(platform, config.function, &function);
+	config.bars = function.bars;
+	config.queues = pci_queues;
+	config.queue_count = VIOMMU_QUEUE_COUNT;
+	config.accessors = &bus_accessors;
+	config.ctx = platform;
+	need(viommu_pci_driver_init(&pci, &config), "the registers of the IOMMU");
+	init_driver();
+	result = viommu_driver_start(&driver, &viommu_pci_driver_ops, &pci);
+	if (result == VIOMMU_E_UNSUPP)
+		explain();
+	need(result, "bringing up the IOMMU");
+	viommu_driver_get_limits(&driver, &limits);
+	put("  features ");
+	put_hex(limits.features);
+	put(", granule ");
+	put_hex(limits.granule);
+	put(", addresses up to ");
+	put_hex(limits.input_range.last);
+	put("\n");
+}
+
+void iommu_stop(void)
+{
+	need(viommu_driver_stop(&driver), "resetting the IOMMU");
+}
+
+void iommu_add(struct platform *platform, struct iommu_device *device, uint32_t number)
+{
+	uint32_t id;
+
+	need(platform_endpoint(platform, number, &id), "an endpoint id for the device");
+	put("  ");
+	put_function(number);
+	put(" is endpoint ");
+	put_hex(id);
+	put("\n");
+	device->next = DMA_BASE;
+	need(viommu_driver_endpoint_init(&device->endpoint, &driver, id, device->regions, 4), "probing the endpoint");
+	need(viommu_driver_domain_init(&device->domain, &driver, VIOMMU_DOMAIN_ANY, false), "a domain");
+	need(viommu_driver_attach(&device->domain, &device->endpoint, NULL), "attaching the endpoint");
+}
+
+void iommu_remove(struct iommu_device *device)
+{
+	need(viommu_driver_detach(&device->endpoint, NULL), "detaching the endpoint");
+	need(viommu_driver_domain_deinit(&device->domain), "the end of the domain");
+}
+
+static size_t whole_pages(size_t len)
+{
+	return (len + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+uint64_t dma_map(struct iommu_device *device, const void *buffer, size_t len, uint32_t flags)
+{
+	uint64_t iova = device->next;
+
+	len = whole_pages(len);
+	need(viommu_driver_map(&device->domain, iova, iova + len - 1, (uintptr_t)buffer, flags), "mapping a buffer");
+	need(viommu_driver_sync(&device->domain, NULL), "mapping a buffer");
+	device->next = iova + len;
+	return iova;
+}
+
+void dma_unmap(struct iommu_device *device, uint64_t iova, size_t len)
+{
+	need(viommu_driver_unmap(&device->domain, iova, iova + whole_pages(len) - 1), "unmapping a buffer");
+	need(viommu_driver_sync(&device->domain, NULL), "unmapping a buffer");
+}
+
+bool iommu_take_fault(struct viommu_wire_fault *fault)
+{
+	bool taken;
+
+	for (uint32_t i = 0; i < PATIENCE && fault_count == 0; i++) {
+		(void)viommu_driver_process(&driver, EVENT_COUNT);
+		board_relax();
+	}
+	taken = fault_count != 0;
+	for (int rounds = 0; rounds < 16 && viommu_driver_process(&driver, EVENT_COUNT); rounds++)
+		;
+	*fault = first_fault;
+	fault_count = 0;
+	return taken;
+}
