@@ -198,20 +198,9 @@ static void tail_reserved_zero(struct conf *c)
 	(void)conf_check(c, c->in[1] == 0 && c->in[2] == 0 && c->in[3] == 0, "they are not");
 }
 
-/* The endpoint's buffer gets painted through page 8, and is empty again. Leaves the endpoint in domain 3. */
-static bool load_engine(struct conf *c, uint32_t index, uint8_t seed)
-{
-	if (!conf_set_up(c, conf_attach(D3, c->target->endpoints[index], 0)) ||
-	    !conf_set_up(c, conf_map_pages(c, D3, 8, 1, 8, RW)))
-		return false;
-	conf_paint(c, 8, seed);
-	conf_dma_read(c, index, conf_iova(c, 8));
-	return true;
-}
-
 static void unattached_is_blocked(struct conf *c)
 {
-	if (!conf_has_dma(c, 1) || !has_bypass_config(c) || !load_engine(c, 0, 1) ||
+	if (!conf_has_dma(c, 1) || !has_bypass_config(c) || !conf_load_engine(c, 0, 1) ||
 	    !conf_set_up(c, conf_detach(D3, EP)))
 		return;
 	conf_paint(c, 0, 99);
@@ -242,8 +231,12 @@ static void attach_unknown_flag(struct conf *c)
 
 static void attach_unknown_endpoint(struct conf *c)
 {
-	if (conf_start(c, CONF_CLASS_FEATURES))
-		(void)conf_expect(c, conf_attach(D1, c->target->unknown_endpoint, 0), VIOMMU_S_NOENT);
+	if (!conf_start(c, CONF_CLASS_FEATURES))
+		return;
+	(void)conf_expect(c, conf_attach(D1, c->target->unknown_endpoint, 0), VIOMMU_S_NOENT);
+	/* Ids have 32 bits, all of which count. */
+	for (uint32_t bit = 16; bit < 32; bit += 5)
+		(void)conf_expect(c, conf_attach(D1, EP | UINT32_C(1) << bit, 0), VIOMMU_S_NOENT);
 }
 
 /* ATTACHes another endpoint to a domain that has one. Returns the status, or CONF_NO_ANSWER if that cannot be tried. */
@@ -348,7 +341,7 @@ static void detach_wrong_domain(struct conf *c)
 
 static void detach_takes_effect(struct conf *c)
 {
-	if (!conf_has_dma(c, 1) || !has_bypass_config(c) || !load_engine(c, 0, 2) ||
+	if (!conf_has_dma(c, 1) || !has_bypass_config(c) || !conf_load_engine(c, 0, 2) ||
 	    !conf_set_up(c, conf_map_pages(c, D3, 0, 1, 0, RW)))
 		return;
 	conf_paint(c, 0, 99);
@@ -410,7 +403,7 @@ static void map_bypass_domain(struct conf *c)
 
 static void map_read_only(struct conf *c)
 {
-	if (!conf_has_dma(c, 1) || !conf_start(c, CONF_CLASS_FEATURES) || !load_engine(c, 0, 3) ||
+	if (!conf_has_dma(c, 1) || !conf_start(c, CONF_CLASS_FEATURES) || !conf_load_engine(c, 0, 3) ||
 	    !conf_set_up(c, conf_map_pages(c, D3, 0, 1, 0, VIOMMU_MAP_F_READ)))
 		return;
 	conf_paint(c, 0, 99);
@@ -420,7 +413,7 @@ static void map_read_only(struct conf *c)
 
 static void map_write_only(struct conf *c)
 {
-	if (!conf_has_dma(c, 1) || !conf_start(c, CONF_CLASS_FEATURES) || !load_engine(c, 0, 4) ||
+	if (!conf_has_dma(c, 1) || !conf_start(c, CONF_CLASS_FEATURES) || !conf_load_engine(c, 0, 4) ||
 	    !conf_set_up(c, conf_map_pages(c, D3, 0, 1, 0, VIOMMU_MAP_F_WRITE)) ||
 	    !conf_set_up(c, conf_map_pages(c, D3, 1, 1, 1, RW)))
 		return;
@@ -480,21 +473,28 @@ static void unmap_split(struct conf *c)
 	(void)conf_expect(c, conf_unmap_pages(c, D1, 1, 1), VIOMMU_S_RANGE);
 }
 
-/* Neighbours of what would be split, on either side, have to be there afterwards. */
+/*
+ * The first of two mappings that was made can be removed, and the other one would be split; and both have to be there
+ * afterwards. Twice, the second time the other way round: a device may come to either of them first.
+ */
 static void unmap_all_or_nothing(struct conf *c)
 {
-	if (!attached(c) || !conf_set_up(c, conf_map_pages(c, D1, 4, 4, 0, RW)) ||
-	    !conf_set_up(c, conf_map_pages(c, D1, 0, 4, 4, RW)) || !conf_set_up(c, conf_map_pages(c, D1, 8, 1, 8, RW)))
+	if (!attached(c))
 		return;
-	for (uint64_t n = 0; n <= 6; n += 6) {
-		int status = conf_ask(c, conf_unmap_pages(c, D1, n, n == 0 ? 6 : 3));
+	for (uint64_t first = 0; first <= 4; first += 4) {
+		int status;
 
+		if (!conf_set_up(c, conf_map_pages(c, D1, first, 4, first, RW)) ||
+		    !conf_set_up(c, conf_map_pages(c, D1, 4 - first, 4, 4 - first, RW)))
+			return;
+		status = conf_ask(c, conf_unmap_pages(c, D1, first == 0 ? 0 : 2, 6));
 		if (!conf_check(c, status == VIOMMU_S_RANGE, "could not be tried: %s", conf_status_name(status)))
 			return;
+		for (uint64_t n = 0; n <= 4; n += 4)
+			(void)conf_expect(c, conf_map_pages(c, D1, n, 1, n, RW), VIOMMU_S_INVAL);
+		if (!conf_set_up(c, conf_unmap_pages(c, D1, 0, 8)))
+			return;
 	}
-	(void)conf_expect(c, conf_map_pages(c, D1, 0, 4, 4, RW), VIOMMU_S_INVAL);
-	(void)conf_expect(c, conf_map_pages(c, D1, 8, 1, 8, RW), VIOMMU_S_INVAL);
-	(void)conf_expect(c, conf_map_pages(c, D1, 4, 1, 4, RW), VIOMMU_S_INVAL);
 }
 
 static void unmap_gaps(struct conf *c)

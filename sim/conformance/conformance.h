@@ -78,6 +78,7 @@ struct conf_case {
 extern const struct conf_case conf_iommu_cases[];
 extern const struct conf_case conf_queue_cases[];
 extern const struct conf_case conf_general_cases[];
+extern const struct conf_case conf_stated_cases[];
 
 struct conf_outcome {
 	const struct conf_case *of;
@@ -92,6 +93,27 @@ size_t conf_run(struct conf_target *target, const char *only, struct conf_outcom
 void conf_print_table(FILE *file, const struct conf_target *target, const struct conf_outcome *outcomes, size_t count);
 void conf_print_json(FILE *file, const char *name, const struct conf_target *target,
 		     const struct conf_outcome *outcomes, size_t count);
+
+#define CONF_RULES 16u
+
+struct conf_comparison {
+	uint64_t wanted;
+	uint64_t requests;
+	uint64_t answers[VIOMMU_T_COUNT][VIOMMU_S_COUNT + 1]; /* of ours, by type and status; the last one: length 0 */
+	uint64_t partings;    /* after which both were reset, since their states may not be the same */
+	uint64_t unexplained; /* differences */
+	struct {
+		const char *rule;
+		uint64_t count;
+	} rules[CONF_RULES]; /* by which the others are explained; ended by a NULL rule */
+	char why[320];       /* if it did not come to the end */
+};
+
+/*
+ * Asks a device and the library's own the same random requests, and prints the first differences that no rule explains.
+ * False: one of them does not work, and result->why says which.
+ */
+bool conf_compare(struct conf_target *theirs, uint64_t requests, uint64_t seed, struct conf_comparison *result);
 
 /* Ways in which a device can be wrong on purpose; ended by a NULL name. */
 struct conf_deviation {
@@ -109,6 +131,9 @@ extern const struct conf_deviation conf_deviations[];
  * NULL: no such transport or deviation, or no memory. It stays until the program ends.
  */
 struct conf_target *conf_target_sim(const char *transport, const char *deviation);
+
+/* The same over calls, made to look like another one. */
+struct conf_target *conf_target_like(const struct conf_target *other, const struct viommu_wire_config *config);
 
 /*
  * The device of this QEMU for x86, started anew by each renew. NULL: there is no such program, or no room in /tmp. One

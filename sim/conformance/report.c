@@ -9,7 +9,8 @@ const char *const conf_verdict_names[] = {
 	[CONF_ABSENT] = "absent", [CONF_UNREACHED] = "unreached",
 };
 
-static const struct conf_case *const all[] = { conf_iommu_cases, conf_queue_cases, conf_general_cases };
+static const struct conf_case *const all[] = { conf_iommu_cases, conf_queue_cases, conf_general_cases,
+					       conf_stated_cases };
 
 static void run_case(struct conf_target *target, const struct conf_case *what, struct conf_outcome *outcome)
 {

@@ -302,7 +302,7 @@ void conf_post(struct conf *c, uint32_t queue, uint16_t head, const struct conf_
 	for (uint32_t i = 0; i < count; i++)
 		put_desc(q->desc + 16 * ((size_t)(head + i) % q->size), &descs[i]);
 	put16(q->avail + 4 + 2 * ((size_t)q->added % q->size), head);
-	q->added++;
+	q->added = (uint16_t)(q->added + 1);
 	viommu_port_store16_release(q->avail + 2, q->added);
 	viommu_port_fence();
 }
@@ -315,7 +315,7 @@ bool conf_wait(struct conf *c, uint32_t queue)
 	for (uint32_t i = 0; i <= c->target->patience; i++) {
 		if (viommu_port_load16_acquire(q->used + 2) != q->taken) {
 			memcpy(entry, q->used + 4 + 8 * ((size_t)q->taken % q->size), 8);
-			q->taken++;
+			q->taken = (uint16_t)(q->taken + 1);
 			c->used_id = (uint16_t)(entry[0] | entry[1] << 8);
 			c->used = entry[4] | (uint32_t)entry[5] << 8 | (uint32_t)entry[6] << 16 |
 				  (uint32_t)entry[7] << 24;
@@ -523,6 +523,18 @@ bool conf_is_painted(const struct conf *c, uint64_t page, uint8_t seed)
 		if (conf_page(c, page)[i] != paint(seed, i))
 			return false;
 	}
+	return true;
+}
+
+bool conf_load_engine(struct conf *c, uint32_t index, uint8_t seed)
+{
+	uint32_t domain = conf_domain(c, 3);
+
+	if (!conf_set_up(c, conf_attach(domain, c->target->endpoints[index], 0)) ||
+	    !conf_set_up(c, conf_map_pages(c, domain, 8, 1, 8, VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)))
+		return false;
+	conf_paint(c, 8, seed);
+	conf_dma_read(c, index, conf_iova(c, 8));
 	return true;
 }
 

@@ -43,6 +43,7 @@ enum kind {
 	FORGETS,      /* bypass, in a reset */
 	REMEMBERS,    /* bypass, in a system reset */
 	ECHOES,       /* what was stored to bypass */
+	ODD,          /* sizes of queues */
 	QUEUE_ONCE,   /* a queue is enabled once only */
 	SWAPS,        /* the first two used entries */
 	LEAKS,        /* all writes of endpoints arrive on the first page */
@@ -60,10 +61,10 @@ const struct conf_deviation conf_deviations[] = {
 	  ANSWERS, 1, 0, 2 },
 	{ "detach-ok", "IOMMU-DEV-DETACH-01", ANSWERS, 2, 0, 4 },
 	{ "detach-noent", "IOMMU-DEV-DETACH-02", ANSWERS, 2, 6, 0 },
-	{ "map-range", "IOMMU-DEV-MAP-01", ANSWERS, 3, 5, 0 },
-	{ "map-inval", "IOMMU-DEV-MAP-02 IOMMU-DEV-MAP-03 IOMMU-DEV-MAP-05 IOMMU-DEV-UNMAP-06 IOMMU-DEV-RESV-04",
+	{ "map-range", "IOMMU-DEV-MAP-01 INF-08", ANSWERS, 3, 5, 0 },
+	{ "map-inval", "IOMMU-DEV-MAP-02 IOMMU-DEV-MAP-03 IOMMU-DEV-MAP-05 IOMMU-DEV-UNMAP-06 IOMMU-DEV-RESV-04 INF-11",
 	  ANSWERS, 3, 4, 0 },
-	{ "map-noent", "IOMMU-DEV-MAP-04", ANSWERS, 3, 6, 0 },
+	{ "map-noent", "IOMMU-DEV-MAP-04 INF-01 INF-04 INF-05", ANSWERS, 3, 6, 0 },
 	{ "map-ok", "IOMMU-DEV-ATTACH-12 IOMMU-DEV-ATTACH-07", ANSWERS, 3, 0, 6 },
 	{ "unmap-noent", "IOMMU-DEV-UNMAP-03 IOMMU-DEV-ATTACH-08", ANSWERS, 4, 6, 0 },
 	{ "unmap-inval", "IOMMU-DEV-UNMAP-04", ANSWERS, 4, 4, 0 },
@@ -72,8 +73,8 @@ const struct conf_deviation conf_deviations[] = {
 	{ "probe-ok", "IOMMU-DEV-PROBE-01", ANSWERS, 5, 0, 4 },
 	{ "probe-noent", "IOMMU-DEV-PROBE-02", ANSWERS, 5, 6, 0 },
 	{ "probe-inval", "IOMMU-DEV-PROBE-09", ANSWERS, 5, 4, 0 },
-	{ "writes-unknown", "IOMMU-DEV-OPS-02 IOMMU-DEV-OPS-03 IOMMU-DEV-PROBE-03 IOMMU-DEV-PROBE-04", WRITES, 0, 0,
-	  0 },
+	{ "writes-unknown", "IOMMU-DEV-OPS-02 IOMMU-DEV-OPS-03 IOMMU-DEV-PROBE-03 IOMMU-DEV-PROBE-04 INF-03", WRITES, 0,
+	  0, 0 },
 	{ "tail", "IOMMU-DEV-OPS-05", SETS_REPLY, 1, -1, 1 },
 	{ "property-reserved", LIST_RULES, SETS_REPLY, 5, 1, 0x10 },
 	{ "property-length", LIST_RULES, SETS_REPLY, 5, 2, 24 },
@@ -84,7 +85,7 @@ const struct conf_deviation conf_deviations[] = {
 	{ "property-short", "IOMMU-DEV-PROBE-08", SETS_SHORT, 0, 0, 0 },
 	{ "report-reserved", "IOMMU-DEV-FAULT-01", SETS_REPORT, 0, 13, 1 },
 	{ "report-flags", "IOMMU-DEV-FAULT-02", SETS_REPORT, 0, 7, 1 },
-	{ "report-endpoint", "IOMMU-DEV-FAULT-03", SETS_REPORT, 0, 9, 7 },
+	{ "report-endpoint", "IOMMU-DEV-FAULT-03 INF-14", SETS_REPORT, 0, 9, 7 },
 	{ "report-spread", "IOMMU-DEV-FAULT-05", SPREADS, 0, 0, 0 },
 	{ "no-map", "IOMMU-DEV-FEAT-01", HIDES, VIOMMU_F_MAP_UNMAP, 0, 0 },
 	{ "old-bypass", "IOMMU-DEV-FEAT-02 IOMMU-DEV-FEAT-03", OFFERS, VIOMMU_F_BYPASS, 0, 0 },
@@ -92,7 +93,7 @@ const struct conf_deviation conf_deviations[] = {
 	{ "bypass-forgotten", "IOMMU-DEV-CONFIG-04", FORGETS, 0, 0, 0 },
 	{ "bypass-kept", "IOMMU-DEV-CONFIG-05", REMEMBERS, 0, 0, 0 },
 	{ "bypass-echo", "IOMMU-DEV-CONFIG-06", ECHOES, 0, 0, 0 },
-	{ "leak", "IOMMU-DEV-OPS-06 IOMMU-DEV-DETACH-04 IOMMU-DEV-MAP-06", LEAKS, 0, 0, 0 },
+	{ "leak", "IOMMU-DEV-OPS-06 IOMMU-DEV-DETACH-04 IOMMU-DEV-MAP-06 INF-06 INF-07 INF-17", LEAKS, 0, 0, 0 },
 	{ "two-descriptors", "VQ-DEV-FRAME-01 VQ-DEV-INDIR-01 VQ-DEV-INDIR-02", WANTS_TWO, 0, 0, 0 },
 	{ "writes-request", "VQ-DEV-DESC-01", SETS_REQUEST, 0, 9, 0x77 },
 	{ "writes-table", "VQ-DEV-DESC-04", SETS_TABLE, 0, 26, 0x77 },
@@ -110,11 +111,12 @@ const struct conf_deviation conf_deviations[] = {
 	{ "once", "GEN-DEV-FEAT-05", ONCE, 0, 0, 0 },
 	{ "one-life", "GEN-DEV-RESET-01", ONE_LIFE, 0, 0, 0 },
 	{ "late", "GEN-DEV-CONFIG-01", LATE, 0, 0, 0 },
+	{ "odd-size", "INF-19", ODD, 0, 0, 0 },
 	{ "queue-once", "GEN-DEV-VQRESET-02 GEN-DEV-VQENABLE-01", QUEUE_ONCE, 0, 0, 0 },
 	{ "legacy", "GEN-DEV-RSVD-01", HIDES, VIOMMU_F_VERSION_1, 0, 0 },
 	{ "swaps", "GEN-DEV-RSVD-05", SWAPS, 0, 0, 0 },
 	{ "sr-iov", "GEN-DEV-RSVD-10", OFFERS, UINT64_C(1) << 37, 0, 0 },
-	{ "hangs", "IOMMU-DEV-OPS-01 VQ-DEV-FRAME-01", HANGS, 0, 0, 0 },
+	{ "hangs", "IOMMU-DEV-OPS-01 VQ-DEV-FRAME-01 INF-20 INF-23", HANGS, 0, 0, 0 },
 	{ "dies", "IOMMU-DEV-OPS-01 VQ-DEV-FRAME-01 GEN-DEV-FEAT-05", DIES, 0, 0, 0 },
 	{ 0 },
 };
@@ -124,6 +126,7 @@ struct sim_target {
 	struct sim_machine machine;
 	const struct sim_transport_kind *transport;
 	const struct conf_deviation *deviation;
+	struct sim_machine_config config;
 	uint8_t buffers[CONF_ENDPOINTS][CONF_DMA_LEN]; /* of the engines */
 	bool is_up;
 	/* what deviations go by */
@@ -232,7 +235,7 @@ static uint32_t target_queue_size_max(void *ctx, uint32_t queue)
 {
 	struct sim_target *t = ctx;
 
-	return INNER(t)->queue_size_max(INNER_CTX(t), queue);
+	return INNER(t)->queue_size_max(INNER_CTX(t), queue) - (deviates(t, ODD) ? 1 : 0);
 }
 
 static enum viommu_result target_queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
@@ -375,7 +378,7 @@ static uint8_t target_notifications(void *ctx)
 static void target_dma(void *ctx, uint32_t index, bool write, uint64_t iova, uint32_t len)
 {
 	struct sim_target *t = ctx;
-	struct sim_engine *engine = sim_machine_engine(&t->machine, endpoints[index]);
+	struct sim_engine *engine = sim_machine_engine(&t->machine, t->target.endpoints[index]);
 	enum viommu_result r;
 
 	if (len > CONF_DMA_LEN)
@@ -401,11 +404,11 @@ static bool target_system_reset(void *ctx)
 static bool target_renew(void *ctx, uint64_t features)
 {
 	struct sim_target *t = ctx;
-	struct sim_machine_config config = SIM_MACHINE_CONFIG_INIT;
+	struct sim_machine_config config = t->config;
 
 	if (t->is_up)
 		sim_machine_deinit(&t->machine);
-	config.endpoints = endpoints;
+	config.endpoints = t->target.endpoints;
 	config.endpoint_count = CONF_ENDPOINTS;
 	config.features &= features;
 	config.ring_features = VIOMMU_VIRTQ_FEATURES;
@@ -448,6 +451,7 @@ struct conf_target *conf_target_sim(const char *transport, const char *deviation
 		free(t);
 		return NULL;
 	}
+	t->config = (struct sim_machine_config)SIM_MACHINE_CONFIG_INIT;
 	t->target.registers = &target_registers;
 	t->target.registers_ctx = t;
 	t->target.memory_addr = MEMORY_AT;
@@ -466,4 +470,21 @@ struct conf_target *conf_target_sim(const char *transport, const char *deviation
 	(void)snprintf(t->target.version, sizeof(t->target.version), "libviommu, %s%s%s", transport,
 		       deviation != NULL ? ", deviating: " : "", deviation != NULL ? deviation : "");
 	return &t->target;
+}
+
+struct conf_target *conf_target_like(const struct conf_target *other, const struct viommu_wire_config *config)
+{
+	struct conf_target *target = conf_target_sim("local", NULL);
+	struct sim_target *t;
+
+	if (target == NULL)
+		return NULL;
+	t = target->ctx;
+	t->config.page_size_mask = config->page_size_mask;
+	t->config.input_range = config->input_range;
+	t->config.domain_first = config->domain_first;
+	t->config.domain_last = config->domain_last;
+	memcpy(target->endpoints, other->endpoints, sizeof(target->endpoints));
+	target->unknown_endpoint = other->unknown_endpoint;
+	return target;
 }
