@@ -426,6 +426,40 @@ static void test_translate__unmapped_and_mapped_meanwhile__the_new_one_from_then
 	}
 }
 
+/* The fence of the owner */
+
+static unsigned fences;
+static uint32_t open_before[2];
+
+/* All is taken away, and no count was looked at. */
+static void at_the_fence(void)
+{
+	struct viommu_access_token ours = token;
+
+	fences++;
+	assert_memory_equal(f.accesses[0].open, open_before, sizeof open_before);
+	assert_gone();
+	token = ours;
+}
+
+static void test_revocation__fence__between_taking_away_and_looking(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REVOCATIONS; i++) {
+		set_up_for(i);
+		token = begin(&f, 0);
+		memcpy(open_before, f.accesses[0].open, sizeof open_before);
+		fences = 0;
+		sim_env_own_fence = at_the_fence;
+		revocations[i]();
+		sim_env_own_fence = NULL;
+		assert_int_equal(fences, 1);
+		assert_memory_not_equal(f.accesses[0].open, open_before, sizeof open_before); /* it is waited for */
+		end(&f, 0, token);
+		clean_up();
+	}
+}
+
 /* Late */
 
 /* Two revocations, and for each of them the counts change places. */
@@ -450,6 +484,7 @@ static void revoke_once(void)
 static void test_begin__late__sees_the_past_and_counts_for_the_future(void **state)
 {
 	struct viommu_translation t;
+	uint64_t since;
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
@@ -460,6 +495,7 @@ static void test_begin__late__sees_the_past_and_counts_for_the_future(void **sta
 			arm(at, i < 2 ? revoke_once : revoke_twice);
 			assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
 			assert_true(disarm());
+			assert_null(viommu_device_get_blocker(&f.dev, &since)); /* nobody waits for it */
 			assert_int_equal(translate(&t), VIOMMU_E_FAULT);
 			assert_int_equal(viommu_access_translate(&f.accesses[0], 2 * PAGE, 1, VIOMMU_ACCESS_READ, &t),
 					 VIOMMU_OK);
@@ -846,6 +882,7 @@ int main(void)
 		cmocka_unit_test(test_revocation__looked_up_meanwhile__not_remembered),
 		cmocka_unit_test(test_revocation__two_contexts_look_meanwhile__never_back_again),
 		cmocka_unit_test(test_translate__unmapped_and_mapped_meanwhile__the_new_one_from_then_on),
+		cmocka_unit_test(test_revocation__fence__between_taking_away_and_looking),
 		cmocka_unit_test(test_begin__late__sees_the_past_and_counts_for_the_future),
 		cmocka_unit_test(test_translate__moves_under_bypass__never_sees_everything),
 		cmocka_unit_test(test_move__under_bypass__never_shows_everything),

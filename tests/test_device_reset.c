@@ -273,6 +273,41 @@ static void test_bypass_cleared__open_section__settles_when_it_ends(void **state
 	}
 }
 
+/* What an endpoint began since, wherever it moved meanwhile, says nothing of what another one began before. */
+static void test_bypass_cleared__another_endpoint_moves_on_and_on__waits_for_old_sections(void **state)
+{
+	struct viommu_wire_request attach[3];
+	struct viommu_access_token bypass, first, second, third;
+	struct device_call requests[3];
+	struct device_options options;
+	struct device_fixture f;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.bypass = 1;
+	prepare(&f, &options);
+	for (uint32_t i = 0; i < 3; i++)
+		attach[i] = device_attach_request(3 + i, DEVICE_EP2, 0);
+	first = begin(&f, 2);
+	assert_pending(&f, &requests[0], &attach[0]);
+	assert_pending(&f, &requests[1], &attach[1]);
+	bypass = begin(&f, 3);
+	second = begin(&f, 2);
+	device_set_bypass(&f, 0);
+	end(&f, 2, first);
+	assert_done(&f, &requests[0], VIOMMU_S_OK);
+	third = begin(&f, 2);
+	assert_pending(&f, &requests[2], &attach[2]);
+	end(&f, 2, second);
+	assert_done(&f, &requests[1], VIOMMU_S_OK);
+	assert_false(viommu_device_is_settled(&f.dev));
+	end(&f, 3, bypass);
+	assert_true(viommu_device_is_settled(&f.dev));
+	end(&f, 2, third);
+	assert_done(&f, &requests[2], VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
 static void test_bypass_stored_again__open_section__nothing_to_settle(void **state)
 {
 	struct viommu_access_token token;
@@ -302,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_reset__open_section__map_nodes_not_reused),
 		cmocka_unit_test(test_reset__open_section__domain_slots_not_reused),
 		cmocka_unit_test(test_bypass_cleared__open_section__settles_when_it_ends),
+		cmocka_unit_test(test_bypass_cleared__another_endpoint_moves_on_and_on__waits_for_old_sections),
 		cmocka_unit_test(test_bypass_stored_again__open_section__nothing_to_settle),
 	};
 

@@ -50,6 +50,7 @@ const struct sim_env_own sim_env_plain_own = { sim_env_plain_get, sim_env_plain_
 const struct sim_env_own *sim_env_own = &sim_env_plain_own;
 const struct sim_env_port *sim_env_port = &sim_env_plain_port;
 void (*sim_env_own_step)(void);
+void (*sim_env_own_fence)(void);
 const void *sim_env_port_released;
 uint64_t sim_env_port_ordered[2];
 
@@ -218,4 +219,6 @@ uint32_t viommu_port_mark32(uint32_t *p, uint32_t bits)
 /* Here accesses are done in the order in which they stand. */
 void viommu_port_own_fence(void)
 {
+	if (sim_env_own_fence != NULL)
+		sim_env_own_fence();
 }

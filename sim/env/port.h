@@ -26,6 +26,9 @@ struct sim_env_own {
 /* Before each access of the library's own shared memory, if not NULL: where another thread may come in between. */
 extern void (*sim_env_own_step)(void);
 
+/* At each fence of the owner, if not NULL. */
+extern void (*sim_env_own_fence)(void);
+
 extern const struct sim_env_port sim_env_plain_port;
 extern const struct sim_env_port *sim_env_port; /* sim_env_plain_port, unless a test says otherwise */
 uint64_t sim_env_plain_get(const uint64_t *p);
