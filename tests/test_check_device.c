@@ -262,6 +262,9 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, member_and_not_in_the_list, domain(1)->endpoints = f.endpoints[1])				\
 	X(IN_DETAIL, mapping_in_a_reserved_region, regions[0].range.first = 0)					\
 	X(IN_DETAIL, mapping_above_what_a_member_can_do, f.endpoints[1]->limits.range.last = 0xfff)		\
+	X(IN_DETAIL, mapping_above_what_a_domain_can_do,							\
+	  f.endpoints[1]->limits.range.last = domain(1)->limits.range.last = 0xfff)				\
+	X(IN_DETAIL, mapping_below_the_granule, f.endpoints[1]->limits.below = domain(1)->limits.below = 0xffffff)	\
 	X(IN_DETAIL, granule_wider_than_the_domain_says, domain(1)->limits.below = 0xff)			\
 	X(IN_DETAIL, granule_of_a_domain_with_bypass, domain(2)->limits.below = 0xff)				\
 	X(IN_DETAIL, range_begins_later_than_it_should, domain(1)->limits.range.first = 1)			\

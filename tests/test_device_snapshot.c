@@ -634,6 +634,82 @@ static void test_device_snapshot__mapping_in_reserved_region__peer(void **state)
 	teardown_both();
 }
 
+/* In place of endpoint 0, which is in domain 1 with endpoint 8, one of the same id that can do less. */
+static void setup_target_with(uint64_t page_size_mask, struct viommu_range input)
+{
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+	struct viommu_endpoint *handle;
+	struct device_options options;
+
+	options_for_target(&options);
+	options.config.max_endpoints = DEVICE_ENDPOINTS + 1;
+	device_setup(&target, &options);
+	assert_int_equal(viommu_device_remove_endpoint(&target.dev, target.endpoints[2]), VIOMMU_OK);
+	config.id = DEVICE_EP2;
+	config.page_size_mask = page_size_mask;
+	config.flags = VIOMMU_ENDPOINT_F_INPUT_RANGE;
+	config.input_range = input;
+	assert_int_equal(viommu_device_add_endpoint(&target.dev, &config, &handle), VIOMMU_OK);
+	assert_int_equal(viommu_access_deinit(&target.accesses[2]), VIOMMU_OK);
+	assert_true(viommu_device_endpoint_is_gone(&target.dev, target.endpoints[2]));
+	target.endpoints[2] = handle;
+	viommu_access_init(&target.accesses[2], &target.dev, handle);
+}
+
+/* The domain has 1000 to 1fff at a000, 2000 to 12fff at b000, and the last page at 0. */
+static void test_device_snapshot__mapping_that_an_endpoint_cannot_have__unsupp(void **state)
+{
+	static const struct {
+		uint64_t page_size_mask;
+		struct viommu_range input;
+	} cases[] = {
+		{ 0x2000, { 0, UINT64_MAX } },
+		{ 0, { 0x1001, UINT64_MAX } },
+		{ 0, { 0, UINT64_MAX - 1 } },
+		{ 0, { 0x3000, 0x3fff } },
+	};
+
+	(void)state;
+	setup_source();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setup_target_with(cases[i].page_size_mask, cases[i].input);
+		assert_refused(VIOMMU_E_UNSUPP);
+		device_teardown(&target);
+	}
+	device_teardown(&source);
+}
+
+/* What is not mapped may be more than it can do; and from then on the domain is held to it. */
+static void test_device_snapshot__endpoint_can_do_just_what_is_mapped__restored(void **state)
+{
+	(void)state;
+	setup_source();
+	setup_target_with(0x1000, (struct viommu_range){ 0x1000, UINT64_MAX });
+	assert_int_equal(viommu_device_restore(&target.dev, saved, saved_len), VIOMMU_OK);
+	assert_true(viommu_device_check(&target.dev));
+	assert_int_equal(device_map(&target, 1, 0, 0xfff, 0, RW), VIOMMU_S_RANGE);
+	assert_int_equal(viommu_device_save(&target.dev, again, sizeof(again), &saved_len), VIOMMU_OK);
+	assert_memory_equal(again, saved, saved_len);
+	teardown_both();
+}
+
+/* It is in no domain, or in one that maps nothing: what it can do is no matter. */
+static void test_device_snapshot__endpoint_without_mappings_can_do_less__restored(void **state)
+{
+	(void)state;
+	setup_source();
+	assert_int_equal(device_detach(&source, 1, DEVICE_EP2), VIOMMU_S_OK);
+	save(&source);
+	setup_target_with(0x10000, (struct viommu_range){ 0x10000, 0x1ffff });
+	assert_int_equal(viommu_device_restore(&target.dev, saved, saved_len), VIOMMU_OK);
+	viommu_device_reset(&target.dev);
+	assert_int_equal(device_attach(&source, 5, DEVICE_EP2, VIOMMU_ATTACH_F_BYPASS), VIOMMU_S_OK);
+	save(&source);
+	assert_int_equal(viommu_device_restore(&target.dev, saved, saved_len), VIOMMU_OK);
+	assert_true(viommu_device_check(&target.dev));
+	teardown_both();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -664,6 +740,9 @@ int main(void)
 		cmocka_unit_test(test_device_snapshot__mappings_that_no_request_made__peer),
 		cmocka_unit_test(test_device_snapshot__mapping_out_of_input_range__peer),
 		cmocka_unit_test(test_device_snapshot__mapping_in_reserved_region__peer),
+		cmocka_unit_test(test_device_snapshot__mapping_that_an_endpoint_cannot_have__unsupp),
+		cmocka_unit_test(test_device_snapshot__endpoint_can_do_just_what_is_mapped__restored),
+		cmocka_unit_test(test_device_snapshot__endpoint_without_mappings_can_do_less__restored),
 	};
 
 	return suite_run(tests);

@@ -52,7 +52,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_save(const struct viommu_devic
  * VIOMMU_E_PEER: damaged, cut off, no snapshot of such an object, or in contradiction with itself or the specification.
  * VIOMMU_E_ABI: of another version of the format.
  * VIOMMU_E_UNSUPP: the driver was shown something else: offered features, page sizes, ranges, probe_size, or the
- * reserved regions of an endpoint. VIOMMU_E_NOENT: an endpoint is not there. VIOMMU_E_FULL: more domains than
+ * reserved regions of an endpoint; or an endpoint that is in a domain has a granule or an input range (device.h) for
+ * which something there is mapped that it cannot have. VIOMMU_E_NOENT: an endpoint is not there. VIOMMU_E_FULL: more domains than
  * max_domains. VIOMMU_E_NOMEM: too few map nodes: as many as the maps had are enough.
  * Steps: the bytes; of the device its endpoints, their regions and caches, and with each endpoint a search in domains;
  * one insert (map.h) for each mapping, and for each region of a member a search in its map.

@@ -50,6 +50,12 @@ static inline uint32_t viommu_i_domain_slots(const struct viommu_device *dev)
 bool viommu_i_domain_slot_is_free(const struct viommu_device *dev);
 /* What the device and the domain's endpoints can do. Steps: these. */
 struct viommu_limits viommu_i_domain_limits(const struct viommu_device *dev, const struct viommu_domain *domain);
+void viommu_i_limits_narrow(struct viommu_limits *limits, const struct viommu_limits *by);
+/* The low bits of the last byte of a granule are all 1. */
+static inline bool viommu_i_limits_allow(const struct viommu_limits *limits, struct viommu_range range, uint64_t phys)
+{
+	return ((range.first | ~range.last | phys) & limits->below) == 0 && viommu_range_contains(limits->range, range);
+}
 /*
  * Can the endpoint do all that the domain maps? One with a granule that the domain does not ask for yet only fits if
  * nothing is mapped. Steps: two searches of the map.
@@ -93,9 +99,9 @@ uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request
 /* Where the next byte of a reply goes. The caller has made sure that there are as many as it writes. */
 struct viommu_i_writer {
 	const struct viommu_segment *segment;
-	size_t at; /* in it */
+	size_t at;                          /* in it */
 	const struct viommu_memory *memory; /* for segments without a pointer */
-	bool failed; /* some of it could not be written */
+	bool failed;                        /* some of it could not be written */
 };
 void viommu_i_write(struct viommu_i_writer *w, const uint8_t *bytes, size_t len);
 void viommu_i_write_zeroes(struct viommu_i_writer *w, uint64_t len);

@@ -86,7 +86,7 @@ bool viommu_i_domain_slot_is_free(const struct viommu_device *dev)
 }
 
 /* What both can do; that may be nothing: then the range is upside down, and contains no other. */
-static void narrow(struct viommu_limits *limits, const struct viommu_limits *by)
+void viommu_i_limits_narrow(struct viommu_limits *limits, const struct viommu_limits *by)
 {
 	limits->below |= by->below;
 	if (by->range.first > limits->range.first)
@@ -102,7 +102,7 @@ struct viommu_limits viommu_i_domain_limits(const struct viommu_device *dev, con
 	if ((dev->features & VIOMMU_F_INPUT_RANGE) != 0)
 		limits.range = dev->config.input_range;
 	for (const struct viommu_endpoint *e = domain->endpoints; e != NULL; e = e->next)
-		narrow(&limits, &e->limits);
+		viommu_i_limits_narrow(&limits, &e->limits);
 	return limits;
 }
 
@@ -181,7 +181,7 @@ void viommu_i_endpoint_move(struct viommu_device *dev, struct viommu_endpoint *e
 	if (domain != NULL) {
 		endpoint->next = domain->endpoints;
 		domain->endpoints = endpoint;
-		narrow(&domain->limits, &endpoint->limits);
+		viommu_i_limits_narrow(&domain->limits, &endpoint->limits);
 	}
 	if (old != NULL)
 		old->limits = viommu_i_domain_limits(dev, old);

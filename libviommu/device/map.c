@@ -42,10 +42,7 @@ uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, 
 		return VIOMMU_S_NOENT;
 	if (domain->bypass || range.last < range.first)
 		return VIOMMU_S_INVAL;
-	/* The low bits of the last byte of a granule are all 1. */
-	if (((range.first | ~range.last | r->u.map.phys_start) & domain->limits.below) != 0)
-		return VIOMMU_S_RANGE;
-	if (!viommu_range_contains(domain->limits.range, range))
+	if (!viommu_i_limits_allow(&domain->limits, range, r->u.map.phys_start))
 		return VIOMMU_S_RANGE;
 	if (range.last - range.first > UINT64_MAX - r->u.map.phys_start)
 		return VIOMMU_S_RANGE;

@@ -366,8 +366,8 @@ static struct viommu_domain *nth_free(const struct viommu_device *dev, size_t n)
 	return &dev->domains[dev->domain_ids.slots[n]];
 }
 
-/* The next `count` mappings go into the map. */
-static enum viommu_result fill_map(const struct viommu_device *dev, struct viommu_map *map, const uint8_t *record,
+/* The next `count` mappings go into the domain's map. */
+static enum viommu_result fill_map(const struct viommu_device *dev, struct viommu_domain *domain, const uint8_t *record,
 				   uint64_t count)
 {
 	struct viommu_mapping m = { 0 };
@@ -377,7 +377,10 @@ static enum viommu_result fill_map(const struct viommu_device *dev, struct viomm
 
 		if (!mapping_is_valid(dev, record, &m) || (i > 0 && m.first <= behind))
 			return VIOMMU_E_PEER;
-		if (!viommu_i_map_load(map, &m))
+		/* Others than those that made it may be able to do less. */
+		if (!viommu_i_limits_allow(&domain->limits, (struct viommu_range){ m.first, m.last }, m.phys))
+			return VIOMMU_E_UNSUPP;
+		if (!viommu_i_map_load(&domain->map, &m))
 			return VIOMMU_E_NOMEM;
 	}
 	return VIOMMU_OK;
@@ -393,7 +396,7 @@ static enum viommu_result fill_maps(struct viommu_device *dev, const struct viom
 
 		if (count == DOMAIN_IS_BYPASS)
 			continue;
-		result = fill_map(dev, &nth_free(dev, n)->map, record, count);
+		result = fill_map(dev, nth_free(dev, n), record, count);
 		if (result != VIOMMU_OK)
 			return result;
 		record += (size_t)count * MAPPING_SIZE;
@@ -407,6 +410,25 @@ static size_t domain_of(const struct viommu_i_device_state *state, const uint8_t
 	const uint8_t *domain = find_record(&state->domains, viommu_i_get32(record + ENDPOINT_DOMAIN));
 
 	return (size_t)(domain - state->domains.bytes) / RECORD_SIZE;
+}
+
+/* Maps without mappings, and what those who will be in the domains can do. */
+static void prepare_domains(struct viommu_device *dev, const struct viommu_i_device_state *state)
+{
+	for (size_t n = 0; n < state->domains.len / RECORD_SIZE; n++) {
+		struct viommu_domain *domain = nth_free(dev, n);
+
+		viommu_map_init(&domain->map, &dev->pool, dev->granule_bits);
+		domain->endpoints = NULL;
+		domain->limits = viommu_i_domain_limits(dev, domain);
+	}
+	for (size_t at = 0; at < state->endpoints.len; at += RECORD_SIZE) {
+		const uint8_t *record = state->endpoints.bytes + at;
+
+		if (viommu_i_get32(record + ENDPOINT_ATTACHED) != 0)
+			viommu_i_limits_narrow(&nth_free(dev, domain_of(state, record))->limits,
+					       &find_endpoint(dev, viommu_i_get32(record))->limits);
+	}
 }
 
 static bool regions_are_free(const struct viommu_device *dev, const struct viommu_i_device_state *state)
@@ -432,8 +454,7 @@ enum viommu_result viommu_i_device_build(struct viommu_device *dev, const struct
 	/* Sections of an endpoint that was removed may still read the slots of domains that died: the last one last. */
 	if (count > 0 && nth_free(dev, count - 1)->died > dev->dead_drained)
 		return VIOMMU_E_BUSY;
-	for (size_t n = 0; n < count; n++)
-		viommu_map_init(&nth_free(dev, n)->map, &dev->pool, dev->granule_bits);
+	prepare_domains(dev, state);
 	result = fill_maps(dev, state);
 	if (result == VIOMMU_OK && !regions_are_free(dev, state))
 		result = VIOMMU_E_PEER;
