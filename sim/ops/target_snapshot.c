@@ -90,7 +90,8 @@ static const struct sim_ops_verb verbs[] = {
 	{ "cut", { SIM_OPS_ARG("count", SIM_OPS_U16, 0, NULL) }, 4 },
 	{ "mend", { SIM_OPS_NO_ARGS }, 20 },
 	{ "restore",
-	  { SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 2, kinds), SIM_OPS_ARG("nodes", SIM_OPS_U16, 0, NULL) },
+	  { SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 2, kinds), SIM_OPS_ARG("nodes", SIM_OPS_U16, 0, NULL),
+	    SIM_OPS_ARG("limits", SIM_OPS_U8, 0, NULL) },
 	  30 },
 };
 
@@ -121,7 +122,12 @@ static uint32_t checksum(const uint8_t *bytes, size_t len)
 	return ~crc;
 }
 
-static void build(struct machine *m, uint32_t nodes)
+/* What an endpoint of the target can do, where that is less than the device: bits 1..0 say which one. */
+#define LIMITS_OF 3u
+#define LIMITS_GRANULE 4u /* 64 KiB */
+#define LIMITS_RANGE 8u   /* from 64 KiB to 4 GiB */
+
+static void build(struct machine *m, uint32_t nodes, uint64_t limits)
 {
 	struct viommu_device_config device = VIOMMU_DEVICE_CONFIG_INIT;
 	struct viommu_pump_config pump = VIOMMU_PUMP_CONFIG_INIT;
@@ -139,6 +145,12 @@ static void build(struct machine *m, uint32_t nodes)
 		config.id = ids[i];
 		config.regions = doorbell;
 		config.region_count = i == 0;
+		if ((limits & LIMITS_OF) == i && (limits & LIMITS_GRANULE) != 0)
+			config.page_size_mask = 0x10000;
+		if ((limits & LIMITS_OF) == i && (limits & LIMITS_RANGE) != 0) {
+			config.flags = VIOMMU_ENDPOINT_F_INPUT_RANGE;
+			config.input_range = (struct viommu_range){ 0x10000, UINT32_MAX };
+		}
 		SIM_OPS_CHECK(viommu_device_add_endpoint(&m->dev, &config, &handle) == VIOMMU_OK);
 		viommu_access_init(&m->accesses[i], &m->dev, handle);
 	}
@@ -235,6 +247,24 @@ static bool naive_doorbell_is_free(const struct naive *n)
 		return true;
 	for (uint64_t i = 0; i < count; i++, m += 32) {
 		if (get(m, 8) <= 0xfeefffff && get(m + 8, 8) >= 0xfee00000)
+			return false;
+	}
+	return true;
+}
+
+/* And what the endpoint that can do less can have mapped. */
+static bool naive_limits_are_kept(const struct naive *n, uint64_t limits)
+{
+	const uint8_t *e = (limits & LIMITS_OF) < ENDPOINTS ? naive_endpoint(n, ids[limits & LIMITS_OF]) : NULL, *m;
+	uint64_t count;
+
+	if (e == NULL || naive_domain(n, e, &m, &count) == NULL)
+		return true;
+	for (uint64_t i = 0; i < count; i++, m += 32) {
+		if ((limits & LIMITS_GRANULE) != 0 &&
+		    (get(m, 8) % 0x10000 != 0 || get(m + 8, 8) % 0x10000 != 0xffff || get(m + 16, 8) % 0x10000 != 0))
+			return false;
+		if ((limits & LIMITS_RANGE) != 0 && (get(m, 8) < 0x10000 || get(m + 8, 8) > UINT32_MAX))
 			return false;
 	}
 	return true;
@@ -344,7 +374,7 @@ static void check_reset(struct machine *m)
 	SIM_OPS_CHECK(viommu_pump_check(&m->pump));
 }
 
-static void run_restore(struct world *w, bool pump, uint32_t nodes)
+static void run_restore(struct world *w, bool pump, uint32_t nodes, uint64_t limits)
 {
 	static uint8_t before[BYTES_MAX], after[BYTES_MAX];
 	static uint8_t ram_before[RAM];
@@ -354,11 +384,11 @@ static void run_restore(struct world *w, bool pump, uint32_t nodes)
 	size_t before_len, after_len;
 	bool good;
 
-	build(&target, nodes);
+	build(&target, nodes, limits);
 	before_len = save_device(&target, before);
 	SIM_OPS_CHECK(naive_split(&honest, before, before_len));
 	memcpy(ram_before, ram, sizeof(ram));
-	good = naive_split(&n, bytes, w->len) && naive_accepts(&n, &honest);
+	good = naive_split(&n, bytes, w->len) && naive_accepts(&n, &honest) && naive_limits_are_kept(&n, limits);
 	result = pump ? viommu_pump_restore(&target.pump, bytes, w->len)
 		      : viommu_device_restore(&target.dev, bytes, w->len);
 	SIM_OPS_CHECK(viommu_pump_check(&target.pump));
@@ -438,7 +468,7 @@ static void *begin(void)
 	memset(&the_world, 0, sizeof(the_world));
 	memset(ram, 0, sizeof(ram));
 	SIM_OPS_CHECK(viommu_memory_table_init(&table, &region, 1) == VIOMMU_OK);
-	build(&source, NODES);
+	build(&source, NODES, 0);
 	run_up(0, 0);
 	return &the_world;
 }
@@ -509,7 +539,7 @@ static void run(void *world, const struct sim_ops_op *op)
 		}
 		break;
 	case VERB_RESTORE:
-		run_restore(w, op->arg[0] == 1, op->arg[1] < NODES ? (uint32_t)op->arg[1] : NODES);
+		run_restore(w, op->arg[0] == 1, op->arg[1] < NODES ? (uint32_t)op->arg[1] : NODES, op->arg[2]);
 		break;
 	}
 }
