@@ -291,7 +291,9 @@ struct bench {
 	struct stream s;
 	struct sim_ops_session session;
 	uint8_t record[RECORD_MAX];
-	bool has_sections;                                   /* in this episode */
+	bool has_sections; /* in this episode */
+	bool has_traffic;  /* endpoints come and go */
+	struct sim_ops_device_traffic traffic;
 	uint32_t counts[VIOMMU_T_COUNT][VIOMMU_S_COUNT + 1]; /* the last one: unanswered */
 };
 
@@ -331,6 +333,28 @@ static void on_failure(const char *file, int line, const char *expression)
 	fail_msg("%s:%d: does not hold: %s", file, line, expression);
 }
 
+/* What this endpoint is like when it is added next. */
+static void random_endpoint_limits(struct bench *b, uint32_t id)
+{
+	static const struct viommu_range ranges[] = {
+		{ 0, UINT64_MAX },
+		{ 0, UINT32_MAX },
+		{ 0x10000, UINT64_C(0x7fffffffff) },
+		{ UINT64_C(1) << 32, UINT64_MAX },
+		{ 0x3000, 0x23fff },
+	};
+	struct stream *s = &b->s;
+	uint64_t which = sim_random_next(&s->random) & sim_random_next(&s->random);
+	uint64_t msi = below(s, RESERVED + 1), page_sizes = 0, range = 0;
+
+	PERFORM(b, REGIONS, id, which & ((1u << RESERVED) - 1), msi);
+	if (one_in(s, 4))
+		page_sizes = UINT64_C(1) << (8 + below(s, 12));
+	if (one_in(s, 4))
+		range = below(s, 5);
+	PERFORM(b, LIMITS, id, page_sizes, ranges[range].first, ranges[range].last);
+}
+
 static void bench_begin(struct bench *b)
 {
 	static struct sim_model m;
@@ -339,12 +363,10 @@ static void bench_begin(struct bench *b)
 	sim_ops_begin(&b->session, &sim_ops_device, b->record, sizeof(b->record));
 	s->model = s->mapped = sim_ops_device_model(b->session.world);
 	b->has_sections = one_in(s, 4);
+	b->has_traffic = one_in(s, 2);
 	random_device(s, &m);
-	for (uint32_t i = 0; i < ENDPOINTS; i++) {
-		uint64_t which = sim_random_next(&s->random) & sim_random_next(&s->random);
-
-		PERFORM(b, REGIONS, endpoint_ids[i], which & ((1u << RESERVED) - 1), below(s, RESERVED + 1));
-	}
+	for (uint32_t i = 0; i < ENDPOINTS; i++)
+		random_endpoint_limits(b, endpoint_ids[i]);
 	PERFORM(b, DEVICE, m.offered, m.page_size_mask, m.input_first, m.input_last, m.domain_first, m.domain_last,
 		m.probe_size, m.initial_bypass);
 	bench_negotiate(b);
@@ -354,7 +376,13 @@ static void bench_end(struct bench *b)
 {
 	const sim_ops_device_counts *counts = sim_ops_device_answers(b->session.world);
 
+	const struct sim_ops_device_traffic *traffic = sim_ops_device_traffic(b->session.world);
+
 	sim_ops_end(&b->session);
+	b->traffic.removed += traffic->removed;
+	b->traffic.with_pending += traffic->with_pending;
+	b->traffic.waited += traffic->waited;
+	b->traffic.added += traffic->added;
 	for (uint32_t t = 0; t < VIOMMU_T_COUNT; t++)
 		for (uint32_t i = 0; i <= VIOMMU_S_COUNT; i++)
 			b->counts[t][i] += (*counts)[t][i];
@@ -460,14 +488,14 @@ static void random_attach_or_detach(struct stream *s)
 	s->len = 20;
 	put32(s->bytes + 8, endpoint);
 	if (s->bytes[0] == VIOMMU_T_DETACH) {
-		for (uint32_t i = 0; i < ENDPOINTS; i++)
+		for (uint32_t i = 0; i < s->model->endpoint_count; i++)
 			if (s->model->endpoints[i].id == endpoint && s->model->endpoints[i].attached && one_in(s, 2))
 				domain = s->model->endpoints[i].domain;
 		noise(s, 4, 12, 8);
 	} else {
 		bool bypass = one_in(s, 8);
 
-		for (uint32_t i = 0; i < ENDPOINTS; i++)
+		for (uint32_t i = 0; i < s->model->endpoint_count; i++)
 			if (s->model->endpoints[i].attached && s->model->endpoints[i].domain == domain && !one_in(s, 8))
 				bypass = s->model->endpoints[i].bypass;
 		put32(s->bytes + 12, bypass);
@@ -538,6 +566,23 @@ static void random_request(struct stream *s)
 		s->room = (size_t)below(s, s->room + (one_in(s, 2) ? 0 : 40));
 }
 
+/* One goes, with whatever waits at this moment; and sooner or later it is back, as it was or not. */
+static void traffic(struct bench *b)
+{
+	struct stream *s = &b->s;
+	uint32_t id = endpoint_ids[below(s, ENDPOINTS)];
+
+	if (one_in(s, 256))
+		PERFORM(b, REMOVE, id);
+	if (one_in(s, 64)) {
+		if (one_in(s, 2))
+			random_endpoint_limits(b, id);
+		PERFORM(b, ADD, id);
+	}
+	if (one_in(s, 16))
+		PERFORM(b, GONE, below(s, SIM_OPS_DEVICE_SLOTS));
+}
+
 /* What a driver, a VMM or an endpoint does besides requests. */
 static void between_requests(struct bench *b)
 {
@@ -553,6 +598,8 @@ static void between_requests(struct bench *b)
 		PERFORM(b, RESET, one_in(s, 4));
 		bench_negotiate(b);
 	}
+	if (b->has_traffic)
+		traffic(b);
 	if (!b->has_sections)
 		return;
 	if (one_in(s, 16))
@@ -578,6 +625,10 @@ static void assert_variety(const struct bench *b, uint64_t requests)
 		if (b->counts[answers[i][0]][answers[i][1]] < requests / 10000)
 			fail_msg("type %u was answered with status %u only %u times", answers[i][0], answers[i][1],
 				 b->counts[answers[i][0]][answers[i][1]]);
+	if (b->traffic.removed < requests / 1000 || b->traffic.added < requests / 1000 ||
+	    b->traffic.with_pending < requests / 100000 || b->traffic.waited < requests / 100000)
+		fail_msg("%u endpoints were removed, %u with a request pending, %u added; %u times it was not over",
+			 b->traffic.removed, b->traffic.with_pending, b->traffic.added, b->traffic.waited);
 }
 
 static void test_differential__random_requests__device_is_as_the_model(void **state)

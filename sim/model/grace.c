@@ -55,8 +55,7 @@ static uint32_t members(const struct sim_grace *g, const struct sim_model *m, ui
 	return mask;
 }
 
-/* Sections of endpoints on the move: they may delay anything. */
-static uint32_t movers(const struct sim_grace *g, const struct sim_model *m)
+uint32_t sim_grace_movers(const struct sim_grace *g, const struct sim_model *m)
 {
 	uint32_t mask = 0;
 
@@ -72,7 +71,7 @@ static bool reaches_anything(const struct sim_model *m, uint32_t index)
 	const struct sim_model_endpoint *endpoint = &m->endpoints[index];
 
 	if (!endpoint->attached)
-		return m->bypass != 0;
+		return m->bypass != 0 && !endpoint->removed;
 	for (uint32_t i = 0; i < m->mapping_count; i++)
 		if (m->mappings[i].domain == endpoint->domain)
 			return true;
@@ -109,7 +108,7 @@ static struct sim_grace_wait wait_for_move(const struct sim_grace *g, const stru
 					   bool stays)
 {
 	const struct sim_model_endpoint *endpoint = &m->endpoints[index];
-	struct sim_grace_wait wait = { 0, movers(g, m) };
+	struct sim_grace_wait wait = { 0, sim_grace_movers(g, m) };
 
 	if (endpoint->attached)
 		wait.may |= members(g, m, endpoint->domain);
@@ -128,7 +127,7 @@ static struct sim_grace_wait wait_for_move(const struct sim_grace *g, const stru
 static struct sim_grace_wait wait_for_unmap(const struct sim_grace *g, const struct sim_model *m, const uint8_t *r)
 {
 	uint32_t domain = le32(r + 4);
-	struct sim_grace_wait wait = { 0, movers(g, m) | members(g, m, domain) };
+	struct sim_grace_wait wait = { 0, sim_grace_movers(g, m) | members(g, m, domain) };
 
 	for (uint32_t i = 0; i < m->mapping_count; i++)
 		if (m->mappings[i].domain == domain && m->mappings[i].first >= le64(r + 8) &&
@@ -141,7 +140,7 @@ static uint32_t index_of(const struct sim_model *m, uint32_t id)
 {
 	uint32_t i = 0;
 
-	while (i < m->endpoint_count && m->endpoints[i].id != id)
+	while (i < m->endpoint_count && (m->endpoints[i].id != id || m->endpoints[i].removed))
 		i++;
 	return i;
 }
@@ -180,10 +179,34 @@ void sim_grace_config_write(struct sim_grace *g, struct sim_model *m, uint32_t o
 
 	sim_model_config_write(m, offset, value);
 	for (uint32_t i = 0; i < m->endpoint_count && before != 0 && m->bypass == 0; i++)
-		if (!m->endpoints[i].attached) {
+		if (!m->endpoints[i].attached && !m->endpoints[i].removed) {
 			g->settle |= sim_grace_sections(g, i);
 			unsettle(g, i);
 		}
+}
+
+uint32_t sim_grace_remove_endpoint(struct sim_grace *g, struct sim_model *m, uint32_t index)
+{
+	const struct sim_model_endpoint *endpoint = &m->endpoints[index];
+	uint32_t must = sim_grace_sections(g, index);
+	bool is_last = endpoint->attached;
+
+	for (uint32_t i = 0; i < m->endpoint_count && is_last; i++)
+		is_last = i == index || !is_in(m, i, endpoint->domain);
+	for (uint32_t i = 0; i < m->mapping_count && is_last; i++)
+		if (m->mappings[i].domain == endpoint->domain)
+			must |= m->mappings[i].users;
+	sim_model_remove_endpoint(m, index);
+	unsettle(g, index);
+	come_to_rest(g, m);
+	return must;
+}
+
+void sim_grace_add_endpoint(struct sim_grace *g, struct sim_model *m, uint32_t index,
+			    const struct sim_model_endpoint *endpoint)
+{
+	sim_model_add_endpoint(m, index, endpoint);
+	g->restless &= ~BIT(index);
 }
 
 void sim_grace_reset(struct sim_grace *g, struct sim_model *m, bool of_the_system)

@@ -30,6 +30,17 @@ void sim_grace_end(struct sim_grace *g, struct sim_model *m, uint32_t section);
 /* The open sections of an endpoint. */
 uint32_t sim_grace_sections(const struct sim_grace *g, uint32_t index);
 
+/* Sections of endpoints that lost something lately: they may delay whatever has to wait for anybody. */
+uint32_t sim_grace_movers(const struct sim_grace *g, const struct sim_model *m);
+
+/*
+ * sim_model_remove_endpoint() and _add_endpoint(). Returns the sections that have to end before it is gone: its own, and
+ * those that could use what the domain had that went with it.
+ */
+uint32_t sim_grace_remove_endpoint(struct sim_grace *g, struct sim_model *m, uint32_t index);
+void sim_grace_add_endpoint(struct sim_grace *g, struct sim_model *m, uint32_t index,
+			    const struct sim_model_endpoint *endpoint);
+
 /* sim_model_request(), _config_write(), _reset() and _system_reset(), and what they mean for the sections. */
 struct sim_grace_wait sim_grace_request(struct sim_grace *g, struct sim_model *m, const uint8_t *readable,
 					size_t readable_len, size_t writable_len, struct sim_model_reply *reply);

@@ -38,7 +38,7 @@ static bool overlap(uint64_t first, uint64_t last, uint64_t other_first, uint64_
 static struct sim_model_endpoint *find_endpoint(struct sim_model *m, uint32_t id)
 {
 	for (uint32_t i = 0; i < m->endpoint_count; i++)
-		if (m->endpoints[i].id == id)
+		if (m->endpoints[i].id == id && !m->endpoints[i].removed)
 			return &m->endpoints[i];
 	return NULL;
 }
@@ -58,6 +58,48 @@ static bool hits_region(const struct sim_model_endpoint *endpoint, uint64_t firs
 		if (overlap(first, last, endpoint->regions[i].first, endpoint->regions[i].last))
 			return true;
 	return false;
+}
+
+static uint64_t granule_of(uint64_t page_size_mask)
+{
+	return page_size_mask & (~page_size_mask + 1);
+}
+
+/* The coarsest granule of the device and the endpoints of the domain. */
+static uint64_t granule_of_domain(const struct sim_model *m, uint32_t domain)
+{
+	uint64_t granule = granule_of(m->page_size_mask);
+
+	for (uint32_t i = 0; i < m->endpoint_count; i++)
+		if (m->endpoints[i].attached && m->endpoints[i].domain == domain &&
+		    granule_of(m->endpoints[i].page_size_mask) > granule)
+			granule = granule_of(m->endpoints[i].page_size_mask);
+	return granule;
+}
+
+static bool is_in_range(const struct sim_model_endpoint *endpoint, uint64_t first, uint64_t last)
+{
+	if (endpoint->input_first == 0 && endpoint->input_last == 0)
+		return true;
+	return endpoint->input_first <= first && last <= endpoint->input_last;
+}
+
+/*
+ * Can the endpoint have what is mapped in the domain? With a granule that is coarser than that of the domain it can have
+ * nothing, aligned or not.
+ */
+static bool can_have(const struct sim_model *m, const struct sim_model_endpoint *endpoint, uint32_t domain)
+{
+	bool is_coarser = granule_of(endpoint->page_size_mask) > granule_of_domain(m, domain);
+
+	for (uint32_t i = 0; i < m->mapping_count; i++) {
+		const struct sim_model_mapping *mapping = &m->mappings[i];
+
+		if (mapping->domain == domain && (is_coarser || hits_region(endpoint, mapping->first, mapping->last) ||
+						  !is_in_range(endpoint, mapping->first, mapping->last)))
+			return false;
+	}
+	return true;
 }
 
 /* Removes the domain's mappings that lie in the range. */
@@ -113,9 +155,8 @@ static int attach(struct sim_model *m, const uint8_t *r)
 		return S_INVAL; /* IOMMU-DEV-ATTACH-06 */
 	if (endpoint->attached && endpoint->domain == domain)
 		return S_OK;
-	for (uint32_t i = 0; i < m->mapping_count; i++)
-		if (m->mappings[i].domain == domain && hits_region(endpoint, m->mappings[i].first, m->mappings[i].last))
-			return S_UNSUPP; /* IOMMU-DEV-ATTACH-11 */
+	if (!can_have(m, endpoint, domain))
+		return S_UNSUPP; /* IOMMU-DEV-ATTACH-11 */
 	if (member == NULL && !has_room(m, endpoint))
 		return S_NOMEM;
 	if (endpoint->attached)
@@ -142,7 +183,7 @@ static int map(struct sim_model *m, const uint8_t *r)
 {
 	uint32_t domain = le32(r + 4), flags = le32(r + 32);
 	uint64_t first = le64(r + 8), last = le64(r + 16), phys = le64(r + 24);
-	uint64_t granule = m->page_size_mask & (~m->page_size_mask + 1);
+	uint64_t granule = granule_of_domain(m, domain);
 	struct sim_model_endpoint *member = find_member(m, domain);
 
 	if (flags > 7 || (flags > 3 && !(m->negotiated & SIM_MODEL_F_MMIO)))
@@ -155,6 +196,10 @@ static int map(struct sim_model *m, const uint8_t *r)
 		return S_RANGE; /* IOMMU-DEV-MAP-01 */
 	if ((m->offered & SIM_MODEL_F_INPUT_RANGE) && (first < m->input_first || last > m->input_last))
 		return S_RANGE;
+	for (uint32_t i = 0; i < m->endpoint_count; i++)
+		if (m->endpoints[i].attached && m->endpoints[i].domain == domain &&
+		    !is_in_range(&m->endpoints[i], first, last))
+			return S_RANGE;
 	if (last - first > UINT64_MAX - phys)
 		return S_RANGE;
 	for (uint32_t i = 0; i < m->endpoint_count; i++)
@@ -258,6 +303,8 @@ struct sim_model_access sim_model_translate(const struct sim_model *m, uint32_t 
 {
 	const struct sim_model_endpoint *endpoint = &m->endpoints[index];
 
+	if (endpoint->removed)
+		return refuse(R_DOMAIN, kind);
 	if (!endpoint->attached) {
 		if ((m->offered & SIM_MODEL_F_BYPASS_CONFIG) && m->bypass)
 			return allow(iova, 3, false);
@@ -292,6 +339,20 @@ void sim_model_system_reset(struct sim_model *m)
 {
 	sim_model_reset(m);
 	m->bypass = m->offered & SIM_MODEL_F_BYPASS_CONFIG ? m->initial_bypass : 0;
+}
+
+void sim_model_remove_endpoint(struct sim_model *m, uint32_t index)
+{
+	if (m->endpoints[index].attached)
+		leave(m, &m->endpoints[index]);
+	m->endpoints[index].removed = true;
+}
+
+void sim_model_add_endpoint(struct sim_model *m, uint32_t index, const struct sim_model_endpoint *endpoint)
+{
+	m->endpoints[index] = *endpoint;
+	m->endpoints[index].attached = false;
+	m->endpoints[index].removed = false;
 }
 
 bool sim_model_negotiate(struct sim_model *m, uint64_t features)

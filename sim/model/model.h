@@ -37,7 +37,10 @@ struct sim_model_endpoint {
 	uint32_t id;
 	uint32_t region_count;
 	struct sim_model_region regions[SIM_MODEL_REGIONS];
+	uint64_t page_size_mask;          /* of its own; 0: it can do what the device can */
+	uint64_t input_first, input_last; /* likewise, both 0 */
 	/* out */
+	bool removed;
 	bool attached;
 	bool bypass; /* the nature of the domain; all its endpoints agree */
 	uint32_t domain;
@@ -96,6 +99,13 @@ void sim_model_system_reset(struct sim_model *m);
 /* A device reset by the driver. */
 void sim_model_reset(struct sim_model *m);
 
+/*
+ * The endpoint at this index goes, out of its domain if it is in one, and its place can be taken by another one, of the
+ * same id or not; or there was nobody there before. An id is there once.
+ */
+void sim_model_remove_endpoint(struct sim_model *m, uint32_t index);
+void sim_model_add_endpoint(struct sim_model *m, uint32_t index, const struct sim_model_endpoint *endpoint);
+
 /* False: there are bits that are not offered. */
 bool sim_model_negotiate(struct sim_model *m, uint64_t features);
 
@@ -105,7 +115,7 @@ void sim_model_config_write(struct sim_model *m, uint32_t offset, uint8_t value)
 void sim_model_request(struct sim_model *m, const uint8_t *readable, size_t readable_len, size_t writable_len,
 		       struct sim_model_reply *reply);
 
-/* One byte, touched by the endpoint at this index. kind: 1 reads, 2 writes, 3 does both. */
+/* One byte, touched by the endpoint at this index, removed or not. kind: 1 reads, 2 writes, 3 does both. */
 struct sim_model_access sim_model_translate(const struct sim_model *m, uint32_t index, uint64_t iova, uint32_t kind);
 
 #endif /* VIOMMU_SIM_MODEL_H */

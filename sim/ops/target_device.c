@@ -18,6 +18,7 @@
 #include "../model/judge.h"
 
 #define ENDPOINTS SIM_OPS_DEVICE_ENDPOINTS
+#define SLOTS SIM_OPS_DEVICE_SLOTS
 #define RESERVED SIM_OPS_DEVICE_RESERVED
 #define ROOM SIM_OPS_DEVICE_ROOM
 #define MAX_DOMAINS 4u
@@ -61,6 +62,7 @@ struct call {
 	size_t len;
 	bool busy; /* pending */
 	bool answered;
+	bool stale; /* who it named is not there any more: the same request again is about somebody else */
 	uint8_t status;
 	uint32_t must; /* sections, as a mask, that have to end before the answer */
 	size_t used;
@@ -71,30 +73,45 @@ struct fault_queue {
 	uint32_t count;
 };
 
+/* A place for an endpoint, the same one as in the model. */
+struct slot {
+	struct viommu_endpoint *handle; /* NULL: nobody is here */
+	struct viommu_access access;
+	struct viommu_access_cache cache;
+	struct viommu_resv_region regions[SIM_MODEL_REGIONS];
+	struct fault_queue faults;
+	bool has_context;
+	/* of one that was removed */
+	uint32_t must;  /* sections that have to end before it is gone */
+	bool awaited;   /* there were some when it was asked, and since then the device has called work_pending ... */
+	uint32_t wakes; /* ... if there were so many calls then */
+};
+
 struct world {
 	struct viommu_device dev;
-	struct viommu_access accesses[ENDPOINTS];
-	struct viommu_access_cache caches[ENDPOINTS];
-	struct viommu_resv_region regions[ENDPOINTS][SIM_MODEL_REGIONS];
+	struct slot slots[SLOTS + 1]; /* nobody is ever in the last one */
+	uint32_t slot_of[ENDPOINTS];  /* where the id was last, or that one */
 	struct viommu_access_token tokens[SECTIONS];
-	struct fault_queue faults[ENDPOINTS];
 	struct sim_grace grace;
-	uint32_t next_regions[ENDPOINTS], next_msi[ENDPOINTS]; /* of the next device: see the verb `regions` */
+	/* of those that are added next: see the verbs `regions` and `limits` */
+	uint32_t next_regions[ENDPOINTS], next_msi[ENDPOINTS];
+	uint64_t next_page_sizes[ENDPOINTS], next_input_first[ENDPOINTS], next_input_last[ENDPOINTS];
 	uint32_t pending;
 	uint32_t ops;
 	bool few_nodes;
-	bool swept; /* all mappings were looked at since the last answer */
+	bool swept;     /* all mappings were looked at since the last answer */
 	bool resetting; /* reports that sections of the old life raise will be forgotten */
-	bool woken; /* the device has called work_pending since all that was done was collected */
+	bool woken;     /* the device has called work_pending since all that was done was collected */
 	uint32_t wakes;
 	sim_ops_device_counts counts;
+	struct sim_ops_device_traffic traffic;
 	/* from here on not cleared, for it is much */
 	struct sim_model model;
 	struct call calls[CALLS];
 };
 
 static struct world the_world;
-static uint8_t memory[VIOMMU_DEVICE_MEM(ENDPOINTS, MAX_DOMAINS, NODES_MANY)];
+static uint8_t memory[VIOMMU_DEVICE_MEM(SLOTS, MAX_DOMAINS, NODES_MANY)];
 
 const struct sim_model *sim_ops_device_model(const void *world)
 {
@@ -106,6 +123,11 @@ const sim_ops_device_counts *sim_ops_device_answers(const void *world)
 	return &((const struct world *)world)->counts;
 }
 
+const struct sim_ops_device_traffic *sim_ops_device_traffic(const void *world)
+{
+	return &((const struct world *)world)->traffic;
+}
+
 static uint32_t index_of(uint64_t id)
 {
 	uint32_t i = 0;
@@ -113,6 +135,11 @@ static uint32_t index_of(uint64_t id)
 	while (i < ENDPOINTS && sim_ops_device_ids[i] != id)
 		i++;
 	return i;
+}
+
+static bool is_there(const struct world *w, uint32_t slot)
+{
+	return w->slots[slot].handle != NULL && !w->model.endpoints[slot].removed;
 }
 
 static void work_pending(void *ctx)
@@ -145,6 +172,11 @@ static void put(uint8_t *p, uint64_t value, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++, value >>= 8)
 		p[i] = (uint8_t)value;
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 /*
@@ -204,7 +236,24 @@ static void check_answer(struct world *w, struct call *c)
 /* For want of a slot that nobody reads, perhaps. */
 static bool is_refused_domain(const struct world *w, const struct call *c)
 {
-	return c->len > 0 && c->bytes[0] == VIOMMU_T_ATTACH && c->request.status == VIOMMU_S_NOMEM && w->grace.open != 0;
+	return c->len > 0 && c->bytes[0] == VIOMMU_T_ATTACH && c->request.status == VIOMMU_S_NOMEM &&
+	       w->grace.open != 0;
+}
+
+/* The next domain of this id is another one: who unmaps the same there does not wait for this one. */
+static void forget_dead_domains(struct world *w)
+{
+	for (uint32_t i = 0; i < CALLS; i++) {
+		struct call *c = &w->calls[i];
+		bool lives = false;
+
+		if (!c->busy || c->bytes[0] != VIOMMU_T_UNMAP)
+			continue;
+		for (uint32_t k = 0; k < SLOTS; k++)
+			lives = lives ||
+				(w->model.endpoints[k].attached && w->model.endpoints[k].domain == get32(c->bytes + 4));
+		c->stale = c->stale || !lives;
+	}
 }
 
 /* Asks the model; but the device may have run out of nodes, or of slots. */
@@ -229,10 +278,12 @@ static struct sim_grace_wait foretell(struct world *w, struct call *c, size_t ro
 	c->used = reply.used;
 	/* The same request once more waits for what the first one waits for. */
 	for (uint32_t i = 0; i < CALLS && reply.answered && reply.status == VIOMMU_S_OK; i++)
-		if (w->calls[i].busy && w->calls[i].len >= 20 && c->len >= 20 &&
+		if (w->calls[i].busy && !w->calls[i].stale && w->calls[i].len >= 20 && c->len >= 20 &&
 		    memcmp(w->calls[i].bytes, c->bytes, w->calls[i].len < c->len ? w->calls[i].len : c->len) == 0)
 			wait.must |= w->calls[i].must;
 	c->must = wait.must;
+	c->stale = false;
+	forget_dead_domains(w);
 	scatter(&c->writable, c->writable.want, reply.bytes, reply.used);
 	return wait;
 }
@@ -386,22 +437,29 @@ static bool next_done(struct world *w)
 
 /* Endpoints at work */
 
+/* Of those that were removed, too, while they have a context. */
 static void begin_section(struct world *w, uint32_t s)
 {
-	if ((w->grace.open >> s & 1) != 0)
+	uint32_t slot = w->slot_of[s % ENDPOINTS];
+
+	if ((w->grace.open >> s & 1) != 0 || !w->slots[slot].has_context)
 		return;
-	SIM_OPS_CHECK(viommu_access_begin(&w->accesses[s % ENDPOINTS], &w->tokens[s]) == VIOMMU_OK);
-	sim_grace_begin(&w->grace, &w->model, s, s % ENDPOINTS);
+	SIM_OPS_CHECK(viommu_access_begin(&w->slots[slot].access, &w->tokens[s]) == VIOMMU_OK);
+	sim_grace_begin(&w->grace, &w->model, s, slot);
 }
 
 static void end_section(struct world *w, uint32_t s)
 {
 	if ((w->grace.open >> s & 1) == 0)
 		return;
-	viommu_access_end(&w->accesses[s % ENDPOINTS], w->tokens[s]);
+	viommu_access_end(&w->slots[w->grace.endpoints[s]].access, w->tokens[s]);
 	sim_grace_end(&w->grace, &w->model, s);
 	for (uint32_t i = 0; i < CALLS; i++)
 		w->calls[i].must &= w->grace.open;
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		w->slots[i].must &= w->grace.open;
+		SIM_OPS_CHECK(!w->slots[i].awaited || w->grace.open != 0 || w->wakes != w->slots[i].wakes);
+	}
 	SIM_OPS_CHECK(w->woken || w->grace.open != 0 || w->pending == 0);
 }
 
@@ -411,13 +469,14 @@ static void settle(struct world *w)
 	if (!w->resetting || !viommu_device_is_settled(&w->dev))
 		return;
 	w->resetting = false;
-	memset(w->faults, 0, sizeof(w->faults));
+	for (uint32_t i = 0; i < SLOTS; i++)
+		w->slots[i].faults.count = 0;
 }
 
 static void translate(struct world *w, const struct sim_access *access)
 {
-	struct fault_queue *q = &w->faults[access->index];
-	struct viommu_access *context = &w->accesses[access->index];
+	struct fault_queue *q = &w->slots[access->index].faults;
+	struct viommu_access *context = &w->slots[access->index].access;
 	struct viommu_access_token token;
 	struct viommu_translation t;
 	struct viommu_wire_fault fault;
@@ -431,7 +490,7 @@ static void translate(struct world *w, const struct sim_access *access)
 	result = viommu_access_translate(context, access->iova, access->length, access->kind, &t);
 	verdict = sim_judge_translation(&w->model, access, result, &t, &fault);
 	SIM_OPS_CHECK(verdict != SIM_VERDICT_WRONG);
-	if (verdict == SIM_VERDICT_FAULT && q->count < VIOMMU_ACCESS_FAULTS) {
+	if (verdict == SIM_VERDICT_FAULT && is_there(w, access->index) && q->count < VIOMMU_ACCESS_FAULTS) {
 		q->faults[q->count++] = fault;
 		SIM_OPS_CHECK(w->wakes != wakes);
 	}
@@ -445,15 +504,15 @@ static bool next_fault(struct world *w)
 	uint32_t waiting = 0, index;
 
 	settle(w);
-	for (uint32_t i = 0; i < ENDPOINTS && !w->resetting; i++)
-		waiting += w->faults[i].count;
+	for (uint32_t i = 0; i < SLOTS && !w->resetting; i++)
+		waiting += w->slots[i].faults.count;
 	if (viommu_device_next_fault(&w->dev, &fault) != VIOMMU_OK) {
 		SIM_OPS_CHECK(waiting == 0);
 		return false;
 	}
 	index = index_of(fault.endpoint);
-	SIM_OPS_CHECK(index < ENDPOINTS && !w->resetting);
-	q = &w->faults[index];
+	SIM_OPS_CHECK(index < ENDPOINTS && !w->resetting && is_there(w, w->slot_of[index]));
+	q = &w->slots[w->slot_of[index]].faults;
 	SIM_OPS_CHECK(q->count > 0 && sim_judge_same_fault(&fault, &q->faults[0]));
 	memmove(q->faults, q->faults + 1, --q->count * sizeof(q->faults[0]));
 	return true;
@@ -473,19 +532,21 @@ static struct sim_access access_of(uint32_t index, uint64_t iova, uint64_t lengt
 
 static void run_translate(struct world *w, const struct sim_ops_op *op)
 {
-	struct sim_access access = access_of(index_of(op->arg[0]), op->arg[1], op->arg[2], op->arg[3]);
+	uint32_t index = index_of(op->arg[0]), slot = index < ENDPOINTS ? w->slot_of[index] : 0;
+	struct sim_access access = access_of(slot, op->arg[1], op->arg[2], op->arg[3]);
 
-	if (access.index < ENDPOINTS)
+	if (index < ENDPOINTS && w->slots[slot].has_context)
 		translate(w, &access);
 }
 
-/* All endpoints, and every report is fetched. */
+/* All endpoints, also those that were removed and have a context, and every report is fetched. */
 static void look(struct world *w, uint64_t iova, uint64_t length, uint64_t kind)
 {
-	for (uint32_t i = 0; i < ENDPOINTS; i++) {
+	for (uint32_t i = 0; i < SLOTS; i++) {
 		struct sim_access access = access_of(i, iova, length, kind);
 
-		translate(w, &access);
+		if (w->slots[i].has_context)
+			translate(w, &access);
 	}
 	fetch_faults(w);
 }
@@ -556,6 +617,146 @@ static void run_reset(struct world *w, bool of_the_system)
 	check_settled(w);
 }
 
+/* Endpoints that go, and come again */
+
+/* What `regions` and `limits` say of it, as far as the device lets an endpoint be like that, and where it is to be. */
+static struct viommu_endpoint_config endpoint_config(struct world *w, uint32_t index, struct slot *slot)
+{
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+	uint32_t max = (w->model.offered & SIM_MODEL_F_PROBE) != 0 ? w->model.probe_size / 24 : SIM_MODEL_REGIONS;
+
+	config.id = sim_ops_device_ids[index];
+	config.regions = slot->regions;
+	for (uint32_t i = 0; i < RESERVED && config.region_count < SIM_MODEL_REGIONS; i++)
+		if ((w->next_regions[index] >> i & 1) != 0)
+			slot->regions[config.region_count++] =
+				(struct viommu_resv_region){ sim_ops_device_reserved[i],
+							     i == w->next_msi[index] ? VIOMMU_RESV_MEM_MSI
+										     : VIOMMU_RESV_MEM_RESERVED };
+	config.page_size_mask = w->next_page_sizes[index];
+	config.input_range = (struct viommu_range){ w->next_input_first[index], w->next_input_last[index] };
+	if (config.input_range.first != 0 || config.input_range.last != 0)
+		config.flags = VIOMMU_ENDPOINT_F_INPUT_RANGE;
+	if (config.region_count > max || config.input_range.first > config.input_range.last) {
+		SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &slot->handle) == VIOMMU_E_ARG);
+		SIM_OPS_CHECK(slot->handle == NULL);
+		config.region_count = config.region_count > max ? 0 : config.region_count;
+		config.input_range.last = UINT64_MAX;
+	}
+	return config;
+}
+
+static void add_endpoint(struct world *w, uint32_t index, uint32_t at)
+{
+	struct slot *slot = &w->slots[at];
+	struct viommu_endpoint_config config;
+	struct sim_model_endpoint e = { 0 };
+
+	memset(slot, 0, sizeof(*slot));
+	config = endpoint_config(w, index, slot);
+	e.id = config.id;
+	e.page_size_mask = config.page_size_mask;
+	e.input_first = config.input_range.first;
+	e.input_last = (config.flags & VIOMMU_ENDPOINT_F_INPUT_RANGE) != 0 ? config.input_range.last : 0;
+	for (; e.region_count < config.region_count; e.region_count++) {
+		const struct viommu_resv_region *r = &slot->regions[e.region_count];
+
+		e.regions[e.region_count] =
+			(struct sim_model_region){ r->range.first, r->range.last, r->subtype == VIOMMU_RESV_MEM_MSI };
+	}
+	SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &slot->handle) == VIOMMU_OK);
+	sim_grace_add_endpoint(&w->grace, &w->model, at, &e);
+	viommu_access_init(&slot->access, &w->dev, slot->handle);
+	viommu_access_set_cache(&slot->access, &slot->cache);
+	slot->has_context = true;
+	w->slot_of[index] = at;
+}
+
+/* With nothing special about it. */
+static void refuse_endpoint(struct world *w, uint32_t index, enum viommu_result result)
+{
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+	struct viommu_endpoint *handle = NULL;
+
+	config.id = sim_ops_device_ids[index];
+	SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &handle) == result && handle == NULL);
+}
+
+static void run_remove(struct world *w, uint32_t index)
+{
+	uint32_t at = index < ENDPOINTS ? w->slot_of[index] : 0;
+	struct slot *slot = &w->slots[at];
+
+	if (index == ENDPOINTS || slot->handle == NULL)
+		return;
+	if (!is_there(w, at)) {
+		SIM_OPS_CHECK(viommu_device_remove_endpoint(&w->dev, slot->handle) == VIOMMU_E_STATE);
+		return;
+	}
+	SIM_OPS_CHECK(!viommu_device_endpoint_is_gone(&w->dev, slot->handle));
+	w->traffic.removed++;
+	w->traffic.with_pending += w->pending > 0;
+	slot->wakes = w->wakes;
+	SIM_OPS_CHECK(viommu_device_remove_endpoint(&w->dev, slot->handle) == VIOMMU_OK);
+	slot->must = sim_grace_remove_endpoint(&w->grace, &w->model, at);
+	slot->awaited = slot->must != 0;
+	slot->faults.count = 0; /* nobody hears of them */
+	for (uint32_t i = 0; i < CALLS; i++)
+		w->calls[i].stale = w->calls[i].stale || get32(w->calls[i].bytes + 8) == sim_ops_device_ids[index];
+	forget_dead_domains(w);
+	w->swept = false;
+}
+
+/* Its context goes as soon as that can be. */
+static void ask_gone(struct world *w, uint32_t at)
+{
+	struct slot *slot = &w->slots[at];
+	bool has_sections = sim_grace_sections(&w->grace, at) != 0;
+
+	if (slot->handle == NULL)
+		return;
+	if (is_there(w, at)) {
+		SIM_OPS_CHECK(!viommu_device_endpoint_is_gone(&w->dev, slot->handle));
+		return;
+	}
+	if (slot->has_context) {
+		SIM_OPS_CHECK(viommu_access_deinit(&slot->access) == (has_sections ? VIOMMU_E_STATE : VIOMMU_OK));
+		slot->has_context = has_sections;
+	}
+	slot->wakes = w->wakes;
+	if (!viommu_device_endpoint_is_gone(&w->dev, slot->handle)) {
+		SIM_OPS_CHECK(has_sections || sim_grace_movers(&w->grace, &w->model) != 0);
+		slot->awaited = slot->must != 0;
+		w->traffic.waited++;
+		return;
+	}
+	SIM_OPS_CHECK(slot->must == 0 && !has_sections);
+	for (uint32_t i = 0; i < ENDPOINTS; i++)
+		if (w->slot_of[i] == at)
+			w->slot_of[i] = SLOTS;
+	slot->handle = NULL;
+	slot->awaited = false;
+}
+
+static void run_add(struct world *w, uint32_t index)
+{
+	uint32_t free = 0;
+
+	if (index == ENDPOINTS)
+		return;
+	while (free < SLOTS && w->slots[free].handle != NULL)
+		free++;
+	if (is_there(w, w->slot_of[index])) {
+		refuse_endpoint(w, index, VIOMMU_E_EXISTS);
+	} else if (free == SLOTS) {
+		refuse_endpoint(w, index, VIOMMU_E_FULL);
+	} else {
+		add_endpoint(w, index, free);
+		w->traffic.added++;
+		w->swept = false;
+	}
+}
+
 /* Everything comes to an end: requests, reports, and each map node goes back into the pool. */
 static void finish(void *world)
 {
@@ -567,6 +768,10 @@ static void finish(void *world)
 	while (w->pending > 0)
 		SIM_OPS_CHECK(next_done(w));
 	fetch_faults(w);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		ask_gone(w, i);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		SIM_OPS_CHECK(w->slots[i].handle == NULL || is_there(w, i));
 	run_reset(w, false);
 	while (viommu_device_process(&w->dev, 1000) > 0)
 		;
@@ -592,7 +797,7 @@ static struct viommu_device_config config_of(struct world *w, const uint64_t *ar
 {
 	struct viommu_device_config config = VIOMMU_DEVICE_CONFIG_INIT;
 
-	config.max_endpoints = ENDPOINTS;
+	config.max_endpoints = SLOTS;
 	config.max_domains = arg[ARG_DOMAINS] != 0 ? (uint32_t)arg[ARG_DOMAINS] : MAX_DOMAINS;
 	config.max_pending = MAX_PENDING;
 	config.features = arg[ARG_FEATURES];
@@ -625,38 +830,9 @@ static void describe(struct sim_model *m, const struct viommu_device_config *con
 	m->probe_size = config->probe_size;
 	m->max_domains = config->max_domains;
 	m->initial_bypass = config->bypass;
-	m->endpoint_count = ENDPOINTS;
-}
-
-/* With its regions, or without, if their properties do not fit into what PROBE has room for. */
-static void add_endpoint(struct world *w, uint32_t index)
-{
-	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
-	struct sim_model_endpoint *e = &w->model.endpoints[index];
-	struct viommu_endpoint *handle;
-
-	e->id = sim_ops_device_ids[index];
-	for (uint32_t i = 0; i < RESERVED && e->region_count < SIM_MODEL_REGIONS; i++) {
-		bool msi = i == w->next_msi[index];
-
-		if ((w->next_regions[index] >> i & 1) == 0)
-			continue;
-		w->regions[index][e->region_count] =
-			(struct viommu_resv_region){ sim_ops_device_reserved[i],
-						     msi ? VIOMMU_RESV_MEM_MSI : VIOMMU_RESV_MEM_RESERVED };
-		e->regions[e->region_count++] = (struct sim_model_region){ sim_ops_device_reserved[i].first,
-									   sim_ops_device_reserved[i].last, msi };
-	}
-	config.id = e->id;
-	config.regions = w->regions[index];
-	config.region_count = e->region_count;
-	if ((w->model.offered & SIM_MODEL_F_PROBE) != 0 && e->region_count * 24 > w->model.probe_size) {
-		SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &handle) == VIOMMU_E_ARG);
-		e->region_count = config.region_count = 0;
-	}
-	SIM_OPS_CHECK(viommu_device_add_endpoint(&w->dev, &config, &handle) == VIOMMU_OK);
-	viommu_access_init(&w->accesses[index], &w->dev, handle);
-	viommu_access_set_cache(&w->accesses[index], &w->caches[index]);
+	m->endpoint_count = SLOTS;
+	for (uint32_t i = 0; i < SLOTS; i++)
+		m->endpoints[i].removed = true;
 }
 
 /* The nodes are what the argument says, less one; 0: many. */
@@ -673,9 +849,10 @@ static void make_device(struct world *w, const uint64_t *arg)
 	SIM_OPS_CHECK(viommu_device_init(&w->dev, &config, memory, len) == VIOMMU_OK);
 	describe(&w->model, &config);
 	memset(&w->grace, 0, sizeof(w->grace));
+	memset(w->slots, 0, sizeof(w->slots));
 	w->few_nodes = nodes < NODES_MANY;
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
-		add_endpoint(w, i);
+		add_endpoint(w, i, i);
 	sim_model_system_reset(&w->model);
 	run_negotiate(w, w->model.offered);
 	check_config(w);
@@ -696,6 +873,17 @@ static void run_regions(struct world *w, const struct sim_ops_op *op)
 		return;
 	w->next_regions[index] = (uint32_t)op->arg[1];
 	w->next_msi[index] = (uint32_t)op->arg[2];
+}
+
+static void run_limits(struct world *w, const struct sim_ops_op *op)
+{
+	uint32_t index = index_of(op->arg[0]);
+
+	if (index == ENDPOINTS)
+		return;
+	w->next_page_sizes[index] = op->arg[1];
+	w->next_input_first[index] = op->arg[2];
+	w->next_input_last[index] = op->arg[3];
 }
 
 static void *begin(void)
@@ -790,6 +978,10 @@ static const struct sim_ops_verb verbs[] = {
 				      { "domains", SIM_OPS_U8, MAX_DOMAINS + 1, NULL },
 				      { "nodes", SIM_OPS_U16, NODES_MANY + 1, NULL } },
 				    1 },
+	[SIM_OPS_DEVICE_LIMITS] = { "limits", { ENDPOINT, { "page_sizes", SIM_OPS_U64, 0, NULL }, FIRST, LAST }, 1 },
+	[SIM_OPS_DEVICE_REMOVE] = { "remove", { ENDPOINT }, 2 },
+	[SIM_OPS_DEVICE_ADD] = { "add", { ENDPOINT }, 2 },
+	[SIM_OPS_DEVICE_GONE] = { "gone", { SIM_OPS_ARG("slot", SIM_OPS_U8, SLOTS, NULL) }, 3 },
 };
 
 static void run(void *world, const struct sim_ops_op *op)
@@ -855,6 +1047,18 @@ static void run(void *world, const struct sim_ops_op *op)
 		break;
 	case SIM_OPS_DEVICE_DEVICE:
 		run_device(w, op);
+		break;
+	case SIM_OPS_DEVICE_LIMITS:
+		run_limits(w, op);
+		break;
+	case SIM_OPS_DEVICE_REMOVE:
+		run_remove(w, index_of(op->arg[0]));
+		break;
+	case SIM_OPS_DEVICE_ADD:
+		run_add(w, index_of(op->arg[0]));
+		break;
+	case SIM_OPS_DEVICE_GONE:
+		ask_gone(w, (uint32_t)op->arg[0]);
 		break;
 	}
 	if (++w->ops % 8 == 0)
