@@ -270,7 +270,7 @@ void sim_machine_deinit(struct sim_machine *machine)
 	memset(machine, 0, sizeof(*machine));
 }
 
-/* Device and pump anew, out of memory of their own. */
+/* Device, pump and the device's side of the transport anew, out of memory of their own. */
 static enum viommu_result rebuild(struct sim_machine *machine, const struct sim_machine_config *config)
 {
 	enum viommu_result r;
@@ -283,30 +283,51 @@ static enum viommu_result rebuild(struct sim_machine *machine, const struct sim_
 	machine->memory[MEMORY_DEVICE] = NULL;
 	machine->memory[MEMORY_PUMP] = NULL;
 	r = build_device(machine, config);
-	return r == VIOMMU_OK ? build_pump(machine, config) : r;
+	if (r == VIOMMU_OK)
+		r = build_pump(machine, config);
+	return r == VIOMMU_OK ? sim_transport_connect(&machine->transport, viommu_pump_registers(&machine->pump)) : r;
+}
+
+/* One behind the other: the pump with its device, and the transport. */
+static enum viommu_result save_all(const struct sim_machine *machine, uint8_t *buf, size_t room, size_t *pump,
+				   size_t *transport)
+{
+	enum viommu_result r = viommu_pump_save(&machine->pump, buf, room, pump);
+
+	return r == VIOMMU_OK ? sim_transport_save(&machine->transport, buf + *pump, room - *pump, transport) : r;
+}
+
+static enum viommu_result restore_all(struct sim_machine *machine, const uint8_t *bytes, size_t pump, size_t transport)
+{
+	enum viommu_result r = viommu_pump_restore(&machine->pump, bytes, pump);
+
+	return r == VIOMMU_OK ? sim_transport_restore(&machine->transport, bytes + pump, transport) : r;
 }
 
 enum viommu_result sim_machine_move(struct sim_machine *machine, const struct sim_machine_config *config, size_t *len)
 {
 	enum viommu_result r = VIOMMU_E_NOMEM;
 	uint8_t *before, *after;
-	size_t room, after_len;
+	size_t room, pump, transport, pump_after, transport_after;
 
 	if (!sim_machine_settle(machine))
 		return VIOMMU_E_STATE;
-	room = (size_t)viommu_pump_save_size(&machine->pump);
+	room = (size_t)viommu_pump_save_size(&machine->pump) + SIM_TRANSPORT_SNAPSHOT;
 	before = malloc(room);
 	after = malloc(room);
 	if (before != NULL && after != NULL)
-		r = viommu_pump_save(&machine->pump, before, room, len);
+		r = save_all(machine, before, room, &pump, &transport);
 	if (r == VIOMMU_OK)
 		r = rebuild(machine, config);
 	if (r == VIOMMU_OK)
-		r = viommu_pump_restore(&machine->pump, before, *len);
+		r = restore_all(machine, before, pump, transport);
 	if (r == VIOMMU_OK)
-		r = viommu_pump_save(&machine->pump, after, room, &after_len);
-	if (r == VIOMMU_OK && (after_len != *len || memcmp(before, after, *len) != 0))
+		r = save_all(machine, after, room, &pump_after, &transport_after);
+	if (r == VIOMMU_OK &&
+	    (pump_after != pump || transport_after != transport || memcmp(before, after, pump + transport) != 0))
 		r = VIOMMU_E_STATE;
+	if (r == VIOMMU_OK)
+		*len = pump + transport;
 	free(before);
 	free(after);
 	machine->awake = true;

@@ -128,8 +128,8 @@ void sim_machine_deinit(struct sim_machine *machine);
 bool sim_machine_check(const struct sim_machine *machine);
 
 /*
- * Puts a device and a pump that are made anew, with this configuration, in the place of those that there are, restored
- * from a snapshot of these; the driver, guest memory and the transport stay. *len: bytes of the snapshot. Lets both
+ * Puts a device, a pump and the device's side of the transport that are made anew, with this configuration, in the place
+ * of those that there are, restored from snapshots of these; driver and guest memory stay. *len: bytes of both. Lets both
  * sides work first, so that no fault report is left. VIOMMU_E_STATE: they do not come to rest, or a snapshot of what
  * was restored is another one; VIOMMU_E_NOMEM: malloc failed, and the machine is as it was or fit for deinit only. Other
  * errors come from the library.

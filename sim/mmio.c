@@ -89,6 +89,17 @@ static bool check(const struct sim_transport *t)
 	return viommu_mmio_check(&t->mmio.device) && t->mmio.line == t->mmio.device.line;
 }
 
+static enum viommu_result save(const struct sim_transport *t, void *buf, size_t len, size_t *written)
+{
+	return viommu_mmio_save(&t->mmio.device, buf, len, written);
+}
+
+static enum viommu_result restore(struct sim_transport *t, const void *bytes, size_t len)
+{
+	t->mmio.line = false; /* as that of any device that is new */
+	return viommu_mmio_restore(&t->mmio.device, bytes, len);
+}
+
 /* The driver's side */
 
 static enum viommu_result find_device(struct sim_transport *t)
@@ -122,4 +133,6 @@ const struct sim_transport_kind sim_transport_mmio = {
 	.find_device = find_device,
 	.take_interrupts = take_interrupts,
 	.check = check,
+	.save = save,
+	.restore = restore,
 };

@@ -151,6 +151,16 @@ static bool check(const struct sim_transport *t)
 	return viommu_pci_check(&t->pci.device);
 }
 
+static enum viommu_result save(const struct sim_transport *t, void *buf, size_t len, size_t *written)
+{
+	return viommu_pci_save(&t->pci.device, buf, len, written);
+}
+
+static enum viommu_result restore(struct sim_transport *t, const void *bytes, size_t len)
+{
+	return viommu_pci_restore(&t->pci.device, bytes, len);
+}
+
 /* The driver's side */
 
 /* From the bus to a function that answers at its addresses. */
@@ -210,4 +220,6 @@ const struct sim_transport_kind sim_transport_pci = {
 	.find_device = find_device,
 	.may_run = may_run,
 	.check = check,
+	.save = save,
+	.restore = restore,
 };

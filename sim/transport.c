@@ -50,6 +50,17 @@ enum viommu_result sim_transport_find_device(struct sim_transport *t)
 	return t->kind->find_device(t);
 }
 
+enum viommu_result sim_transport_save(const struct sim_transport *t, void *buf, size_t len, size_t *written)
+{
+	*written = 0;
+	return t->kind->save != NULL ? t->kind->save(t, buf, len, written) : VIOMMU_OK;
+}
+
+enum viommu_result sim_transport_restore(struct sim_transport *t, const void *bytes, size_t len)
+{
+	return t->kind->restore != NULL ? t->kind->restore(t, bytes, len) : VIOMMU_OK;
+}
+
 void sim_transport_take_interrupts(struct sim_transport *t)
 {
 	if (t->kind->take_interrupts != NULL)

@@ -24,11 +24,14 @@ struct sim_transport_kind {
 	const char *name;
 	bool one_line;                                          /* used buffer notifications of all queues look alike */
 	void (*init)(struct sim_transport *t);                  /* sets interrupt_ops and interrupt_ctx */
-	enum viommu_result (*connect)(struct sim_transport *t); /* the device's side, now that there are registers */
+	enum viommu_result (*connect)(struct sim_transport *t); /* the device's side, when there are new registers */
 	enum viommu_result (*find_device)(struct sim_transport *t); /* the driver's: register_ops and register_ctx */
 	void (*take_interrupts)(struct sim_transport *t);           /* NULL: they are recorded when they happen */
 	bool (*may_run)(const struct sim_transport *t);             /* may the device touch memory? NULL: always */
 	bool (*check)(const struct sim_transport *t);               /* the library's checks; NULL: there are none */
+	/* The device's side as bytes, and of one that was connected anew what these say. NULL: it has nothing. */
+	enum viommu_result (*save)(const struct sim_transport *t, void *buf, size_t len, size_t *written);
+	enum viommu_result (*restore)(struct sim_transport *t, const void *bytes, size_t len);
 };
 
 /* virtio-mmio: register file and accessors. */
@@ -84,6 +87,12 @@ void sim_transport_init(struct sim_transport *t, const struct sim_transport_kind
 
 /* Errors come from the library; there is none with a pump that was made as above. */
 VIOMMU_NODISCARD enum viommu_result sim_transport_connect(struct sim_transport *t, struct viommu_registers *registers);
+
+/* As in transport/snapshot.h; no bytes where the transport has nothing of its own. Of a restore: connect it before. */
+#define SIM_TRANSPORT_SNAPSHOT 1024u /* bytes are enough */
+VIOMMU_NODISCARD enum viommu_result sim_transport_save(const struct sim_transport *t, void *buf, size_t len,
+						       size_t *written);
+VIOMMU_NODISCARD enum viommu_result sim_transport_restore(struct sim_transport *t, const void *bytes, size_t len);
 
 /* What the driver finds: errors of the transport's own look at it. */
 VIOMMU_NODISCARD enum viommu_result sim_transport_find_device(struct sim_transport *t);

@@ -65,7 +65,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_restore(struct viommu_device *
  * are and how far they have come, and the report that waits for an event buffer. Guest memory has to come along: rings
  * and buffers are in there. So is whether the driver wants to be notified; what it was told of last is with the queue,
  * so that a notification that is due after a restore is sent. The transport is not in it: its registers, and what it has
- * to tell the driver, are saved by whoever made it.
+ * to tell the driver: transport/snapshot.h, or whoever made it.
  *
  * Sizes, results and steps as above, and:
  *

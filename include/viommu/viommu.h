@@ -17,6 +17,7 @@
 #include <viommu/transport/pci.h>
 #include <viommu/transport/pci_driver.h>
 #include <viommu/transport/registers.h>
+#include <viommu/transport/snapshot.h>
 #include <viommu/types.h>
 #include <viommu/virtio.h>
 #include <viommu/virtq.h>

@@ -3,6 +3,7 @@
 #include <viommu/transport/mmio.h>
 
 #include "core.h"
+#include "snapshot.h"
 
 #include "../internal.h"
 
@@ -12,7 +13,7 @@
 #define WHICH 0x3fu
 
 /* The line is high while something is pending. */
-static void update_line(struct viommu_mmio *mmio)
+void viommu_i_mmio_update_line(struct viommu_mmio *mmio)
 {
 	bool high = viommu_register_file_pending(&mmio->file) != 0;
 
@@ -25,7 +26,7 @@ static void update_line(struct viommu_mmio *mmio)
 static void raise(struct viommu_mmio *mmio, uint8_t interrupt)
 {
 	viommu_register_file_raise(&mmio->file, interrupt);
-	update_line(mmio);
+	viommu_i_mmio_update_line(mmio);
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
 }
 
@@ -45,7 +46,7 @@ static void on_reset(void *ctx)
 	struct viommu_mmio *mmio = ctx;
 
 	viommu_register_file_reset(&mmio->file);
-	update_line(mmio);
+	viommu_i_mmio_update_line(mmio);
 	VIOMMU_ASSERT(viommu_mmio_is_valid(mmio));
 }
 
@@ -142,7 +143,7 @@ static void write_register(struct viommu_mmio *mmio, uint32_t offset, uint32_t v
 {
 	if (offset == VIOMMU_MMIO_INTERRUPT_ACK) {
 		viommu_register_file_acknowledge(&mmio->file, (uint8_t)value);
-		update_line(mmio);
+		viommu_i_mmio_update_line(mmio);
 	} else {
 		viommu_register_file_write(&mmio->file, common_register(offset, WRITE), value);
 	}
