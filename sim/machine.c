@@ -212,12 +212,25 @@ static enum viommu_result build_driver(struct sim_machine *machine, const struct
 	return viommu_driver_init(&machine->driver, &driver, machine->memory[MEMORY_DRIVER], len, &shared);
 }
 
-/* The device resets itself, as when somebody else wrote its status. */
+/* The device resets itself, or its queues, as when somebody else wrote its registers; or the machine did. */
 static void surprise(void *ctx)
 {
 	struct sim_machine *machine = ctx;
+	struct viommu_registers *regs = viommu_pump_registers(&machine->pump);
 
-	viommu_registers_set_status(viommu_pump_registers(&machine->pump), 0);
+	switch (sim_env_reset_kind()) {
+	case SIM_ENV_RESET_SYSTEM:
+		viommu_pump_system_reset(&machine->pump);
+		break;
+	case SIM_ENV_RESET_QUEUE:
+		for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
+			if (viommu_registers_queue_reset(regs, i) != VIOMMU_OK &&
+			    viommu_registers_queue_disable(regs, i) != VIOMMU_OK)
+				sim_env_die("a queue cannot be stopped");
+		break;
+	default:
+		viommu_registers_set_status(regs, 0);
+	}
 }
 
 /* Whatever was done to it, the device can be reset. (The driver's domains may be gone by now.) */

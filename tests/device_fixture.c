@@ -157,13 +157,26 @@ static void end_of_test(void *ctx)
 	assert_true(viommu_device_check(&f->dev));
 }
 
-/* A driver resets the device, and the next one negotiates as soon as it can. */
+/*
+ * A driver resets the device, or it is reset with the machine, and the next one negotiates as soon as it can. Or a queue
+ * was reset: nobody waits for answers any more.
+ */
 static void surprise(void *ctx)
 {
 	struct device_fixture *f = ctx;
 	uint64_t features = viommu_device_features(&f->dev);
 
-	viommu_device_reset(&f->dev);
+	if (sim_env_reset_kind() == SIM_ENV_RESET_QUEUE) {
+		viommu_device_forget_replies(&f->dev);
+		return;
+	}
+	if (sim_env_reset_kind() == SIM_ENV_RESET_SYSTEM) {
+		viommu_device_system_reset(&f->dev);
+		assert_int_equal(device_bypass(f), f->dev.initial_bypass);
+	} else {
+		viommu_device_reset(&f->dev);
+	}
+	assert_int_equal(f->dev.domain_ids.count + f->dev.pending_count, 0);
 	if (viommu_device_is_settled(&f->dev))
 		assert_int_equal(viommu_device_negotiate(&f->dev, features), VIOMMU_OK);
 }

@@ -95,12 +95,34 @@ static void end_of_test(void *ctx)
 	assert_true(viommu_pump_check(&w->pump));
 }
 
-/* The driver resets the device, and starts anew as soon as it may. */
+/* By itself if that was agreed, otherwise it is disabled. Those that are off by then are enabled anew. */
+static void surprise_queues(struct world *w)
+{
+	struct viommu_registers *regs = viommu_pump_registers(&w->pump);
+
+	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++) {
+		if (viommu_registers_queue_reset(regs, i) != VIOMMU_OK)
+			assert_int_equal(viommu_registers_queue_disable(regs, i), VIOMMU_OK);
+		assert_true(viommu_pump_check(&w->pump) && sim_transport_check(&w->transport));
+		if (!viommu_registers_queue_is_enabled(regs, i))
+			(void)!viommu_registers_queue_enable(regs, i, &w->layouts[i]);
+	}
+}
+
+/* The driver resets the device, or it is reset with the machine, and starts anew as soon as it may. */
 static void surprise(void *ctx)
 {
 	struct world *w = ctx;
 
-	viommu_registers_set_status(viommu_pump_registers(&w->pump), 0);
+	if (sim_env_reset_kind() == SIM_ENV_RESET_QUEUE) {
+		surprise_queues(w);
+		return;
+	}
+	if (sim_env_reset_kind() == SIM_ENV_RESET_SYSTEM)
+		viommu_pump_system_reset(&w->pump);
+	else
+		viommu_registers_set_status(viommu_pump_registers(&w->pump), 0);
+	assert_false(viommu_registers_is_live(viommu_pump_registers(&w->pump)));
 	if (viommu_registers_get_status(viommu_pump_registers(&w->pump)) == 0)
 		bring_up(w, 0);
 }

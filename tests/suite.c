@@ -23,7 +23,9 @@
 #define SWEEP_RUNS_MIN 4u
 #define RUN_SECONDS 100u
 
-static const char *const mode_names[] = { "plain", "counting", "fail-once", "fail-always", "reset", "flip" };
+static const char *const mode_names[] = {
+	"plain", "counting", "fail-once", "fail-always", "reset", "flip", "reset-system", "reset-queue",
+};
 
 /* One test, once. */
 struct run {

@@ -2,7 +2,7 @@
 /*
  * suite.h: runs the tests of a file in an environment of sim/env/env.h, which is chosen from outside:
  *
- *   VIOMMU_ENV      plain (the default), counting, fail-once, fail-always, reset, flip
+ *   VIOMMU_ENV      plain (the default), counting, fail-once, fail-always, reset, flip, reset-system, reset-queue
  *   VIOMMU_TEST     only the test of this name
  *   VIOMMU_POINT    only this point of it, with all output: what a failed sweep tells to look at
  *   VIOMMU_SWEEP    how much a sweep may spend on one test, in accesses and callbacks (default 2^21)

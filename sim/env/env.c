@@ -174,6 +174,16 @@ static bool is_of_the_device(enum sim_env_site site)
 	return site == SIM_ENV_RESOLVE || site == SIM_ENV_WORK_PENDING || site == SIM_ENV_INTERRUPT;
 }
 
+static bool is_of_resets(enum sim_env_mode mode)
+{
+	return mode == SIM_ENV_RESET || mode == SIM_ENV_RESET_SYSTEM || mode == SIM_ENV_RESET_QUEUE;
+}
+
+enum sim_env_mode sim_env_reset_kind(void)
+{
+	return is_of_resets(env.mode) ? env.mode : SIM_ENV_RESET;
+}
+
 static void reset_now(void)
 {
 	env.reset_is_due = false;
@@ -210,6 +220,8 @@ bool sim_env_call(enum sim_env_site site, uint64_t a, uint64_t b)
 	case SIM_ENV_FAIL_ALWAYS:
 		return can_fail(site) && (strikes() || env.has_fired);
 	case SIM_ENV_RESET:
+	case SIM_ENV_RESET_SYSTEM:
+	case SIM_ENV_RESET_QUEUE:
 		reset_at(site);
 		return false;
 	case SIM_ENV_PLAIN:
@@ -223,7 +235,7 @@ bool sim_env_call(enum sim_env_site site, uint64_t a, uint64_t b)
 void sim_env_operation(void)
 {
 	env.observation++;
-	if (env.mode != SIM_ENV_RESET || env.is_paused)
+	if (!is_of_resets(env.mode) || env.is_paused)
 		return;
 	if (env.reset_is_due)
 		reset_now();

@@ -14,6 +14,7 @@
  *   fail-once    each callback fails at each of its calls, one run for each
  *   fail-always  the same, and every later call fails too
  *   reset        a reset comes at each callback and at each operation of a fixture, one run for each
+ *   reset-system, reset-queue   the same with a reset of the machine, and with one of each queue by itself
  *   flip         one byte of each field that is read from shared memory changes right afterwards, one run for each
  *
  * An observation is what a side makes of one look at a ring: it begins with an index read with acquire, with the fence
@@ -54,7 +55,9 @@ enum sim_env_mode {
 	SIM_ENV_FAIL_ONCE,
 	SIM_ENV_FAIL_ALWAYS,
 	SIM_ENV_RESET,
-	SIM_ENV_FLIP
+	SIM_ENV_FLIP,
+	SIM_ENV_RESET_SYSTEM,
+	SIM_ENV_RESET_QUEUE
 };
 
 /* Called at each step: an access to shared memory or a callback. May run the other side, not call sim_env_begin. */
@@ -93,6 +96,8 @@ void sim_env_pause(bool paused);
  * device is another machine; false: only between operations.
  */
 void sim_env_on_reset(void (*reset)(void *ctx), void *ctx, bool immediate);
+/* In there: SIM_ENV_RESET, or one of those behind it where there is such a thing. */
+enum sim_env_mode sim_env_reset_kind(void);
 void sim_env_no_reset(const void *ctx); /* what was to be reset is gone */
 
 /*
