@@ -7,6 +7,9 @@
  * and which endpoint then reaches what. What is refused has changed nothing; what is accepted is a device that is sound,
  * saves the same state again, and can be reset. Bytes lie at the end of their block, so that a sanitizer sees a read
  * behind them.
+ *
+ * Beside it there is virtio-mmio above that pump, and virtio-pci above registers that nobody is behind: what is accepted
+ * of these says the same again, byte by byte, and after a reset it is as if it were new.
  */
 #include "targets.h"
 
@@ -26,9 +29,19 @@
 static const uint32_t ids[ENDPOINTS] = { 8, 0, 0xffffffff };
 static const struct viommu_resv_region doorbell[] = { { { 0xfee00000, 0xfeefffff }, VIOMMU_RESV_MEM_MSI } };
 
+#define VECTORS 3u
+
 struct machine {
 	struct viommu_device dev;
 	struct viommu_pump pump;
+	struct viommu_mmio mmio;
+	struct viommu_register_queue mmio_queues[VIOMMU_QUEUE_COUNT];
+	struct viommu_registers registers; /* of the PCI function */
+	struct viommu_virtq_device queues[VIOMMU_QUEUE_COUNT];
+	struct viommu_pci pci;
+	struct viommu_register_queue pci_queues[VIOMMU_QUEUE_COUNT];
+	struct viommu_pci_vector vectors[VECTORS];
+	uint32_t told; /* how often the embedder was called by a transport */
 	struct viommu_access accesses[ENDPOINTS];
 	uint8_t memory[VIOMMU_DEVICE_MEM(ENDPOINTS, MAX_DOMAINS, NODES)];
 	uint64_t pump_memory[2048];
@@ -57,10 +70,21 @@ enum verb {
 	VERB_RAW,
 	VERB_CUT,
 	VERB_MEND,
-	VERB_RESTORE
+	VERB_RESTORE,
+	VERB_STORE
 };
 
-static const char *const kinds[] = { "device", "pump" };
+enum kind {
+	KIND_DEVICE,
+	KIND_PUMP,
+	KIND_MMIO,
+	KIND_PCI
+};
+
+static const char *const kinds[] = { "device", "pump", "mmio", "pci" };
+
+/* Where the driver of the source stores something. */
+static const char *const places[] = { "mmio", "space", "bar0", "bar2" };
 
 static const struct sim_ops_verb verbs[] = {
 	{ "up", { SIM_OPS_ARG("status", SIM_OPS_U8, 0, NULL), SIM_OPS_ARG("queues", SIM_OPS_U8, 4, NULL) }, 6 },
@@ -81,7 +105,7 @@ static const struct sim_ops_verb verbs[] = {
 	    SIM_OPS_ARG("last", SIM_OPS_LAST, 0, NULL) },
 	  4 },
 	{ "bypass", { SIM_OPS_ARG("value", SIM_OPS_U8, 3, NULL) }, 4 },
-	{ "save", { SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 2, kinds) }, 16 },
+	{ "save", { SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 4, kinds) }, 16 },
 	{ "number",
 	  { SIM_OPS_ARG("at", SIM_OPS_U16, 0, NULL), SIM_OPS_ARG("width", SIM_OPS_U8, 9, NULL),
 	    SIM_OPS_ARG("value", SIM_OPS_U64, 0, NULL) },
@@ -90,10 +114,126 @@ static const struct sim_ops_verb verbs[] = {
 	{ "cut", { SIM_OPS_ARG("count", SIM_OPS_U16, 0, NULL) }, 4 },
 	{ "mend", { SIM_OPS_NO_ARGS }, 20 },
 	{ "restore",
-	  { SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 2, kinds), SIM_OPS_ARG("nodes", SIM_OPS_U16, 0, NULL),
+	  { SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 4, kinds), SIM_OPS_ARG("nodes", SIM_OPS_U16, 0, NULL),
 	    SIM_OPS_ARG("limits", SIM_OPS_U8, 0, NULL) },
 	  30 },
+	{ "store",
+	  { SIM_OPS_ARG("place", SIM_OPS_CHOICE, 4, places), SIM_OPS_ARG("offset", SIM_OPS_U16, 0x1000, NULL),
+	    SIM_OPS_ARG("width", SIM_OPS_U8, 5, NULL), SIM_OPS_ARG("value", SIM_OPS_U64, 0, NULL) },
+	  40 },
 };
+
+/* The embedder of both transports, and a device class that does nothing. */
+
+static void set_line(void *ctx, bool high)
+{
+	(void)high;
+	((struct machine *)ctx)->told++;
+}
+
+static void notify(void *ctx, uint32_t queue, uint32_t number)
+{
+	(void)ctx;
+	(void)queue;
+	(void)number;
+}
+
+static void msi(void *ctx, uint64_t address, uint32_t data)
+{
+	(void)address;
+	(void)data;
+	((struct machine *)ctx)->told++;
+}
+
+static void bars_changed(void *ctx)
+{
+	((struct machine *)ctx)->told++;
+}
+
+static const struct viommu_mmio_ops mmio_ops = { sizeof(mmio_ops), set_line, notify };
+static const struct viommu_pci_ops pci_ops = { sizeof(pci_ops), msi, set_line, notify, bars_changed };
+
+static uint64_t idle_features(void *ctx)
+{
+	(void)ctx;
+	return 3;
+}
+
+static enum viommu_result idle_negotiate(void *ctx, uint64_t features)
+{
+	(void)ctx;
+	(void)features;
+	return VIOMMU_OK;
+}
+
+static void idle_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
+{
+	(void)ctx;
+	(void)offset;
+	memset(dst, 0, len);
+}
+
+static void idle_config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
+{
+	(void)ctx;
+	(void)offset;
+	(void)src;
+	(void)len;
+}
+
+static void idle_reset(void *ctx)
+{
+	(void)ctx;
+}
+
+static bool idle_is_settled(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
+static const struct viommu_register_class idle_class = {
+	.size = sizeof(idle_class),
+	.features = idle_features,
+	.negotiate = idle_negotiate,
+	.config_read = idle_config_read,
+	.config_write = idle_config_write,
+	.reset = idle_reset,
+	.is_settled = idle_is_settled,
+};
+
+static void build_transports(struct machine *m)
+{
+	struct viommu_memory seam = { &viommu_memory_table_ops, &table };
+	struct viommu_mmio_config mmio = VIOMMU_MMIO_CONFIG_INIT;
+	struct viommu_pci_config pci = VIOMMU_PCI_CONFIG_INIT;
+	struct viommu_registers_config registers = {
+		.size = sizeof(registers),
+		.queue_count = VIOMMU_QUEUE_COUNT,
+		.queue_size_max = QUEUE_SIZE,
+		.queues = m->queues,
+		.device_class = &idle_class,
+		.interrupts = &viommu_pci_interrupt_ops,
+		.interrupt_ctx = &m->pci,
+	};
+
+	mmio.registers = viommu_pump_registers(&m->pump);
+	mmio.queues = m->mmio_queues;
+	mmio.ops = &mmio_ops;
+	mmio.ops_ctx = m;
+	SIM_OPS_CHECK(viommu_mmio_init(&m->mmio, &mmio) == VIOMMU_OK);
+	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++)
+		viommu_virtq_device_init(&m->queues[i], &seam);
+	SIM_OPS_CHECK(viommu_registers_init(&m->registers, &registers) == VIOMMU_OK);
+	pci.registers = &m->registers;
+	pci.queues = m->pci_queues;
+	pci.vectors = m->vectors;
+	pci.vector_count = VECTORS;
+	pci.ops = &pci_ops;
+	pci.ops_ctx = m;
+	SIM_OPS_CHECK(viommu_pci_init(&m->pci, &pci) == VIOMMU_OK);
+	m->told = 0;
+}
 
 static uint64_t get(const uint8_t *p, unsigned bytes)
 {
@@ -157,7 +297,10 @@ static void build(struct machine *m, uint32_t nodes, uint64_t limits)
 	pump.queue_size_max = QUEUE_SIZE;
 	pump.device = &m->dev;
 	pump.memory = (struct viommu_memory){ &viommu_memory_table_ops, &table };
+	pump.interrupts = &viommu_mmio_interrupt_ops;
+	pump.interrupt_ctx = &m->mmio;
 	SIM_OPS_CHECK(viommu_pump_init(&m->pump, &pump, m->pump_memory, sizeof(m->pump_memory)) == VIOMMU_OK);
+	build_transports(m);
 }
 
 /* The naive reader, of a device alone */
@@ -415,7 +558,73 @@ static void run_restore(struct world *w, bool pump, uint32_t nodes, uint64_t lim
 	check_reset(&target);
 }
 
+static size_t save_transport(struct machine *m, bool pci, uint8_t *out)
+{
+	uint64_t size = pci ? viommu_pci_save_size(&m->pci) : viommu_mmio_save_size(&m->mmio);
+	size_t len;
+
+	SIM_OPS_CHECK(size <= BYTES_MAX);
+	SIM_OPS_CHECK((pci ? viommu_pci_save(&m->pci, out, BYTES_MAX, &len)
+			   : viommu_mmio_save(&m->mmio, out, BYTES_MAX, &len)) == VIOMMU_OK);
+	SIM_OPS_CHECK(len == size);
+	return len;
+}
+
+/* In a snapshot of a PCI function, where the generation of the configuration is, which a reset does not touch. */
+#define PCI_GENERATION 288u
+
+static void run_restore_transport(struct world *w, bool pci)
+{
+	static uint8_t before[BYTES_MAX], after[BYTES_MAX];
+	uint8_t *bytes = place(w);
+	enum viommu_result result;
+	size_t len;
+
+	build(&target, NODES, 0);
+	len = save_transport(&target, pci, before);
+	result =
+		pci ? viommu_pci_restore(&target.pci, bytes, w->len) : viommu_mmio_restore(&target.mmio, bytes, w->len);
+	SIM_OPS_CHECK(viommu_pci_check(&target.pci) && viommu_mmio_check(&target.mmio));
+	SIM_OPS_CHECK(save_transport(&target, pci, after) == len);
+	if (result != VIOMMU_OK) {
+		SIM_OPS_CHECK(memcmp(before, after, len) == 0 && target.told == 0);
+		return;
+	}
+	SIM_OPS_CHECK(w->len == len && memcmp(bytes, after, len) == 0);
+	if (pci) {
+		viommu_pci_reset(&target.pci);
+		put(after + PCI_GENERATION, 8, 0);
+		memcpy(before + PCI_GENERATION, after + PCI_GENERATION, 8);
+		SIM_OPS_CHECK(save_transport(&target, pci, after) == len);
+		put(after + PCI_GENERATION, 8, 0);
+	} else {
+		viommu_mmio_write(&target.mmio, VIOMMU_MMIO_STATUS, 4, 0);
+		SIM_OPS_CHECK(save_transport(&target, pci, after) == len);
+	}
+	SIM_OPS_CHECK(memcmp(before, after, len - 4) == 0);
+}
+
 /* The source */
+
+static void run_store(const struct sim_ops_op *op)
+{
+	uint32_t offset = (uint32_t)op->arg[1], width = (uint32_t)op->arg[2];
+
+	switch (op->arg[0]) {
+	case 0:
+		viommu_mmio_write(&source.mmio, offset, width, op->arg[3]);
+		break;
+	case 1:
+		viommu_pci_config_write(&source.pci, offset, width, (uint32_t)op->arg[3]);
+		break;
+	case 2:
+		viommu_pci_bar_write(&source.pci, VIOMMU_PCI_BAR_VIRTIO, offset, width, op->arg[3]);
+		break;
+	default:
+		viommu_pci_bar_write(&source.pci, VIOMMU_PCI_BAR_MSIX, offset, width, op->arg[3]);
+		break;
+	}
+}
 
 static void submit(const struct viommu_wire_request *r)
 {
@@ -450,12 +659,19 @@ static void run_up(uint8_t status, uint64_t queues)
 		viommu_registers_set_status(regs, status);
 }
 
-static void run_save(struct world *w, bool pump)
+static void run_save(struct world *w, enum kind kind)
 {
 	size_t len;
 
-	if (!pump) {
+	if (kind == KIND_DEVICE) {
 		w->len = save_device(&source, w->bytes);
+		return;
+	}
+	if (kind != KIND_PUMP) {
+		/* With what an interrupt leaves behind. */
+		viommu_registers_interrupt(&source.registers, 0);
+		viommu_registers_interrupt(viommu_pump_registers(&source.pump), 0);
+		w->len = save_transport(&source, kind == KIND_PCI, w->bytes);
 		return;
 	}
 	SIM_OPS_CHECK(viommu_pump_save_size(&source.pump) <= BYTES_MAX);
@@ -517,7 +733,7 @@ static void run(void *world, const struct sim_ops_op *op)
 		viommu_device_config_write(&source.dev, VIOMMU_WIRE_CONFIG_BYPASS, &value, 1);
 		break;
 	case VERB_SAVE:
-		run_save(w, op->arg[0] == 1);
+		run_save(w, (enum kind)op->arg[0]);
 		break;
 	case VERB_NUMBER:
 		if (w->len > 8)
@@ -538,7 +754,14 @@ static void run(void *world, const struct sim_ops_op *op)
 			put(w->bytes + w->len - 4, 4, checksum(w->bytes, w->len - 4));
 		}
 		break;
+	case VERB_STORE:
+		run_store(op);
+		break;
 	case VERB_RESTORE:
+		if (op->arg[0] == KIND_MMIO || op->arg[0] == KIND_PCI) {
+			run_restore_transport(w, op->arg[0] == KIND_PCI);
+			break;
+		}
 		run_restore(w, op->arg[0] == 1, op->arg[1] < NODES ? (uint32_t)op->arg[1] : NODES, op->arg[2]);
 		break;
 	}
