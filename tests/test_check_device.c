@@ -2,6 +2,7 @@
 /* test_check_device.c: each condition of the checks of a device, its endpoints, access contexts and requests. */
 #include "check_cases.h"
 #include "device_fixture.h"
+#include "sim/backend.h"
 
 #define RW (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
 #define PAGE UINT64_C(0x1000)
@@ -198,6 +199,7 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(AT_ONCE, endpoint_slots_elsewhere, f.dev.endpoint_ids.slots++)					\
 	X(AT_ONCE, too_many_endpoints, f.dev.endpoint_ids.count = f.dev.max_endpoints + 1)			\
 	X(AT_ONCE, too_many_domains, f.dev.domain_ids.count = f.dev.max_domains + 1)				\
+	X(AT_ONCE, more_backends_than_endpoints, f.dev.backends = f.dev.endpoint_ids.count + 1)			\
 	X(AT_ONCE, too_many_pending, f.dev.pending_count = f.dev.max_pending + 1)				\
 	X(AT_ONCE, turn_of_nobody, f.dev.fault_turn = f.dev.endpoint_ids.count + 1)				\
 	X(AT_ONCE, pending_counted_and_gone, f.dev.pending = NULL)						\
@@ -240,6 +242,8 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, endpoint_that_sees_another_domain, f.endpoints[1]->view = domain(2))			\
 	X(IN_DETAIL, endpoint_that_sees_nothing, f.endpoints[1]->view = NULL)					\
 	X(IN_DETAIL, endpoint_that_sees_everything, f.endpoints[2]->view = &f.dev.everything)			\
+	X(IN_DETAIL, endpoint_that_is_blocked_and_sees, f.endpoints[1]->is_blocked = true)			\
+	X(IN_DETAIL, backend_that_is_not_counted, f.endpoints[0]->backend = &sim_backend_ops)			\
 	X(IN_DETAIL, died_in_the_future, dead(9)->died = dead(9)->left_at = f.dev.epoch + 1)			\
 	X(IN_DETAIL, died_before_its_predecessor, dead(8)->died = dead(8)->left_at = dead(9)->died + 1)		\
 	X(IN_DETAIL, died_and_was_left_again, dead(9)->left_at++)						\
@@ -332,6 +336,7 @@ static void swap(uint32_t *a, uint32_t *b)
 	X(IN_DETAIL, there_and_says_removed, f.endpoints[0]->is_removed = true)					\
 	X(IN_DETAIL, removed_and_in_a_domain, f.endpoints[2]->domain = domain(0))				\
 	X(IN_DETAIL, removed_from_what_is_no_domain, f.endpoints[2]->removed_from = misaligned(domain(0)))	\
+	X(IN_DETAIL, removed_and_with_a_backend, f.endpoints[2]->backend = &sim_backend_ops; f.dev.backends = 1)	\
 	X(IN_DETAIL, there_and_with_a_limbo, f.endpoints[0]->limbo = f.endpoints[2]->limbo)			\
 	X(IN_DETAIL, limbo_of_the_removed_ends_elsewhere, f.endpoints[2]->limbo.last++)				\
 	X(IN_DETAIL, limbo_of_the_removed_lost, f.endpoints[2]->limbo = (struct viommu_map_limbo){ 0, 0 })

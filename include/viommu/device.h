@@ -38,7 +38,9 @@ extern "C" {
 #endif
 
 struct viommu_access;
+struct viommu_backend_ops;
 struct viommu_device;
+struct viommu_endpoint;
 
 /* Configuration */
 
@@ -53,6 +55,12 @@ struct viommu_device_ops {
 	 * so many, and come back after other work without being called. NULL: the owner polls.
 	 */
 	void (*work_pending)(void *ctx);
+	/*
+	 * The endpoint is blocked from now on, since its back end broke (backend.h): make sure that nothing passes the
+	 * back end any more, however it has failed. Called within the call that this happens in; what a hook of a back
+	 * end may call, may be called here, too. NULL: nobody has to be told.
+	 */
+	void (*backend_broken)(void *ctx, struct viommu_endpoint *endpoint);
 };
 
 /* The most of max_endpoints, max_domains and max_pending. */
@@ -109,6 +117,8 @@ struct viommu_endpoint_config {
 	 */
 	uint64_t page_size_mask;
 	struct viommu_range input_range;
+	const struct viommu_backend_ops *backend; /* NULL: none. Otherwise as viommu_device_set_backend (backend.h) */
+	void *backend_ctx;
 };
 #define VIOMMU_ENDPOINT_CONFIG_INIT { .size = sizeof(struct viommu_endpoint_config) }
 
@@ -195,6 +205,10 @@ struct viommu_endpoint {
 	uint32_t id;
 	bool is_moving; /* sections from before `moved` may be open */
 	bool is_removed;
+	bool is_blocked; /* its back end broke */
+	const struct viommu_backend_ops *backend; /* NULL: none that works */
+	void *backend_ctx;
+	struct viommu_endpoint *agreed; /* the one whose back end was asked before */
 	const struct viommu_domain *removed_from; /* NULL: it was in none */
 	struct viommu_map_limbo limbo; /* what its removal cut out */
 	struct viommu_limits limits;
@@ -237,6 +251,7 @@ struct viommu_device {
 	bool is_resetting;      /* settle_epoch is of a reset, and reports are still of the time before it */
 	uint64_t memory_epoch;  /* of the last change of guest memory, likewise */
 	struct viommu_map_limbo limbo; /* what a reset cut out */
+	uint32_t backends;      /* that work */
 	uint32_t removed_count; /* endpoints that are not gone yet: the slots behind those of endpoint_ids */
 	uint32_t max_endpoints;
 	uint32_t max_domains;
@@ -280,6 +295,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_add_memory(struct viommu_devic
  * Adds an endpoint; *handle names it for access.h.
  * VIOMMU_E_EXISTS: the id is taken. VIOMMU_E_FULL: max_endpoints, with those removed and not gone. VIOMMU_E_ARG: bad
  * regions, or their properties do not fit into probe_size; unknown flags; input_range upside down. VIOMMU_E_ABI.
+ * With a back end also what viommu_device_set_backend returns; then there is no such endpoint.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev,
 							       const struct viommu_endpoint_config *config,
@@ -317,7 +333,8 @@ bool viommu_device_endpoint_is_gone(struct viommu_device *dev, struct viommu_end
  * Steps: segments; one map operation (map.h); the access contexts of the domain and of endpoints on the move. UNMAP:
  * also, in the cache of each context of the domain, a slot for each granule, at most all; ATTACH, DETACH: all slots of
  * the endpoint's. MAP: also the reserved regions of the domain's endpoints. ATTACH, DETACH: also endpoints and domains,
- * and a search of the map for each reserved region. PROBE: also probe_size bytes.
+ * and a search of the map for each reserved region. PROBE: also probe_size bytes. With back ends also their hooks, for
+ * each endpoint of the domain, and of an ATTACH for each of its mappings.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu_request *request);
 

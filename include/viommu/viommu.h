@@ -4,6 +4,7 @@
 #define VIOMMU_VIOMMU_H
 
 #include <viommu/access.h>
+#include <viommu/backend.h>
 #include <viommu/device.h>
 #include <viommu/driver.h>
 #include <viommu/map.h>

@@ -22,6 +22,7 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 	struct viommu_endpoint *endpoint;
 	struct viommu_domain *domain;
 	bool revokes;
+	uint8_t status;
 
 	if (r->u.attach.reserved != 0 || (r->u.attach.flags & ~known) != 0)
 		return VIOMMU_S_INVAL;
@@ -34,6 +35,8 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 	domain = viommu_i_domain_find(dev, r->u.attach.domain);
 	if (domain != NULL && domain->bypass != bypass)
 		return VIOMMU_S_INVAL;
+	if (endpoint->is_blocked)
+		return VIOMMU_S_DEVERR;
 	if (domain != NULL && domain == endpoint->domain) {
 		/* It is there already: no detach, the mappings stay. But the move here may not be over. */
 		if (endpoint->is_moving) {
@@ -48,6 +51,9 @@ uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *reques
 		return VIOMMU_S_UNSUPP;
 	if (domain == NULL && !has_room(dev, endpoint))
 		return VIOMMU_S_NOMEM;
+	status = viommu_i_backend_attach(dev, endpoint, r->u.attach.domain, bypass, domain);
+	if (status != VIOMMU_S_OK)
+		return status;
 
 	/*
 	 * Also an endpoint without a domain can lose something: the bypass, now or by a store that has not settled.

@@ -86,6 +86,8 @@ bool viommu_endpoint_is_valid(const struct viommu_endpoint *endpoint)
 		return false;
 	if (endpoint->is_removed ? endpoint->domain != NULL : endpoint->limbo.first != 0)
 		return false;
+	if (endpoint->is_removed && endpoint->backend != NULL)
+		return false;
 	return endpoint->is_moving ? endpoint->moved != 0 : endpoint->left == NULL;
 }
 
@@ -148,6 +150,7 @@ static bool counts_are_valid(const struct viommu_device *dev)
 {
 	return dev->endpoint_ids.count <= dev->max_endpoints &&
 	       dev->removed_count <= dev->max_endpoints - dev->endpoint_ids.count &&
+	       dev->backends <= dev->endpoint_ids.count &&
 	       dev->domain_ids.count <= dev->max_domains && dev->pending_count <= dev->max_pending &&
 	       dev->fault_turn <= dev->endpoint_ids.count;
 }
@@ -196,6 +199,7 @@ struct tally {
 	uint32_t members;
 	uint32_t movers;
 	uint32_t nodes;
+	uint32_t backends;
 };
 
 /* What an endpoint has left, or a request waits for: a slot, several, or none. */
@@ -222,8 +226,9 @@ static bool check_endpoints(const struct viommu_device *dev, struct tally *t)
 			return false;
 		t->members += e->domain != NULL;
 		t->movers += e->is_moving;
+		t->backends += e->backend != NULL;
 	}
-	return true;
+	return t->backends == dev->backends;
 }
 
 static bool is_endpoint(const struct viommu_device *dev, const struct viommu_endpoint *endpoint)

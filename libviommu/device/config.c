@@ -47,6 +47,10 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
 	value = ((const uint8_t *)src)[VIOMMU_WIRE_CONFIG_BYPASS - offset];
 	if (value > 1 || value == dev->config.bypass)
 		return;
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+		if (viommu_i_endpoint_at(dev, i)->domain == NULL)
+			viommu_i_backend_leave(dev, viommu_i_endpoint_at(dev, i), value != 0);
+	}
 	dev->config.bypass = value;
 	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
 		struct viommu_endpoint *endpoint = &dev->endpoints[dev->endpoint_ids.slots[i]];

@@ -109,6 +109,29 @@ void viommu_i_write_zeroes(struct viommu_i_writer *w, uint64_t len);
 bool viommu_i_write_segment(const struct viommu_memory *memory, const struct viommu_segment *segment,
 			    const uint8_t *bytes, size_t len);
 
+/*
+ * backend.c: what the back ends of endpoints have to agree to. Where a status is answered, all but VIOMMU_S_OK say that
+ * nothing has changed in any of them, and one may be blocked by now; where there is a bool, false says that.
+ */
+/* One endpoint to another domain; NULL: to one that there is not yet. */
+uint8_t viommu_i_backend_attach(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint32_t id, bool bypass,
+				const struct viommu_domain *domain);
+/* Out of its domain. True: do it, and answer *status, which is not VIOMMU_S_OK if the back end broke. */
+bool viommu_i_backend_detach(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint8_t *status);
+/* Is to be in no domain, and have the bypass or not. Cannot be refused. */
+void viommu_i_backend_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint, bool bypass);
+void viommu_i_backend_remove(struct viommu_device *dev, struct viommu_endpoint *endpoint);
+/* All in a domain: whoever agreed gets one of the other two. Commit is false if one broke: then none has the mapping. */
+uint8_t viommu_i_backends_prepare_map(struct viommu_device *dev, struct viommu_domain *domain,
+				      const struct viommu_mapping *m, struct viommu_endpoint **agreed);
+void viommu_i_backends_abort_map(struct viommu_device *dev, const struct viommu_mapping *m,
+				 struct viommu_endpoint *agreed);
+bool viommu_i_backends_commit_map(struct viommu_device *dev, struct viommu_domain *domain,
+				  const struct viommu_mapping *m, struct viommu_endpoint *agreed);
+/* As detach. The range may be one that the map refuses; then nobody is asked. */
+bool viommu_i_backends_unmap(struct viommu_device *dev, struct viommu_domain *domain, struct viommu_range range,
+			     uint8_t *status);
+
 /* PROBE takes nothing away, but writes: all `area` bytes in front of the tail. */
 uint8_t viommu_i_probe(struct viommu_device *dev, const struct viommu_wire_request *r, struct viommu_i_writer *w,
 		       uint64_t area);

@@ -177,6 +177,13 @@ static void cancel_pending(struct viommu_device *dev)
 	dev->pending_count = 0;
 }
 
+/* Back ends first: what they are slow to take away is waited for. */
+static void leave_all(struct viommu_device *dev, bool bypass)
+{
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++)
+		viommu_i_backend_leave(dev, viommu_i_endpoint_at(dev, i), bypass);
+}
+
 static void reset(struct viommu_device *dev, bool bypass)
 {
 	drop_translations(dev, bypass);
@@ -190,6 +197,7 @@ static void reset(struct viommu_device *dev, bool bypass)
 void viommu_device_reset(struct viommu_device *dev)
 {
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	leave_all(dev, viommu_i_bypass_is_active(dev));
 	reset(dev, false);
 }
 
@@ -198,6 +206,7 @@ void viommu_device_system_reset(struct viommu_device *dev)
 	bool loses_bypass = dev->config.bypass != 0 && dev->initial_bypass == 0;
 
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	leave_all(dev, (dev->features & VIOMMU_F_BYPASS_CONFIG) != 0 && dev->initial_bypass != 0);
 	if ((dev->features & VIOMMU_F_BYPASS_CONFIG) != 0)
 		dev->config.bypass = dev->initial_bypass;
 	reset(dev, loses_bypass);

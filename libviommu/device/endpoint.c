@@ -2,6 +2,8 @@
 /* endpoint.c: endpoints and the domains that live and die with them. */
 #include "core.h"
 
+#include <viommu/backend.h>
+
 #include "../internal.h"
 
 bool viommu_i_regions_are_valid(const struct viommu_resv_region *regions, uint32_t count)
@@ -35,6 +37,7 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 					      struct viommu_endpoint **handle)
 {
 	struct viommu_endpoint *endpoint;
+	enum viommu_result result;
 
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if (config->size != sizeof *config)
@@ -61,6 +64,13 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 	endpoint->region_count = config->region_count;
 	endpoint->limits = limits_of(config);
 	viommu_i_endpoint_show(dev, endpoint);
+	result = viommu_device_set_backend(dev, endpoint, config->backend, config->backend_ctx);
+	if (result != VIOMMU_OK) {
+		/* Nobody has a context of it: it is gone at once. */
+		(void)!viommu_device_remove_endpoint(dev, endpoint);
+		(void)viommu_device_endpoint_is_gone(dev, endpoint);
+		return result;
+	}
 	*handle = endpoint;
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
@@ -148,6 +158,8 @@ bool viommu_i_bypass_is_active(const struct viommu_device *dev)
 
 const void *viommu_i_endpoint_view(const struct viommu_device *dev, const struct viommu_endpoint *endpoint)
 {
+	if (endpoint->is_blocked)
+		return NULL;
 	if (endpoint->domain == NULL && !endpoint->is_removed && viommu_i_bypass_is_active(dev))
 		return &dev->everything;
 	return endpoint->domain;

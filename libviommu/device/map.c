@@ -26,13 +26,43 @@ static uint8_t insert(struct viommu_domain *domain, const struct viommu_wire_req
 	return VIOMMU_S_NOMEM;
 }
 
+/* As above, and in all back ends. */
+static uint8_t insert_everywhere(struct viommu_device *dev, struct viommu_request *request,
+				 struct viommu_domain *domain, const struct viommu_wire_request *r)
+{
+	struct viommu_range range = { r->u.map.virt_start, r->u.map.virt_end };
+	struct viommu_mapping m = { range.first, range.last, r->u.map.phys_start, r->u.map.flags };
+	struct viommu_mapping there;
+	struct viommu_endpoint *agreed;
+	uint8_t status;
+
+	if (viommu_map_next(&domain->map, range.first, &there) && there.first <= range.last)
+		return VIOMMU_S_INVAL;
+	status = viommu_i_backends_prepare_map(dev, domain, &m, &agreed);
+	if (status != VIOMMU_S_OK)
+		return status;
+	status = insert(domain, r);
+	if (status != VIOMMU_S_OK) {
+		viommu_i_backends_abort_map(dev, &m, agreed);
+		return status;
+	}
+	if (viommu_i_backends_commit_map(dev, domain, &m, agreed))
+		return VIOMMU_S_OK;
+	/* One broke. The mapping has been there for a moment: the driver hears that it is not when nobody uses it. */
+	viommu_i_cache_shut_range(dev, domain, range);
+	(void)!viommu_map_remove(&domain->map, range.first, range.last, &request->limbo);
+	viommu_i_cache_open_range(dev, domain, range);
+	request->epoch = viommu_i_grace_begin(dev);
+	request->domain = domain;
+	return VIOMMU_S_DEVERR;
+}
+
 uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r)
 {
 	uint32_t known = VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE;
 	struct viommu_range range = { r->u.map.virt_start, r->u.map.virt_end };
 	struct viommu_domain *domain;
 
-	(void)request; /* takes nothing away */
 	if ((dev->negotiated & VIOMMU_F_MMIO) != 0)
 		known |= VIOMMU_MAP_F_MMIO;
 	if ((r->u.map.flags & ~known) != 0)
@@ -48,5 +78,5 @@ uint8_t viommu_i_map(struct viommu_device *dev, struct viommu_request *request, 
 		return VIOMMU_S_RANGE;
 	if (is_reserved(domain, range))
 		return VIOMMU_S_INVAL;
-	return insert(domain, r);
+	return dev->backends == 0 ? insert(domain, r) : insert_everywhere(dev, request, domain, r);
 }

@@ -7,6 +7,7 @@ uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request
 	struct viommu_range range = { r->u.unmap.virt_start, r->u.unmap.virt_end };
 	struct viommu_domain *domain;
 	enum viommu_result result;
+	uint8_t status = VIOMMU_S_OK;
 
 	if (r->u.unmap.reserved != 0)
 		return VIOMMU_S_INVAL;
@@ -15,6 +16,8 @@ uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request
 		return VIOMMU_S_NOENT;
 	if (domain->bypass || range.last < range.first)
 		return VIOMMU_S_INVAL;
+	if (dev->backends != 0 && !viommu_i_backends_unmap(dev, domain, range, &status))
+		return status;
 	viommu_i_cache_shut_range(dev, domain, range);
 	result = viommu_map_remove(&domain->map, range.first, range.last, &request->limbo);
 	viommu_i_cache_open_range(dev, domain, range);
@@ -26,5 +29,5 @@ uint8_t viommu_i_unmap(struct viommu_device *dev, struct viommu_request *request
 	 */
 	request->epoch = viommu_i_grace_begin(dev);
 	request->domain = domain;
-	return VIOMMU_S_OK;
+	return status;
 }

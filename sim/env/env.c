@@ -155,6 +155,9 @@ static bool can_fail(enum sim_env_site site)
 	case SIM_ENV_NOTIFY:
 	case SIM_ENV_QUEUE:
 	case SIM_ENV_WAIT:
+	case SIM_ENV_BACKEND_PREPARE:
+	case SIM_ENV_BACKEND_COMMIT:
+	case SIM_ENV_BACKEND_ABORT:
 		return true;
 	case SIM_ENV_OPERATION:
 	case SIM_ENV_WORK_PENDING:
@@ -171,7 +174,8 @@ static bool can_fail(enum sim_env_site site)
 /* Is the device below us on the stack? Then a reset has to wait until it has returned. */
 static bool is_of_the_device(enum sim_env_site site)
 {
-	return site == SIM_ENV_RESOLVE || site == SIM_ENV_WORK_PENDING || site == SIM_ENV_INTERRUPT;
+	return site == SIM_ENV_RESOLVE || site == SIM_ENV_WORK_PENDING || site == SIM_ENV_INTERRUPT ||
+	       site == SIM_ENV_BACKEND_PREPARE || site == SIM_ENV_BACKEND_COMMIT || site == SIM_ENV_BACKEND_ABORT;
 }
 
 static bool is_of_resets(enum sim_env_mode mode)

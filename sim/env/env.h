@@ -46,6 +46,9 @@ enum sim_env_site {
 	SIM_ENV_LOCK,         /* driver, and unlock: cannot fail */
 	SIM_ENV_CACHE,        /* driver, clean and invalidate: cannot fail */
 	SIM_ENV_REPORT,       /* driver, a fault or a failure is told: cannot fail */
+	SIM_ENV_BACKEND_PREPARE, /* of an endpoint: refuses */
+	SIM_ENV_BACKEND_COMMIT,  /* breaks */
+	SIM_ENV_BACKEND_ABORT,   /* breaks */
 	SIM_ENV_SITE_COUNT
 };
 

@@ -150,7 +150,7 @@ static void work_pending(void *ctx)
 	w->wakes++;
 }
 
-static const struct viommu_device_ops device_ops = { sizeof(device_ops), work_pending };
+static const struct viommu_device_ops device_ops = { .size = sizeof(device_ops), .work_pending = work_pending };
 
 static void check_config(const struct world *w)
 {
