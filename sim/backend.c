@@ -75,7 +75,8 @@ static void expect_sane(struct sim_backend *b, const struct viommu_backend_chang
 	expect(b, change->size == sizeof(*change), "a change has a size");
 	expect(b, change->endpoint == b->endpoint, "it is told of its own endpoint");
 	expect(b, !b->has_broken, "after it broke it is left alone");
-	expect(b, viommu_device_check(change->dev), "hooks see a device that is sound");
+	expect(b, b->is_restored ? viommu_device_is_valid(change->dev) : viommu_device_check(change->dev),
+	       "hooks see a device that is sound");
 }
 
 /* What will be there when all that was prepared is committed: is there anything in the range? */

@@ -45,6 +45,7 @@ struct sim_backend_fault {
 struct sim_backend {
 	struct sim_backend_fault *fault; /* may be NULL */
 	struct sim_backend *container;   /* a ring of those that share an address space; NULL: it has its own */
+	bool is_restored; /* a restore is under way: viommu_device_check does not know the nodes that it made aside */
 	/* out */
 	struct viommu_endpoint *endpoint; /* since the first call; NULL: none */
 	const char *violation;            /* the first rule that the device broke; NULL: none */

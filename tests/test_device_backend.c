@@ -1076,6 +1076,165 @@ static void test_backend__slow_to_be_removed__gone_when_it_is(void **state)
 	teardown();
 }
 
+/* Restored */
+
+static uint8_t saved[0x1000];
+static size_t saved_len;
+
+static void save(void)
+{
+	assert_int_equal(viommu_device_save(&f.dev, saved, sizeof(saved), &saved_len), VIOMMU_OK);
+}
+
+/* The driver has gone, and all back ends are as new. */
+static void forget_all(void)
+{
+	viommu_device_reset(&f.dev);
+	for (uint32_t i = 0; i < DEVICE_ENDPOINTS; i++) {
+		sim_backend_lose(&backends[i]);
+		viommu_device_break_backend(&f.dev, f.endpoints[i]);
+		assert_int_equal(set_backend(i), VIOMMU_OK);
+	}
+	told = 0;
+	memset(&fault, 0, sizeof(fault));
+}
+
+static enum viommu_result restore(void)
+{
+	enum viommu_result result;
+
+	for (uint32_t i = 0; i < DEVICE_ENDPOINTS; i++)
+		backends[i].is_restored = true;
+	result = viommu_device_restore(&f.dev, saved, saved_len);
+	for (uint32_t i = 0; i < DEVICE_ENDPOINTS; i++)
+		backends[i].is_restored = false;
+	assert_true(viommu_device_check(&f.dev));
+	return result;
+}
+
+static void test_backend__restored__mappings_are_replayed(void **state)
+{
+	(void)state;
+	live();
+	assert_int_equal(device_attach(&f, 5, DEVICE_EP2, VIOMMU_ATTACH_F_BYPASS), VIOMMU_S_OK);
+	assert_int_equal(device_detach(&f, 2, DEVICE_EP3), VIOMMU_S_OK);
+	save();
+	forget_all();
+	assert_int_equal(restore(), VIOMMU_OK);
+	assert_agreed(DEVICE_ENDPOINTS);
+	assert_int_equal(backends[0].count, 2);
+	assert_int_equal(backends[0].domain, 1);
+	assert_int_equal(backends[1].count, 2);
+	assert_int_equal(backends[2].place, SIM_BACKEND_EVERYWHERE);
+	assert_int_equal(backends[2].domain, 5);
+	assert_int_equal(backends[3].place, SIM_BACKEND_NOWHERE);
+	assert_int_equal(device_map(&f, 1, 0x5000, 0x5fff, 0, RW), VIOMMU_S_OK);
+	assert_agreed(DEVICE_ENDPOINTS);
+	teardown();
+}
+
+static void test_backend__restored_with_bypass__everywhere_without_a_domain(void **state)
+{
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+	static struct sim_backend b;
+	struct device_options options;
+	struct viommu_endpoint *endpoint;
+
+	(void)state;
+	device_options_init(&options);
+	options.config.max_endpoints = DEVICE_ENDPOINTS + 1;
+	setup_with(&options, 3);
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP0, 0), VIOMMU_S_OK);
+	device_set_bypass(&f, 1);
+	save();
+	viommu_device_system_reset(&f.dev);
+	config.id = 77; /* not in the snapshot */
+	config.backend = &sim_backend_ops;
+	config.backend_ctx = &b;
+	sim_backend_init(&b, &fault);
+	assert_int_equal(viommu_device_add_endpoint(&f.dev, &config, &endpoint), VIOMMU_OK);
+	b.is_restored = true;
+	assert_int_equal(restore(), VIOMMU_OK);
+	assert_null(b.violation);
+	assert_int_equal(backends[0].place, SIM_BACKEND_TRANSLATED);
+	assert_int_equal(backends[1].place, SIM_BACKEND_EVERYWHERE);
+	assert_int_equal(b.place, SIM_BACKEND_EVERYWHERE);
+	viommu_device_break_backend(&f.dev, endpoint);
+	teardown();
+}
+
+static void test_backend__restore_refused_at_any_call__nothing_changed(void **state)
+{
+	struct device_view before, after;
+	uint32_t nodes;
+	uint64_t calls;
+
+	(void)state;
+	live();
+	save();
+	forget_all();
+	(void)viommu_device_process(&f.dev, UINT32_MAX); /* the nodes of before */
+	nodes = viommu_map_pool_free(&f.dev.pool);
+	device_view_take(&f, &before);
+	for (calls = 1; calls <= 3 + 3 + 3 + 2; calls++) {
+		fail_at(SIM_BACKEND_PREPARE, calls);
+		fault.refusal = VIOMMU_E_BUSY;
+		assert_int_equal(restore(), VIOMMU_E_BUSY);
+		assert_int_equal(fault.calls[SIM_BACKEND_COMMIT], 0);
+		assert_agreed(DEVICE_ENDPOINTS);
+		assert_int_equal(viommu_map_pool_free(&f.dev.pool), nodes);
+		device_view_take(&f, &after);
+		device_view_assert_equal(&before, &after);
+	}
+	fail_at(SIM_BACKEND_PREPARE, calls);
+	assert_int_equal(restore(), VIOMMU_OK);
+	assert_int_equal(fault.calls[SIM_BACKEND_PREPARE], calls - 1);
+	assert_agreed(DEVICE_ENDPOINTS);
+	teardown();
+}
+
+static void test_backend__restore_breaks_at_any_call__blocked_and_the_rest_restored(void **state)
+{
+	(void)state;
+	live();
+	save();
+	for (uint64_t at = 1; at <= 3 + 3 + 3 + 2; at++) {
+		forget_all();
+		fail_at(SIM_BACKEND_COMMIT, at);
+		assert_int_equal(restore(), VIOMMU_OK);
+		assert_int_equal(told, 1);
+		assert_agreed(DEVICE_ENDPOINTS);
+		for (uint32_t i = 0; i < DEVICE_ENDPOINTS; i++) {
+			if (f.endpoints[i] == told_of)
+				assert_blocked(i);
+			else
+				assert_true(device_reaches(&f, i, 0x1000, 1, i < 3 ? 0xa000 : 0xc000));
+		}
+	}
+	teardown();
+}
+
+static void test_backend__slow_to_be_restored__settled_when_it_is_gone(void **state)
+{
+	(void)state;
+	setup_slow();
+	assert_int_equal(device_detach(&f, 2, DEVICE_EP0), VIOMMU_S_INVAL);
+	viommu_device_reset(&f.dev);
+	viommu_access_end(&slow, slow_token);
+	assert_true(viommu_device_is_settled(&f.dev));
+	save();
+	assert_int_equal(viommu_device_negotiate(&f.dev, viommu_device_features(&f.dev)), VIOMMU_OK);
+	device_set_bypass(&f, 1);
+	viommu_access_end(&slow, slow_token);
+	viommu_device_reset(&f.dev);
+	assert_true(viommu_device_is_settled(&f.dev));
+	assert_int_equal(restore(), VIOMMU_OK);
+	assert_false(viommu_device_is_settled(&f.dev));
+	viommu_access_end(&slow, slow_token);
+	assert_true(viommu_device_is_settled(&f.dev));
+	teardown_slow();
+}
+
 static void test_next_mapping__of_an_endpoint__its_domains(void **state)
 {
 	struct viommu_mapping m;
@@ -1142,6 +1301,11 @@ int main(void)
 		cmocka_unit_test(test_backend__slow_to_reset__settled_when_it_is_gone),
 		cmocka_unit_test(test_backend__slow_to_lose_the_bypass__settled_when_it_is_gone),
 		cmocka_unit_test(test_backend__slow_to_be_removed__gone_when_it_is),
+		cmocka_unit_test(test_backend__restored__mappings_are_replayed),
+		cmocka_unit_test(test_backend__restored_with_bypass__everywhere_without_a_domain),
+		cmocka_unit_test(test_backend__restore_refused_at_any_call__nothing_changed),
+		cmocka_unit_test(test_backend__restore_breaks_at_any_call__blocked_and_the_rest_restored),
+		cmocka_unit_test(test_backend__slow_to_be_restored__settled_when_it_is_gone),
 		cmocka_unit_test(test_next_mapping__of_an_endpoint__its_domains),
 	};
 

@@ -67,8 +67,8 @@ struct viommu_backend_change {
  * Each commit and each abort follows a prepare of the same change that was answered with VIOMMU_OK; each such prepare is
  * followed by one of the two before the call returns that it came from, unless the back end breaks in between.
  *
- * The hooks may call what only reads (viommu_device_next_mapping, viommu_device_check, other functions that take a
- * const device), viommu_access_begin, _translate and _end with a context of the owner's, and
+ * The hooks may call what only reads (viommu_device_next_mapping, viommu_device_check but in a restore, other
+ * functions that take a const device), viommu_access_begin, _translate and _end with a context of the owner's, and
  * viommu_device_break_backend. Nothing else of this device. What they see in `prepare` is the device before the change,
  * and in `commit` too, but for MAP, where the mapping is there already.
  *

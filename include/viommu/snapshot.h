@@ -10,8 +10,9 @@
  * whatever its bytes say, a restore puts the object into a state that its _check accepts, or refuses with no effect.
  *
  * A save is refused while something is half done; a restore wants an object that no driver has used since init or its
- * last reset. Nothing here calls back into the embedder, but for work_pending. Thread class: owner. Access sections may
- * be open. `buf` and `bytes` may have any alignment, and do not change during the call.
+ * last reset. Nothing here calls back into the embedder, but for work_pending and, in a restore, back ends. Thread
+ * class: owner. Access sections may be open. `buf` and `bytes` may have any alignment, and do not change during the
+ * call.
  */
 #ifndef VIOMMU_SNAPSHOT_H
 #define VIOMMU_SNAPSHOT_H
@@ -56,7 +57,10 @@ VIOMMU_NODISCARD enum viommu_result viommu_device_save(const struct viommu_devic
  * which something there is mapped that it cannot have. VIOMMU_E_NOENT: an endpoint is not there. VIOMMU_E_FULL: more domains than
  * max_domains. VIOMMU_E_NOMEM: too few map nodes: as many as the maps had are enough.
  * Steps: the bytes; of the device its endpoints, their regions and caches, and with each endpoint a search in domains;
- * one insert (map.h) for each mapping, and for each region of a member a search in its map.
+ * one insert (map.h) for each mapping, and for each region of a member a search in its map. With back ends (backend.h)
+ * also their hooks, for each endpoint and each mapping of its domain. All of them are asked before anything changes, and
+ * anything that one of them refuses with is returned, with no effect. One that breaks after that is blocked, the
+ * embedder is told, and the rest is restored.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_device_restore(struct viommu_device *dev, const void *bytes, size_t len);
 

@@ -8,8 +8,6 @@
  *
  * One that broke has no pointer here any more: any hook may end with its own endpoint, or another one, broken.
  */
-#include <viommu/backend.h>
-
 #include "core.h"
 
 /* Asking one of them */
@@ -32,7 +30,7 @@ static void carry_out(struct viommu_endpoint *endpoint, struct viommu_backend_ch
 		endpoint->backend->commit(endpoint->backend_ctx, change);
 }
 
-static void give_up(struct viommu_endpoint *endpoint, struct viommu_backend_change *change)
+void viommu_i_backend_abort(struct viommu_endpoint *endpoint, struct viommu_backend_change *change)
 {
 	change->endpoint = endpoint;
 	if (endpoint->backend != NULL && endpoint->backend->abort != NULL)
@@ -49,7 +47,7 @@ static void force(struct viommu_endpoint *endpoint, struct viommu_backend_change
 		viommu_device_break_backend(change->dev, endpoint);
 }
 
-static struct viommu_backend_change make_change(struct viommu_device *dev, enum viommu_backend_type type)
+struct viommu_backend_change viommu_i_backend_change(struct viommu_device *dev, enum viommu_backend_type type)
 {
 	struct viommu_backend_change change = { .size = sizeof change, .type = (uint8_t)type, .dev = dev };
 
@@ -99,9 +97,8 @@ static enum viommu_result replay(const struct viommu_map *map, const struct viom
 	return result;
 }
 
-/* To where `change` says; `map` is what the endpoint finds there, NULL: nothing. */
-static enum viommu_result ask_to_move(struct viommu_endpoint *endpoint, struct viommu_backend_change *change,
-				      const struct viommu_map *map)
+enum viommu_result viommu_i_backend_prepare(struct viommu_endpoint *endpoint, struct viommu_backend_change *change,
+					    const struct viommu_map *map)
 {
 	enum viommu_result result = ask(endpoint, change);
 
@@ -109,11 +106,12 @@ static enum viommu_result ask_to_move(struct viommu_endpoint *endpoint, struct v
 		return result;
 	result = replay(map, change, false);
 	if (result != VIOMMU_OK)
-		give_up(endpoint, change);
+		viommu_i_backend_abort(endpoint, change);
 	return result;
 }
 
-static void move(struct viommu_endpoint *endpoint, struct viommu_backend_change *change, const struct viommu_map *map)
+void viommu_i_backend_commit(struct viommu_endpoint *endpoint, struct viommu_backend_change *change,
+			     const struct viommu_map *map)
 {
 	carry_out(endpoint, change);
 	if (map != NULL)
@@ -123,7 +121,7 @@ static void move(struct viommu_endpoint *endpoint, struct viommu_backend_change 
 uint8_t viommu_i_backend_attach(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint32_t id, bool bypass,
 				const struct viommu_domain *domain)
 {
-	struct viommu_backend_change change = make_change(dev, VIOMMU_BACKEND_ATTACH);
+	struct viommu_backend_change change = viommu_i_backend_change(dev, VIOMMU_BACKEND_ATTACH);
 	const struct viommu_map *map = domain != NULL ? &domain->map : NULL;
 	enum viommu_result result;
 
@@ -131,16 +129,16 @@ uint8_t viommu_i_backend_attach(struct viommu_device *dev, struct viommu_endpoin
 		return VIOMMU_S_OK;
 	change.domain = id;
 	change.bypass = bypass;
-	result = ask_to_move(endpoint, &change, map);
+	result = viommu_i_backend_prepare(endpoint, &change, map);
 	if (result != VIOMMU_OK)
 		return status_of(result);
-	move(endpoint, &change, map);
+	viommu_i_backend_commit(endpoint, &change, map);
 	return endpoint->backend != NULL ? VIOMMU_S_OK : VIOMMU_S_DEVERR;
 }
 
 bool viommu_i_backend_detach(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint8_t *status)
 {
-	struct viommu_backend_change change = make_change(dev, VIOMMU_BACKEND_DETACH);
+	struct viommu_backend_change change = viommu_i_backend_change(dev, VIOMMU_BACKEND_DETACH);
 
 	*status = VIOMMU_S_OK;
 	if (endpoint->backend == NULL)
@@ -158,7 +156,7 @@ bool viommu_i_backend_detach(struct viommu_device *dev, struct viommu_endpoint *
 
 void viommu_i_backend_leave(struct viommu_device *dev, struct viommu_endpoint *endpoint, bool bypass)
 {
-	struct viommu_backend_change change = make_change(dev, VIOMMU_BACKEND_DETACH);
+	struct viommu_backend_change change = viommu_i_backend_change(dev, VIOMMU_BACKEND_DETACH);
 	const void *view = bypass ? &dev->everything : NULL;
 
 	change.bypass = bypass;
@@ -186,7 +184,7 @@ static void give_up_all(struct viommu_endpoint *agreed, const struct viommu_endp
 			struct viommu_backend_change *change)
 {
 	for (; agreed != until; agreed = agreed->agreed)
-		give_up(agreed, change);
+		viommu_i_backend_abort(agreed, change);
 }
 
 static uint8_t ask_all(struct viommu_domain *domain, struct viommu_backend_change *change,
@@ -211,7 +209,7 @@ static uint8_t ask_all(struct viommu_domain *domain, struct viommu_backend_chang
 
 static struct viommu_backend_change map_change(struct viommu_device *dev, const struct viommu_mapping *m)
 {
-	struct viommu_backend_change change = make_change(dev, VIOMMU_BACKEND_MAP);
+	struct viommu_backend_change change = viommu_i_backend_change(dev, VIOMMU_BACKEND_MAP);
 
 	change.mapping = *m;
 	return change;
@@ -237,7 +235,7 @@ bool viommu_i_backends_commit_map(struct viommu_device *dev, struct viommu_domai
 				  const struct viommu_mapping *m, struct viommu_endpoint *agreed)
 {
 	struct viommu_backend_change change = map_change(dev, m);
-	struct viommu_backend_change undo = make_change(dev, VIOMMU_BACKEND_UNMAP);
+	struct viommu_backend_change undo = viommu_i_backend_change(dev, VIOMMU_BACKEND_UNMAP);
 	uint32_t backends = dev->backends;
 	struct viommu_endpoint *last = NULL;
 
@@ -271,7 +269,7 @@ static bool can_unmap(const struct viommu_map *map, struct viommu_range range)
 bool viommu_i_backends_unmap(struct viommu_device *dev, struct viommu_domain *domain, struct viommu_range range,
 			     uint8_t *status)
 {
-	struct viommu_backend_change change = make_change(dev, VIOMMU_BACKEND_UNMAP);
+	struct viommu_backend_change change = viommu_i_backend_change(dev, VIOMMU_BACKEND_UNMAP);
 	uint32_t backends = dev->backends;
 	struct viommu_endpoint *agreed;
 
@@ -294,7 +292,7 @@ bool viommu_i_backends_unmap(struct viommu_device *dev, struct viommu_domain *do
 enum viommu_result viommu_device_set_backend(struct viommu_device *dev, struct viommu_endpoint *endpoint,
 					     const struct viommu_backend_ops *ops, void *ctx)
 {
-	struct viommu_backend_change change = make_change(dev, VIOMMU_BACKEND_DETACH);
+	struct viommu_backend_change change = viommu_i_backend_change(dev, VIOMMU_BACKEND_DETACH);
 	const struct viommu_domain *domain = endpoint->domain;
 	const struct viommu_map *map = NULL;
 	enum viommu_result result;
@@ -317,12 +315,12 @@ enum viommu_result viommu_device_set_backend(struct viommu_device *dev, struct v
 		endpoint->backend = ops;
 		endpoint->backend_ctx = ctx;
 		dev->backends++;
-		result = ask_to_move(endpoint, &change, map);
+		result = viommu_i_backend_prepare(endpoint, &change, map);
 		if (result != VIOMMU_OK && endpoint->backend != NULL)
 			forget(dev, endpoint);
 		if (result != VIOMMU_OK)
 			return result;
-		move(endpoint, &change, map);
+		viommu_i_backend_commit(endpoint, &change, map);
 		if (endpoint->backend == NULL)
 			return VIOMMU_E_PORT;
 	}

@@ -4,6 +4,7 @@
 #define VIOMMU_DEVICE_CORE_H
 
 #include <viommu/access.h>
+#include <viommu/backend.h>
 #include <viommu/device.h>
 
 #define NO_SLOT UINT32_MAX
@@ -113,6 +114,16 @@ bool viommu_i_write_segment(const struct viommu_memory *memory, const struct vio
  * backend.c: what the back ends of endpoints have to agree to. Where a status is answered, all but VIOMMU_S_OK say that
  * nothing has changed in any of them, and one may be blocked by now; where there is a bool, false says that.
  */
+struct viommu_backend_change viommu_i_backend_change(struct viommu_device *dev, enum viommu_backend_type type);
+/*
+ * One endpoint to where `change` says, and there it finds this map (NULL: nothing). It has a back end, or had one when
+ * it was prepared.
+ */
+enum viommu_result viommu_i_backend_prepare(struct viommu_endpoint *endpoint, struct viommu_backend_change *change,
+					    const struct viommu_map *map);
+void viommu_i_backend_commit(struct viommu_endpoint *endpoint, struct viommu_backend_change *change,
+			     const struct viommu_map *map);
+void viommu_i_backend_abort(struct viommu_endpoint *endpoint, struct viommu_backend_change *change);
 /* One endpoint to another domain; NULL: to one that there is not yet. */
 uint8_t viommu_i_backend_attach(struct viommu_device *dev, struct viommu_endpoint *endpoint, uint32_t id, bool bypass,
 				const struct viommu_domain *domain);

@@ -2,8 +2,6 @@
 /* endpoint.c: endpoints and the domains that live and die with them. */
 #include "core.h"
 
-#include <viommu/backend.h>
-
 #include "../internal.h"
 
 bool viommu_i_regions_are_valid(const struct viommu_resv_region *regions, uint32_t count)

@@ -445,6 +445,62 @@ static bool regions_are_free(const struct viommu_device *dev, const struct viomm
 	return true;
 }
 
+/* Where the endpoint will be, as its back end is told; returns what it finds mapped there, NULL: nothing. */
+static const struct viommu_map *destination(struct viommu_device *dev, const struct viommu_i_device_state *state,
+					    struct viommu_endpoint *endpoint, struct viommu_backend_change *change)
+{
+	const uint8_t *record = find_record(&state->endpoints, endpoint->id);
+	const uint8_t *domain;
+
+	*change = viommu_i_backend_change(dev, VIOMMU_BACKEND_DETACH);
+	change->bypass = state->bypass != 0;
+	if (record == NULL || viommu_i_get32(record + ENDPOINT_ATTACHED) == 0)
+		return NULL;
+	domain = find_record(&state->domains, viommu_i_get32(record + ENDPOINT_DOMAIN));
+	change->type = VIOMMU_BACKEND_ATTACH;
+	change->domain = viommu_i_get32(domain);
+	change->bypass = viommu_i_get64(domain + DOMAIN_MAPPINGS) == DOMAIN_IS_BYPASS;
+	return &nth_free(dev, domain_of(state, record))->map;
+}
+
+/* All endpoints that have a back end, or none. */
+static enum viommu_result prepare_backends(struct viommu_device *dev, const struct viommu_i_device_state *state)
+{
+	enum viommu_result result = VIOMMU_OK;
+	struct viommu_backend_change change;
+	uint32_t i;
+
+	for (i = 0; i < dev->endpoint_ids.count && result == VIOMMU_OK; i++) {
+		struct viommu_endpoint *e = viommu_i_endpoint_at(dev, i);
+		const struct viommu_map *map = destination(dev, state, e, &change);
+
+		if (e->backend != NULL)
+			result = viommu_i_backend_prepare(e, &change, map);
+	}
+	if (result == VIOMMU_OK)
+		return VIOMMU_OK;
+	/* The last one to be asked refused; the others agreed. */
+	for (i--; i > 0; i--) {
+		struct viommu_endpoint *e = viommu_i_endpoint_at(dev, i - 1);
+
+		(void)destination(dev, state, e, &change);
+		viommu_i_backend_abort(e, &change);
+	}
+	return result;
+}
+
+static void commit_backends(struct viommu_device *dev, const struct viommu_i_device_state *state)
+{
+	struct viommu_backend_change change;
+
+	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
+		struct viommu_endpoint *e = viommu_i_endpoint_at(dev, i);
+		const struct viommu_map *map = destination(dev, state, e, &change);
+
+		viommu_i_backend_commit(e, &change, map);
+	}
+}
+
 enum viommu_result viommu_i_device_build(struct viommu_device *dev, const struct viommu_i_device_state *state)
 {
 	size_t count = state->domains.len / RECORD_SIZE;
@@ -458,6 +514,8 @@ enum viommu_result viommu_i_device_build(struct viommu_device *dev, const struct
 	result = fill_maps(dev, state);
 	if (result == VIOMMU_OK && !regions_are_free(dev, state))
 		result = VIOMMU_E_PEER;
+	if (result == VIOMMU_OK)
+		result = prepare_backends(dev, state);
 	if (result == VIOMMU_OK)
 		return VIOMMU_OK;
 	/* Nobody has seen any of it: there is no grace period. */
@@ -507,6 +565,7 @@ void viommu_i_device_adopt(struct viommu_device *dev, const struct viommu_i_devi
 {
 	bool revokes = viommu_i_bypass_is_active(dev);
 
+	commit_backends(dev, state);
 	dev->config.bypass = state->bypass;
 	dev->negotiated = state->negotiated;
 	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {

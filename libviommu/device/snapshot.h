@@ -29,7 +29,8 @@ enum viommu_result viommu_i_device_load_sections(const struct viommu_device *dev
 /*
  * Makes the maps, aside, in slots of domains that are free. VIOMMU_E_BUSY: not enough of them are free;
  * VIOMMU_E_NOMEM; VIOMMU_E_PEER: mappings that no request could have made; VIOMMU_E_UNSUPP: mappings that endpoints
- * cannot have. Then what was made is taken apart again. If it succeeds the other one has to follow.
+ * cannot have; what a back end refuses with. Then what was made is taken apart again. If it succeeds the other one has
+ * to follow.
  */
 enum viommu_result viommu_i_device_build(struct viommu_device *dev, const struct viommu_i_device_state *state);
 void viommu_i_device_adopt(struct viommu_device *dev, const struct viommu_i_device_state *state);
