@@ -75,7 +75,7 @@ static void expect_sane(struct sim_backend *b, const struct viommu_backend_chang
 	expect(b, change->size == sizeof(*change), "a change has a size");
 	expect(b, change->endpoint == b->endpoint, "it is told of its own endpoint");
 	expect(b, !b->has_broken, "after it broke it is left alone");
-	expect(b, b->is_restored ? viommu_device_is_valid(change->dev) : viommu_device_check(change->dev),
+	expect(b, b->is_quick ? viommu_device_is_valid(change->dev) : viommu_device_check(change->dev),
 	       "hooks see a device that is sound");
 }
 
@@ -150,6 +150,7 @@ static bool collides(const struct sim_backend *b, const struct viommu_mapping *m
 static enum viommu_result refuse(struct sim_backend *b, const struct viommu_backend_change *change,
 				 enum viommu_result refusal)
 {
+	b->refusals++;
 	if (change->must)
 		sim_backend_lose(b);
 	return refusal != VIOMMU_OK ? refusal : VIOMMU_E_NOMEM;
@@ -169,11 +170,11 @@ static enum viommu_result backend_prepare(void *ctx, const struct viommu_backend
 		return refuse(b, change, VIOMMU_E_NOMEM);
 	if (change->type == VIOMMU_BACKEND_MAP) {
 		if (collides(b, &change->mapping))
-			return VIOMMU_E_EXISTS;
+			return refuse(b, change, VIOMMU_E_EXISTS);
 		/* Behind an ATTACH there is one place more, which it has itself. */
 		if (b->prepared_count > SIM_BACKEND_MAPPINGS ||
 		    (b->prepared_count == 0 && b->count == SIM_BACKEND_MAPPINGS))
-			return VIOMMU_E_NOMEM;
+			return refuse(b, change, VIOMMU_E_NOMEM);
 	}
 	b->prepared[b->prepared_count++] = *change;
 	return VIOMMU_OK;

@@ -45,12 +45,17 @@ struct sim_backend_fault {
 struct sim_backend {
 	struct sim_backend_fault *fault; /* may be NULL */
 	struct sim_backend *container;   /* a ring of those that share an address space; NULL: it has its own */
-	bool is_restored; /* a restore is under way: viommu_device_check does not know the nodes that it made aside */
+	/*
+	 * Hooks do not check the whole device: since it takes too long, or since a restore is under way, and its nodes
+	 * are in no map that viommu_device_check knows.
+	 */
+	bool is_quick;
 	/* out */
 	struct viommu_endpoint *endpoint; /* since the first call; NULL: none */
 	const char *violation;            /* the first rule that the device broke; NULL: none */
 	uint8_t place;                    /* enum sim_backend_place */
 	bool has_broken;
+	uint64_t refusals; /* calls of prepare that it refused */
 	uint32_t domain;
 	uint32_t count;
 	struct viommu_mapping mappings[SIM_BACKEND_MAPPINGS];

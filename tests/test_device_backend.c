@@ -1104,10 +1104,10 @@ static enum viommu_result restore(void)
 	enum viommu_result result;
 
 	for (uint32_t i = 0; i < DEVICE_ENDPOINTS; i++)
-		backends[i].is_restored = true;
+		backends[i].is_quick = true;
 	result = viommu_device_restore(&f.dev, saved, saved_len);
 	for (uint32_t i = 0; i < DEVICE_ENDPOINTS; i++)
-		backends[i].is_restored = false;
+		backends[i].is_quick = false;
 	assert_true(viommu_device_check(&f.dev));
 	return result;
 }
@@ -1153,7 +1153,7 @@ static void test_backend__restored_with_bypass__everywhere_without_a_domain(void
 	config.backend_ctx = &b;
 	sim_backend_init(&b, &fault);
 	assert_int_equal(viommu_device_add_endpoint(&f.dev, &config, &endpoint), VIOMMU_OK);
-	b.is_restored = true;
+	b.is_quick = true;
 	assert_int_equal(restore(), VIOMMU_OK);
 	assert_null(b.violation);
 	assert_int_equal(backends[0].place, SIM_BACKEND_TRANSLATED);
