@@ -24,7 +24,8 @@
 #define REQUESTS UINT64_C(2000000)
 #define SEED UINT64_C(1)
 #define EPISODE 2000u /* requests to one device */
-#define SWEEP 256u    /* requests between two looks at everything */
+#define PROGRESS UINT64_C(100000000)
+#define SWEEP 256u /* requests between two looks at everything */
 #define ENDPOINTS SIM_OPS_DEVICE_ENDPOINTS
 #define endpoint_ids sim_ops_device_ids
 #define ENDPOINT_UNKNOWN 7u
@@ -648,6 +649,8 @@ static void test_differential__random_requests__device_is_as_the_model(void **st
 				bench_end(&b);
 			bench_begin(&b);
 		}
+		if (b.s.number % PROGRESS == 0 && b.s.number > 0)
+			report_rate(b.s.number, "requests so far", since);
 		between_requests(&b);
 		random_request(&b.s);
 		submit(&b);
