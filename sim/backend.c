@@ -147,8 +147,8 @@ static bool collides(const struct sim_backend *b, const struct viommu_mapping *m
 	return false;
 }
 
-static enum viommu_result refuse(struct sim_backend *b, const struct viommu_backend_change *change,
-				 enum viommu_result refusal)
+static enum viommu_result turn_down(struct sim_backend *b, const struct viommu_backend_change *change,
+				    enum viommu_result refusal)
 {
 	b->refusals++;
 	if (change->must)
@@ -164,17 +164,17 @@ static enum viommu_result backend_prepare(void *ctx, const struct viommu_backend
 	if (is_due(b, SIM_BACKEND_PREPARE)) {
 		if (b->fault->breaks)
 			break_down(b, change);
-		return refuse(b, change, b->fault->refusal);
+		return turn_down(b, change, b->fault->refusal);
 	}
 	if (sim_env_call(SIM_ENV_BACKEND_PREPARE, change->type, change->mapping.first))
-		return refuse(b, change, VIOMMU_E_NOMEM);
+		return turn_down(b, change, VIOMMU_E_NOMEM);
 	if (change->type == VIOMMU_BACKEND_MAP) {
 		if (collides(b, &change->mapping))
-			return refuse(b, change, VIOMMU_E_EXISTS);
+			return turn_down(b, change, VIOMMU_E_EXISTS);
 		/* Behind an ATTACH there is one place more, which it has itself. */
 		if (b->prepared_count > SIM_BACKEND_MAPPINGS ||
 		    (b->prepared_count == 0 && b->count == SIM_BACKEND_MAPPINGS))
-			return refuse(b, change, VIOMMU_E_NOMEM);
+			return turn_down(b, change, VIOMMU_E_NOMEM);
 	}
 	b->prepared[b->prepared_count++] = *change;
 	return VIOMMU_OK;
