@@ -43,6 +43,7 @@ extern "C" {
 
 struct viommu_driver;
 struct viommu_driver_domain;
+struct viommu_driver_batch;
 
 /* Hooks and configuration */
 
@@ -65,7 +66,7 @@ struct viommu_queue_ops {
 	bool (*arm)(void *ctx, uint32_t queue);
 };
 
-/* What went wrong with a request that nobody waited for. */
+/* What went wrong with a MAP or an UNMAP. */
 struct viommu_driver_failure {
 	enum viommu_result result; /* REJECTED: see status. PEER: a reply without status. TIMEOUT. BROKEN */
 	uint8_t type;              /* VIOMMU_T_MAP or _UNMAP */
@@ -89,8 +90,8 @@ struct viommu_driver_ops {
 	/* A fault report. Lock not held; may call the driver. NULL: counted only. */
 	void (*fault)(void *ctx, const struct viommu_wire_fault *fault);
 	/*
-	 * Each asynchronous request that failed, when it is found out. Lock held: must not call the driver. May be
-	 * NULL.
+	 * Each MAP and UNMAP that failed, but for those of a replay, when it is found out. Lock held: must not call the
+	 * driver. May be NULL.
 	 */
 	void (*failed)(void *ctx, struct viommu_driver_domain *domain, const struct viommu_driver_failure *failure);
 	/*
@@ -132,6 +133,7 @@ struct viommu_driver_slot {
 	struct viommu_driver_domain *domain; /* of an asynchronous request */
 	struct viommu_driver_slot *next;     /* in the domain, or in the free list */
 	struct viommu_driver_slot *prev;
+	struct viommu_driver_batch *batch; /* of which it is one; or NULL: its domain's next sync reports it */
 	uint64_t ticket;
 	viommu_iova first;
 	viommu_iova last;

@@ -26,6 +26,16 @@ enum slot_state {
 	SLOT_ABANDONED /* nobody wants the answer any more, but the device still has the memory */
 };
 
+/*
+ * MAPs and UNMAPs that their poster waits for together. Others may be in flight for the domain meanwhile. A MAP of it
+ * that is refused stays in the record until the poster unmaps it, or others could come there while it waits.
+ */
+struct viommu_driver_batch {
+	uint32_t pending;
+	uint32_t failures;
+	struct viommu_driver_failure first_failure;
+};
+
 /* Every public function has its way through here, or checks the driver by itself. */
 static inline void driver_lock(struct viommu_driver *drv)
 {
@@ -91,8 +101,25 @@ enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *a
 enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_domain *domain);
 /* Waits for what is in flight for this domain now. Leaves failures to be reported by sync. */
 enum viommu_result viommu_i_wait_for_domain(struct viommu_driver_domain *domain);
+/* Waits for a batch of requests of this domain. What became of the first one that failed, or OK. */
+enum viommu_result viommu_i_wait_for_batch(struct viommu_driver_domain *domain, struct viommu_driver_batch *batch);
 /* Posts a request and waits for its answer. probe_len: bytes of the properties, for PROBE. REJECTED: see *status. */
 enum viommu_result viommu_i_call(struct viommu_driver *drv, const struct viommu_wire_request *request, uint8_t *status);
+
+/* map.c */
+/*
+ * Record and post, with the lock held; batch: to be waited for, or NULL. FULL: no slot. BUSY: an UNMAP of the range is
+ * in flight.
+ */
+enum viommu_result viommu_i_try_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
+				    struct viommu_driver_batch *batch);
+enum viommu_result viommu_i_try_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
+				      struct viommu_driver_batch *batch);
+/* Waits for what a try ran into, without the lock. True: try again; false: *result is the last word. */
+bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, enum viommu_result *result);
+/* Tries until it is posted or refused. Lock not held. */
+enum viommu_result viommu_i_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
+					 struct viommu_driver_batch *batch);
 
 /* record.c, lock held */
 /* What a finished MAP or UNMAP means for the record of its domain. */
@@ -101,6 +128,8 @@ void viommu_i_record_settle(struct viommu_driver *drv, struct viommu_driver_slot
 bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
 /* Takes [first, last] out, which splits nothing. */
 void viommu_i_record_remove(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
+/* Marks what is in [first, last] as UNCERTAIN. False: nothing is there. */
+bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
 /* The device has lost the domain: what was UNCERTAIN is certainly gone. Steps: mappings. */
 void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain);
 

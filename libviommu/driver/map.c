@@ -56,8 +56,8 @@ static enum viommu_result map_check(const struct viommu_driver_domain *domain, c
 	return VIOMMU_OK;
 }
 
-/* One try, lock held. FULL: no slot. BUSY: an UNMAP of the range is in flight. */
-static enum viommu_result try_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m)
+enum viommu_result viommu_i_try_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
+				    struct viommu_driver_batch *batch)
 {
 	struct viommu_driver *drv = domain->drv;
 	struct viommu_driver_slot *slot;
@@ -78,14 +78,14 @@ static enum viommu_result try_map(struct viommu_driver_domain *domain, const str
 
 	slot = viommu_i_slot_take(drv);
 	slot->recorded = true;
+	slot->batch = batch;
 	result = viommu_i_post_map(domain, slot, m);
 	if (result != VIOMMU_OK)
 		viommu_i_record_remove(domain, m->first, m->last);
 	return result;
 }
 
-/* Waits for what a try ran into. True: try again; false: *result is the last word. */
-static bool wait_to_retry(struct viommu_driver_domain *domain, enum viommu_result *result)
+bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, enum viommu_result *result)
 {
 	if (*result == VIOMMU_E_FULL)
 		*result = viommu_i_wait_for_slot(domain->drv, domain);
@@ -105,10 +105,10 @@ enum viommu_result viommu_driver_map(struct viommu_driver_domain *domain, viommu
 	do {
 		driver_lock(domain->drv);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
-		result = try_map(domain, &m);
+		result = viommu_i_try_map(domain, &m, NULL);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		driver_unlock(domain->drv);
-	} while (wait_to_retry(domain, &result));
+	} while (viommu_i_wait_to_retry(domain, &result));
 	return result;
 }
 
@@ -128,8 +128,8 @@ static enum viommu_result unmap_check(const struct viommu_driver_domain *domain,
 	return is_being_unmapped(domain, (struct viommu_range){ first, last }) ? VIOMMU_E_BUSY : VIOMMU_E_RANGE;
 }
 
-/* One try, lock held. FULL: no slot. BUSY: an UNMAP of the range is in flight. */
-static enum viommu_result try_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+enum viommu_result viommu_i_try_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
+				      struct viommu_driver_batch *batch)
 {
 	struct viommu_driver *drv = domain->drv;
 	struct viommu_wire_request request = {
@@ -149,24 +149,31 @@ static enum viommu_result try_unmap(struct viommu_driver_domain *domain, viommu_
 	if (slot == NULL)
 		return VIOMMU_E_FULL;
 	slot->domain = domain;
+	slot->batch = batch;
 	slot->first = first;
 	slot->last = last;
 	slot->recorded = true;
 	return viommu_i_slot_post(drv, slot, &request, SLOT_POSTED);
 }
 
-enum viommu_result viommu_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+enum viommu_result viommu_i_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
+					 struct viommu_driver_batch *batch)
 {
 	enum viommu_result result;
 
 	do {
 		driver_lock(domain->drv);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
-		result = try_unmap(domain, first, last);
+		result = viommu_i_try_unmap(domain, first, last, batch);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		driver_unlock(domain->drv);
-	} while (wait_to_retry(domain, &result));
+	} while (viommu_i_wait_to_retry(domain, &result));
 	return result;
+}
+
+enum viommu_result viommu_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	return viommu_i_driver_unmap(domain, first, last, NULL);
 }
 
 enum viommu_result viommu_driver_iova_to_phys(struct viommu_driver_domain *domain, viommu_iova iova, viommu_gpa *phys)

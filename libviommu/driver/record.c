@@ -21,18 +21,17 @@ bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_io
 	return viommu_map_next(&domain->map, last, &m) && m.first <= last && m.last > last;
 }
 
-/* Marks what the request concerned. False: nothing, the record has only a hole there. */
-static bool mark_uncertain(struct viommu_driver *drv, struct viommu_driver_slot *slot)
+bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
 {
-	viommu_iova from = slot->first;
+	viommu_iova from = first;
 	struct viommu_mapping m;
 
-	if (!viommu_map_next(&slot->domain->map, from, &m) || m.first > slot->last)
+	if (!viommu_map_next(&domain->map, from, &m) || m.first > last)
 		return false;
-	viommu_count(&drv->stats.uncertain);
-	while (viommu_map_next(&slot->domain->map, from, &m) && m.first <= slot->last) {
-		(void)!viommu_map_set_flags(&slot->domain->map, m.first, m.last, m.flags | MAPPING_UNCERTAIN);
-		if (m.last >= slot->last)
+	viommu_count(&domain->drv->stats.uncertain);
+	while (viommu_map_next(&domain->map, from, &m) && m.first <= last) {
+		(void)!viommu_map_set_flags(&domain->map, m.first, m.last, m.flags | MAPPING_UNCERTAIN);
+		if (m.last >= last)
 			break;
 		from = m.last + 1;
 	}
@@ -72,6 +71,7 @@ static void supersede_older_maps(const struct viommu_driver_slot *unmap)
 static void report(struct viommu_driver *drv, const struct viommu_driver_slot *slot, bool uncertain)
 {
 	struct viommu_driver_domain *domain = slot->domain;
+	uint32_t *failures = slot->batch != NULL ? &slot->batch->failures : &domain->failures;
 	struct viommu_driver_failure failure = {
 		.result = slot->result,
 		.type = slot->type,
@@ -81,9 +81,9 @@ static void report(struct viommu_driver *drv, const struct viommu_driver_slot *s
 		.last = slot->last,
 	};
 
-	if (domain->failures == 0)
-		domain->first_failure = failure;
-	viommu_count(&domain->failures);
+	if (*failures == 0)
+		*(slot->batch != NULL ? &slot->batch->first_failure : &domain->first_failure) = failure;
+	viommu_count(failures);
 	if (drv->ops->failed != NULL)
 		drv->ops->failed(drv->ops_ctx, domain, &failure);
 }
@@ -101,11 +101,11 @@ void viommu_i_record_settle(struct viommu_driver *drv, struct viommu_driver_slot
 		return;
 	}
 	if (is_map && slot->result == VIOMMU_E_REJECTED) {
-		/* A definite no: the device has nothing there. */
-		if (slot->recorded)
+		/* A definite no: the device has nothing there. The poster of a batch lets go of the range by itself. */
+		if (slot->recorded && slot->batch == NULL)
 			viommu_i_record_remove(slot->domain, slot->first, slot->last);
 	} else if (slot->recorded) {
-		uncertain = mark_uncertain(drv, slot);
+		uncertain = viommu_i_record_doubt(slot->domain, slot->first, slot->last);
 	}
 	report(drv, slot, uncertain);
 }

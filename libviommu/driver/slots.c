@@ -43,6 +43,8 @@ static void domain_append(struct viommu_driver_slot *slot)
 	struct viommu_driver_domain *domain = slot->domain;
 
 	domain->unmaps += slot->type == VIOMMU_T_UNMAP;
+	if (slot->batch != NULL)
+		slot->batch->pending++;
 	slot->next = NULL;
 	slot->prev = domain->newest;
 	if (domain->newest != NULL)
@@ -57,6 +59,8 @@ static void domain_unlink(struct viommu_driver_slot *slot)
 	struct viommu_driver_domain *domain = slot->domain;
 
 	domain->unmaps -= slot->type == VIOMMU_T_UNMAP;
+	if (slot->batch != NULL)
+		slot->batch->pending--;
 	if (slot->prev != NULL)
 		slot->prev->next = slot->next;
 	else

@@ -96,6 +96,35 @@ enum viommu_result viommu_i_wait_for_domain(struct viommu_driver_domain *domain)
 	return result;
 }
 
+static bool batch_is_done(void *arg)
+{
+	const struct viommu_driver_batch *batch = arg;
+
+	return batch->pending == 0;
+}
+
+enum viommu_result viommu_i_wait_for_batch(struct viommu_driver_domain *domain, struct viommu_driver_batch *batch)
+{
+	struct viommu_driver *drv = domain->drv;
+	enum viommu_result result = viommu_i_wait(drv, batch_is_done, batch);
+
+	if (result != VIOMMU_OK) {
+		struct viommu_driver_slot *next;
+
+		driver_lock(drv);
+		if (result == VIOMMU_E_TIMEOUT)
+			viommu_count(&drv->stats.timeouts);
+		for (struct viommu_driver_slot *s = domain->oldest; s != NULL; s = next) {
+			next = s->next;
+			if (s->batch == batch)
+				viommu_i_slot_give_up(drv, s, result);
+		}
+		driver_unlock(drv);
+	}
+	/* How it went is in the batch: a request that was given up is a failed one. */
+	return batch->failures > 0 ? batch->first_failure.result : VIOMMU_OK;
+}
+
 enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_domain *domain)
 {
 	/* All of the domain's at once: refilling the queue one by one would kick for each. */
