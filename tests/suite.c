@@ -3,6 +3,7 @@
 
 #include "suite.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -339,4 +340,20 @@ int suite_run_tests(const char *file, const struct CMUnitTest *tests, size_t cou
 	}
 	free(chosen);
 	return status;
+}
+
+uint64_t suite_number(const char *name, uint64_t otherwise, uint64_t least, uint64_t most)
+{
+	const char *text = getenv(name);
+	uint64_t number = otherwise;
+	char *end;
+
+	if (text == NULL || *text == '\0')
+		return otherwise;
+	errno = 0;
+	number = strtoull(text, &end, 0);
+	if (*end != '\0' || errno != 0 || number < least || number > most)
+		fail_msg("%s=%s: no number from %llu to %llu", name, text, (unsigned long long)least,
+			 (unsigned long long)most);
+	return number;
 }

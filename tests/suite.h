@@ -31,6 +31,9 @@ int suite_run_tests(const char *file, const struct CMUnitTest *tests, size_t cou
 
 #define suite_run(tests) suite_run_tests(__FILE__, tests, sizeof(tests) / sizeof((tests)[0]))
 
+/* A number from the environment, or this one. What is out of range, or none, fails the test. */
+uint64_t suite_number(const char *name, uint64_t otherwise, uint64_t least, uint64_t most);
+
 struct viommu_memory; /* viommu/memory.h: not included, test_env has accessors of its own */
 
 /* The memory seam for a device: `pointers`, which stay in place, or with VIOMMU_MEMORY=copied what copies from them. */

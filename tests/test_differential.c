@@ -32,13 +32,6 @@
 #define NODES 16384u
 #define RW (VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE)
 
-static uint64_t number_from_environment(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text != NULL && *text != '\0' ? strtoull(text, NULL, 0) : otherwise;
-}
-
 /* What both tests have in common */
 
 /* CPU time, so that other programs do not count. */
@@ -635,13 +628,13 @@ static void assert_variety(const struct bench *b, uint64_t requests)
 static void test_differential__random_requests__device_is_as_the_model(void **state)
 {
 	static struct bench b;
-	uint64_t requests = number_from_environment("VIOMMU_DIFFERENTIAL_REQUESTS", REQUESTS);
+	uint64_t requests = suite_number("VIOMMU_DIFFERENTIAL_REQUESTS", REQUESTS, 0, UINT64_MAX);
 	clock_t since = clock();
 
 	(void)state;
 	sim_ops_on_failure(on_failure);
 	memset(&b, 0, sizeof(b));
-	b.s.seed = number_from_environment("VIOMMU_DIFFERENTIAL_SEED", SEED);
+	b.s.seed = suite_number("VIOMMU_DIFFERENTIAL_SEED", SEED, 0, UINT64_MAX);
 	b.s.random.state = b.s.seed;
 	for (b.s.number = 0; b.s.number < requests; b.s.number++) {
 		if (b.s.number % EPISODE == 0) {
@@ -1090,12 +1083,12 @@ static void random_call(struct column *c)
 static void test_differential__random_calls_of_the_driver__column_is_as_the_model(void **state)
 {
 	static struct column c;
-	uint64_t calls = number_from_environment("VIOMMU_DIFFERENTIAL_REQUESTS", REQUESTS) / 10;
+	uint64_t calls = suite_number("VIOMMU_DIFFERENTIAL_REQUESTS", REQUESTS, 0, UINT64_MAX) / 10;
 	clock_t since = clock();
 
 	(void)state;
 	memset(&c, 0, sizeof(c));
-	c.s.seed = number_from_environment("VIOMMU_DIFFERENTIAL_SEED", SEED);
+	c.s.seed = suite_number("VIOMMU_DIFFERENTIAL_SEED", SEED, 0, UINT64_MAX);
 	c.s.random.state = c.s.seed;
 	for (c.s.number = 0; c.s.number < calls; c.s.number++) {
 		if (c.s.number % EPISODE == 0) {

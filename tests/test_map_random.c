@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_map_random.c: long random runs of several maps on one pool, compared with the oracle. */
+/*
+ * test_map_random.c: long random runs of several maps on one pool, compared with the oracle.
+ *
+ * VIOMMU_MAP_STEPS says how many steps the last of the tests makes (default 200000), VIOMMU_MAP_SEED which ones.
+ */
+#include <time.h>
+
 #include "map_oracle.h"
 #include "suite.h"
 
@@ -211,7 +217,7 @@ static void random_run(struct run *r, uint64_t seed, size_t nodes, size_t maps, 
 		step(r, p);
 		if (r->step < 5000)
 			assert_true(viommu_map_check(&p->map));
-		if (r->step % 256 == 0 || r->step + 1 == steps) {
+		if ((r->step % 256 == 0 && r->step < 400000) || r->step % 16384 == 0 || r->step + 1 == steps) {
 			for (size_t i = 0; i < maps; i++)
 				assert_same_content(&r->bench.pairs[i]);
 		}
@@ -244,11 +250,37 @@ static void test_map__random_steps_with_small_pools__nomem_changes_nothing(void 
 	}
 }
 
+/* In episodes: other pools, other granules and other numbers of maps. */
+static void test_map__as_many_steps_as_one_likes__agrees_with_the_oracle(void **state)
+{
+	static const size_t nodes[] = { 60000, 90, 2000, 60000, 300 };
+	const uint64_t episode = 2000000;
+	uint64_t steps = suite_number("VIOMMU_MAP_STEPS", 200000, 1, UINT64_MAX);
+	uint64_t seed = suite_number("VIOMMU_MAP_SEED", 1000, 0, UINT64_MAX), changes = 0, said = 0;
+	clock_t begin = clock();
+	struct run r;
+
+	(void)state;
+	for (uint64_t done = 0, now; done < steps; done += now, seed++) {
+		now = steps - done < episode ? steps - done : episode;
+		random_run(&r, seed, nodes[seed % COUNT(nodes)], 1 + seed % 4, now);
+		changes += r.done[0] + r.done[1] + r.done[2];
+		if (done + now == steps || done + now - said >= 100 * episode) {
+			said = done + now;
+			print_message("%llu steps, %llu of them changes, %.0f s, next seed %llu\n",
+				      (unsigned long long)said, (unsigned long long)changes,
+				      (double)(clock() - begin) / CLOCKS_PER_SEC, (unsigned long long)seed + 1);
+		}
+	}
+	assert_true(changes > steps / 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_map__random_steps_with_a_large_pool__agrees_with_the_oracle),
 		cmocka_unit_test(test_map__random_steps_with_small_pools__nomem_changes_nothing),
+		cmocka_unit_test(test_map__as_many_steps_as_one_likes__agrees_with_the_oracle),
 	};
 
 	return suite_run(tests);
