@@ -119,7 +119,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_init(struct viommu_driver_
  * Steps for a buffer: with a hint that is good, one look at the record and one map operation. Each hint that is not
  * good is forgotten. Otherwise at most two walks through what the record has in the window, from mapping to mapping;
  * the lock is held for 16 of them at a time. Each look also passes the reserved regions of the domain's endpoints.
- * Locked, waits.
+ * Locked, waits. Specification: IOMMU device, "MAP request"; of reserved regions, "PROBE request".
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_map(struct viommu_driver_dma *dma,
 							  struct viommu_dma_buffer *buffers, uint32_t count,
@@ -136,6 +136,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_map(struct viommu_driver_d
  * else can have mapped the same range meanwhile. Where several threads share the domain, unmap buffers one by one, or
  * keep the memory of a list that failed back until viommu_driver_stop.
  * Steps: one map operation for each; lazy: and the ranges that wait. Locked, waits (lazy: if the memory is full).
+ * Specification: IOMMU device, "UNMAP request".
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_unmap(struct viommu_driver_dma *dma,
 							    const struct viommu_dma_buffer *buffers, uint32_t count,
