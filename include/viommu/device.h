@@ -195,6 +195,7 @@ struct viommu_limits {
 struct viommu_endpoint {
 	const struct viommu_resv_region *regions;
 	const void *view; /* what data threads see: the domain whose map they go through; NULL: nothing */
+	const void *dirty_log; /* what data threads note their writes in; NULL: nothing */
 	struct viommu_access *contexts;
 	struct viommu_domain *domain;  /* NULL: not attached */
 	struct viommu_endpoint *next;  /* in the domain */

@@ -6,6 +6,7 @@
 #include <viommu/access.h>
 #include <viommu/backend.h>
 #include <viommu/device.h>
+#include <viommu/dirty.h>
 #include <viommu/dma.h>
 #include <viommu/driver.h>
 #include <viommu/map.h>

@@ -109,6 +109,23 @@ static void extend(const struct viommu_map *map, struct viommu_mapping *m, viomm
 	}
 }
 
+static VIOMMU_NOINLINE enum viommu_result note(const void *log, const struct viommu_translation *t)
+{
+	viommu_i_dirty_note((struct viommu_dirty_log *)(uintptr_t)log, t->gpa, t->gpa + (t->length - 1));
+	return VIOMMU_OK;
+}
+
+/* An answer that leads to memory: what may be written is noted, if somebody wants to know. */
+static enum viommu_result answer(const struct viommu_access *access, uint32_t kind, const struct viommu_translation *t)
+{
+	const void *log;
+
+	if ((kind & VIOMMU_ACCESS_WRITE) == 0)
+		return VIOMMU_OK;
+	log = viommu_port_get_pointer(&access->endpoint->dirty_log);
+	return log != NULL ? note(log, t) : VIOMMU_OK;
+}
+
 /* What nobody remembers: by way of what the endpoint sees now. */
 static VIOMMU_NOINLINE enum viommu_result look(struct viommu_access *access, viommu_iova iova, uint64_t length,
 					       uint32_t kind, struct viommu_translation *out)
@@ -127,13 +144,13 @@ static VIOMMU_NOINLINE enum viommu_result look(struct viommu_access *access, vio
 	}
 	if (domain->bypass) {
 		set_piece(out, iova, last, iova, IDENTITY_FLAGS);
-		return VIOMMU_OK;
+		return answer(access, kind, out);
 	}
 	msi = doorbell(endpoint, iova);
 	if (msi != NULL) {
 		set_piece(out, iova, last < msi->range.last ? last : msi->range.last, iova, IDENTITY_FLAGS);
 		out->msi = true;
-		return VIOMMU_OK;
+		return VIOMMU_OK; /* a write to it is none to memory */
 	}
 	if (!viommu_map_lookup(&domain->map, iova, &m) || (kind & ~m.flags) != 0) {
 		viommu_i_fault_raise(access, VIOMMU_FAULT_R_MAPPING, kind & ~m.flags, iova);
@@ -142,7 +159,7 @@ static VIOMMU_NOINLINE enum viommu_result look(struct viommu_access *access, vio
 	cache_keep(&place, &m); /* this mapping alone */
 	extend(&domain->map, &m, last);
 	set_piece(out, iova, last < m.last ? last : m.last, m.phys, m.flags);
-	return VIOMMU_OK;
+	return answer(access, kind, out);
 }
 
 enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_iova iova, uint64_t length,
@@ -153,7 +170,7 @@ enum viommu_result viommu_access_translate(struct viommu_access *access, viommu_
 	if (!has_section(access))
 		return VIOMMU_E_STATE;
 	if (cache_hits(access, iova, length, kind, out))
-		return VIOMMU_OK;
+		return answer(access, kind, out);
 	return look(access, iova, length, kind, out);
 }
 

@@ -91,6 +91,10 @@ void viommu_i_cache_shut_range(const struct viommu_device *dev, struct viommu_do
 void viommu_i_cache_open_range(const struct viommu_device *dev, struct viommu_domain *domain,
 			       struct viommu_range range);
 
+/* dirty.c: [first, last] was translated for a write. Any thread. */
+struct viommu_dirty_log;
+void viommu_i_dirty_note(struct viommu_dirty_log *log, viommu_gpa first, viommu_gpa last);
+
 /* One file per request type. Each returns the status; *request gets what was taken away (epoch, limbo). */
 uint8_t viommu_i_attach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);
 uint8_t viommu_i_detach(struct viommu_device *dev, struct viommu_request *request, const struct viommu_wire_request *r);
