@@ -71,9 +71,18 @@ static void failed(void *ctx, struct viommu_driver_domain *domain, const struct 
 	slot->what = *failure;
 }
 
+static void trace(void *ctx, const struct viommu_trace_event *event)
+{
+	const struct sim_machine *machine = ctx;
+
+	if (machine->trace != NULL)
+		machine->trace(machine->trace_ctx, event);
+}
+
 static const struct viommu_device_ops device_ops = {
 	.size = sizeof(struct viommu_device_ops),
 	.work_pending = work_pending,
+	.trace = trace,
 };
 
 static const struct viommu_driver_ops driver_ops = {
@@ -253,6 +262,8 @@ enum viommu_result sim_machine_init(struct sim_machine *machine, const struct si
 	memset(machine, 0, sizeof(*machine));
 	machine->random.state = config->seed;
 	machine->wait_attempts = config->wait_attempts;
+	machine->trace = config->trace;
+	machine->trace_ctx = config->trace_ctx;
 	sim_transport_init(&machine->transport, config->transport);
 	r = sim_ram_init(&machine->ram, config->ram_last, config->ram_pieces);
 	machine->ram.copied = config->ram_copied;

@@ -70,6 +70,9 @@ struct sim_machine_config {
 	bool ram_copied;        /* the device gets no pointers to it: read and write alone */
 	uint32_t map_nodes;     /* for each side */
 	uint32_t wait_attempts; /* fruitless ones before the wait hook gives up */
+	/* Told of what happens to the device, see trace.h of the library. NULL: nobody is. */
+	void (*trace)(void *ctx, const struct viommu_trace_event *event);
+	void *trace_ctx;
 };
 
 /* 39 bits of addresses, pages of 4 KiB and more, bypass at the start, rings at 1 TiB. Endpoints are for you to add. */
@@ -105,6 +108,8 @@ struct sim_machine {
 	/* private */
 	bool awake;
 	uint32_t wait_attempts;
+	void (*trace)(void *ctx, const struct viommu_trace_event *event);
+	void *trace_ctx;
 	uint32_t fault_head; /* free-running */
 	uint32_t fault_tail;
 	uint32_t failure_head;

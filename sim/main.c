@@ -30,6 +30,7 @@ static const char help[] =
 	"  --seed N           of everything that is left to chance (default 1)\n"
 	"  --queue-size N     entries of the request queue, a power of two, 2 to 32768 (default 64)\n"
 	"  --snapshot-every N after each N lines save the device, restore a new one from that, and go on with it\n"
+	"  --record FILE      write the requests that the device executed, in the form of a trace; for one file only\n"
 	"  --quiet            no table and no progress; disagreements are still told\n"
 	"  --help, --version\n"
 	"\n"
@@ -38,6 +39,7 @@ static const char help[] =
 
 struct arguments {
 	struct sim_replay_options replay;
+	const char *record;
 	bool json;
 	bool quiet;
 	char **files;
@@ -74,6 +76,7 @@ enum option_code {
 	OPTION_SEED,
 	OPTION_QUEUE_SIZE,
 	OPTION_SNAPSHOT_EVERY,
+	OPTION_RECORD,
 	OPTION_QUIET,
 	OPTION_HELP,
 	OPTION_VERSION
@@ -86,6 +89,7 @@ static const struct option options[] = {
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "queue-size", required_argument, NULL, OPTION_QUEUE_SIZE },
 	{ "snapshot-every", required_argument, NULL, OPTION_SNAPSHOT_EVERY },
+	{ "record", required_argument, NULL, OPTION_RECORD },
 	{ "quiet", no_argument, NULL, OPTION_QUIET },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -132,6 +136,9 @@ static int take_option(struct arguments *args, int code)
 			return EXIT_TROUBLE;
 		args->replay.snapshot_every = (uint32_t)value;
 		return -1;
+	case OPTION_RECORD:
+		args->record = optarg;
+		return -1;
 	case OPTION_QUIET:
 		args->quiet = true;
 		return -1;
@@ -166,6 +173,8 @@ static int parse_arguments(struct arguments *args, int argc, char **argv)
 	args->file_count = argc - optind - 1;
 	if (args->file_count == 0)
 		return trouble("replay: no file given", NULL);
+	if (args->record != NULL && args->file_count > 1)
+		return trouble("--record: one file only", NULL);
 	return -1;
 }
 
@@ -226,6 +235,11 @@ int main(int argc, char **argv)
 	status = parse_arguments(&args, argc, argv);
 	if (status >= 0)
 		return status;
+	if (args.record != NULL) {
+		args.replay.record = fopen(args.record, "w");
+		if (args.replay.record == NULL)
+			return trouble(args.record, strerror(errno));
+	}
 	args.replay.log = stderr;
 	args.replay.progress = !args.quiet && isatty(fileno(stderr)) ? stderr : NULL;
 	traces = calloc((size_t)args.file_count, sizeof(*traces));
@@ -236,6 +250,8 @@ int main(int argc, char **argv)
 		status = finish(&args, rows);
 	else
 		status = EXIT_TROUBLE;
+	if (args.replay.record != NULL && (ferror(args.replay.record) | fclose(args.replay.record)) != 0)
+		status = trouble(args.record, "cannot be written");
 	for (int i = 0; traces != NULL && i < args.file_count; i++)
 		sim_trace_deinit(&traces[i]);
 	free(traces);

@@ -527,6 +527,17 @@ static uint32_t map_nodes(const struct sim_trace *trace)
 	return (uint32_t)nodes;
 }
 
+static void record(void *ctx, const struct viommu_trace_event *event)
+{
+	struct sim_trace_line line;
+	char text[128];
+
+	if (!sim_trace_line_of(event, &line))
+		return;
+	sim_trace_format(&line, text, sizeof(text));
+	fprintf(ctx, "%s\n", text);
+}
+
 static bool build(struct replay *r, const struct sim_trace *trace, struct sim_error *error)
 {
 	struct sim_machine_config machine = SIM_MACHINE_CONFIG_INIT;
@@ -549,6 +560,10 @@ static bool build(struct replay *r, const struct sim_trace *trace, struct sim_er
 		machine.map_nodes = map_nodes(trace);
 		machine.ram_pieces = 1u << 18;
 		machine.ram_copied = r->options->ram_copied;
+		if (r->options->record != NULL) {
+			machine.trace = record;
+			machine.trace_ctx = r->options->record;
+		}
 		r->config = machine;
 		result = sim_machine_init(r->machine, &machine);
 		if (result == VIOMMU_OK)

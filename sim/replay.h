@@ -36,6 +36,7 @@ struct sim_replay_options {
 	uint32_t snapshot_every; /* lines, between which the device is saved and a new one restored; 0: never */
 	const struct sim_transport_kind *transport; /* NULL: see sim_transport_default */
 	FILE *log;                                  /* where disagreements go; NULL: they are only counted */
+	FILE *record; /* where each request goes that the device has executed, as a trace; NULL: nowhere */
 	FILE *progress;                             /* where a line is kept up to date; NULL: nowhere */
 	/* Called when a line is done and not yet proved, so that a test can make something go wrong. May be NULL. */
 	void (*disturb)(void *ctx, struct sim_machine *machine, struct sim_oracle *oracle,

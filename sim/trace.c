@@ -8,6 +8,9 @@
 #include <string.h>
 #include <zlib.h>
 
+#include <viommu/trace.h>
+#include <viommu/wire.h>
+
 #define FIELDS_MAX 5u
 
 enum form {
@@ -465,5 +468,23 @@ bool sim_trace_free_physical(const struct sim_trace *trace, uint64_t room, uint6
 		}
 	}
 	free(ranges);
+	return true;
+}
+
+bool sim_trace_line_of(const struct viommu_trace_event *event, struct sim_trace_line *line)
+{
+	static const char letters[VIOMMU_T_COUNT] = { 0, 'A', 'D', 'M', 'U', 'P' };
+
+	if (event->id != VIOMMU_TRACE_REQUEST || event->type == 0 || event->unanswered || event->status != VIOMMU_S_OK)
+		return false;
+	*line = (struct sim_trace_line){ .type = letters[event->type],
+					 .domain = event->domain,
+					 .endpoint = event->endpoint,
+					 .flags = event->flags };
+	if (event->type == VIOMMU_T_MAP || event->type == VIOMMU_T_UNMAP) {
+		line->first = event->first;
+		line->last = event->last;
+		line->phys = event->phys;
+	}
 	return true;
 }

@@ -54,6 +54,10 @@ void sim_trace_deinit(struct sim_trace *trace);
 /* Writes a line as text, without a line end, cut to cap bytes with the final 0. */
 void sim_trace_format(const struct sim_trace_line *line, char *out, size_t cap);
 
+/* A request that the device has executed, as a line. False: it is no such event, or the device refused. */
+struct viommu_trace_event;
+bool sim_trace_line_of(const struct viommu_trace_event *event, struct sim_trace_line *line);
+
 /* All endpoints that any line names, sorted, each once; the caller frees them. NULL: no memory. */
 uint32_t *sim_trace_endpoints(const struct sim_trace *trace, uint32_t *count);
 

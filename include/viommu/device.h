@@ -30,6 +30,7 @@
 
 #include <viommu/map.h>
 #include <viommu/memory.h>
+#include <viommu/trace.h>
 #include <viommu/virtq.h>
 #include <viommu/wire.h>
 
@@ -61,6 +62,8 @@ struct viommu_device_ops {
 	 * end may call, may be called here, too. NULL: nobody has to be told.
 	 */
 	void (*backend_broken)(void *ctx, struct viommu_endpoint *endpoint);
+	/* Something happened (trace.h). On the owner's thread; must not call back. NULL: costs nothing but a look at it. */
+	void (*trace)(void *ctx, const struct viommu_trace_event *event);
 };
 
 /* The most of max_endpoints, max_domains and max_pending. */

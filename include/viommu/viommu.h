@@ -15,6 +15,7 @@
 #include <viommu/pump.h>
 #include <viommu/snapshot.h>
 #include <viommu/topology.h>
+#include <viommu/trace.h>
 #include <viommu/transport/file.h>
 #include <viommu/transport/mmio.h>
 #include <viommu/transport/pci.h>

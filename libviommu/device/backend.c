@@ -344,6 +344,7 @@ void viommu_device_break_backend(struct viommu_device *dev, struct viommu_endpoi
 		dev->settle_epoch = viommu_i_grace_begin(dev);
 		(void)viommu_device_is_settled(dev); /* from now on the end of the last section is told */
 	}
+	viommu_i_trace(dev, VIOMMU_TRACE_BACKEND_BROKEN, endpoint->id, 0, 0);
 	if (dev->ops != NULL && dev->ops->backend_broken != NULL)
 		dev->ops->backend_broken(dev->ops_ctx, endpoint);
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));

@@ -15,6 +15,7 @@ enum viommu_result viommu_device_negotiate(struct viommu_device *dev, uint64_t f
 	if ((features & ~dev->features) != 0)
 		return VIOMMU_E_ARG;
 	dev->negotiated = features;
+	viommu_i_trace(dev, VIOMMU_TRACE_NEGOTIATE, 0, 0, features);
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
 }
@@ -47,6 +48,7 @@ void viommu_device_config_write(struct viommu_device *dev, uint32_t offset, cons
 	value = ((const uint8_t *)src)[VIOMMU_WIRE_CONFIG_BYPASS - offset];
 	if (value > 1 || value == dev->config.bypass)
 		return;
+	viommu_i_trace(dev, VIOMMU_TRACE_BYPASS, 0, value, 0);
 	for (uint32_t i = 0; i < dev->endpoint_ids.count; i++) {
 		if (viommu_i_endpoint_at(dev, i)->domain == NULL)
 			viommu_i_backend_leave(dev, viommu_i_endpoint_at(dev, i), value != 0);

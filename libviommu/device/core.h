@@ -91,6 +91,17 @@ void viommu_i_cache_shut_range(const struct viommu_device *dev, struct viommu_do
 void viommu_i_cache_open_range(const struct viommu_device *dev, struct viommu_domain *domain,
 			       struct viommu_range range);
 
+/* trace.c. r NULL: it could not be parsed. The first three only if somebody wants to know. */
+static inline bool viommu_i_is_traced(const struct viommu_device *dev)
+{
+	return dev->ops != NULL && dev->ops->trace != NULL;
+}
+void viommu_i_trace_request(const struct viommu_device *dev, const struct viommu_request *request,
+			    const struct viommu_wire_request *r);
+void viommu_i_trace_done(const struct viommu_device *dev, const struct viommu_request *request);
+void viommu_i_trace_fault(const struct viommu_device *dev, const struct viommu_wire_fault *fault);
+void viommu_i_trace(const struct viommu_device *dev, uint16_t id, uint32_t endpoint, uint32_t flags, uint64_t first);
+
 /* dirty.c: [first, last] was translated for a write. Any thread. */
 struct viommu_dirty_log;
 void viommu_i_dirty_note(struct viommu_dirty_log *log, viommu_gpa first, viommu_gpa last);

@@ -197,6 +197,7 @@ static void reset(struct viommu_device *dev, bool bypass)
 void viommu_device_reset(struct viommu_device *dev)
 {
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	viommu_i_trace(dev, VIOMMU_TRACE_RESET, 0, 0, 0);
 	leave_all(dev, viommu_i_bypass_is_active(dev));
 	reset(dev, false);
 }
@@ -206,6 +207,7 @@ void viommu_device_system_reset(struct viommu_device *dev)
 	bool loses_bypass = dev->config.bypass != 0 && dev->initial_bypass == 0;
 
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
+	viommu_i_trace(dev, VIOMMU_TRACE_SYSTEM_RESET, 0, 0, 0);
 	leave_all(dev, (dev->features & VIOMMU_F_BYPASS_CONFIG) != 0 && dev->initial_bypass != 0);
 	if ((dev->features & VIOMMU_F_BYPASS_CONFIG) != 0)
 		dev->config.bypass = dev->initial_bypass;

@@ -70,6 +70,7 @@ enum viommu_result viommu_device_add_endpoint(struct viommu_device *dev, const s
 		return result;
 	}
 	*handle = endpoint;
+	viommu_i_trace(dev, VIOMMU_TRACE_ENDPOINT_ADDED, config->id, 0, 0);
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
 }

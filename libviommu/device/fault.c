@@ -85,6 +85,8 @@ enum viommu_result viommu_device_next_fault(struct viommu_device *dev, struct vi
 		for (struct viommu_access **link = &endpoint->contexts; *link != NULL; link = &(*link)->next) {
 			if (fetch(*link, out)) {
 				put_last(link);
+				if (viommu_i_is_traced(dev))
+					viommu_i_trace_fault(dev, out);
 				return VIOMMU_OK;
 			}
 		}

@@ -36,6 +36,7 @@ enum viommu_result viommu_device_remove_endpoint(struct viommu_device *dev, stru
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	if (endpoint->is_removed)
 		return VIOMMU_E_STATE;
+	viommu_i_trace(dev, VIOMMU_TRACE_ENDPOINT_REMOVED, endpoint->id, 0, 0);
 	viommu_i_backend_remove(dev, endpoint);
 	endpoint->is_removed = true;
 	endpoint->removed_from = endpoint->domain;

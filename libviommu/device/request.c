@@ -216,6 +216,8 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 	viommu_count(&dev->stats.requests[parsed ? r.type : 0]);
 	if (!parsed || writable < VIOMMU_WIRE_TAIL_SIZE || !is_available(dev, r.type)) {
 		refuse(dev, request);
+		if (viommu_i_is_traced(dev))
+			viommu_i_trace_request(dev, request, parsed ? &r : NULL);
 		return VIOMMU_OK;
 	}
 	if (r.type == VIOMMU_T_PROBE) {
@@ -239,6 +241,8 @@ enum viommu_result viommu_device_submit(struct viommu_device *dev, struct viommu
 		dev->pending_count++;
 		viommu_count(&dev->stats.pended);
 	}
+	if (viommu_i_is_traced(dev))
+		viommu_i_trace_request(dev, request, &r);
 	VIOMMU_ASSERT(viommu_request_is_valid(request));
 	VIOMMU_ASSERT(viommu_device_is_valid(dev));
 	return VIOMMU_OK;
@@ -270,6 +274,8 @@ struct viommu_request *viommu_device_next_done(struct viommu_device *dev)
 			dev->done_end = &dev->done;
 		request->next = NULL;
 		request->state = VIOMMU_REQUEST_DONE;
+		if (viommu_i_is_traced(dev))
+			viommu_i_trace_done(dev, request);
 		return request;
 	}
 	viommu_i_grace_advance(dev);
@@ -283,6 +289,8 @@ struct viommu_request *viommu_device_next_done(struct viommu_device *dev)
 		dev->pending_count--;
 		request->next = NULL;
 		finish(dev, request);
+		if (viommu_i_is_traced(dev))
+			viommu_i_trace_done(dev, request);
 		VIOMMU_ASSERT(viommu_device_is_valid(dev));
 		return request;
 	}
