@@ -577,6 +577,7 @@ static void run_store(struct world *w, const struct sim_ops_op *op)
 {
 	uint8_t value = (uint8_t)op->arg[1];
 
+	settle(w); /* one that clears config.bypass may have the device wait again */
 	viommu_device_config_write(&w->dev, (uint32_t)op->arg[0], &value, 1);
 	sim_grace_config_write(&w->grace, &w->model, (uint32_t)op->arg[0], value);
 	check_config(w);
