@@ -30,6 +30,7 @@ static const char help[] =
 	"  --seed N           of everything that is left to chance (default 1)\n"
 	"  --queue-size N     entries of the request queue, a power of two, 2 to 32768 (default 64)\n"
 	"  --snapshot-every N after each N lines save the device, restore a new one from that, and go on with it\n"
+	"  --recover-every N  after each N lines the device needs a reset and loses everything, and the driver recovers\n"
 	"  --record FILE      write the requests that the device executed, in the form of a trace; for one file only\n"
 	"  --quiet            no table and no progress; disagreements are still told\n"
 	"  --help, --version\n"
@@ -76,6 +77,7 @@ enum option_code {
 	OPTION_SEED,
 	OPTION_QUEUE_SIZE,
 	OPTION_SNAPSHOT_EVERY,
+	OPTION_RECOVER_EVERY,
 	OPTION_RECORD,
 	OPTION_QUIET,
 	OPTION_HELP,
@@ -89,6 +91,7 @@ static const struct option options[] = {
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "queue-size", required_argument, NULL, OPTION_QUEUE_SIZE },
 	{ "snapshot-every", required_argument, NULL, OPTION_SNAPSHOT_EVERY },
+	{ "recover-every", required_argument, NULL, OPTION_RECOVER_EVERY },
 	{ "record", required_argument, NULL, OPTION_RECORD },
 	{ "quiet", no_argument, NULL, OPTION_QUIET },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -135,6 +138,11 @@ static int take_option(struct arguments *args, int code)
 		if (!parse_number("snapshot-every", optarg, 1, UINT32_MAX, &value))
 			return EXIT_TROUBLE;
 		args->replay.snapshot_every = (uint32_t)value;
+		return -1;
+	case OPTION_RECOVER_EVERY:
+		if (!parse_number("recover-every", optarg, 1, UINT32_MAX, &value))
+			return EXIT_TROUBLE;
+		args->replay.recover_every = (uint32_t)value;
 		return -1;
 	case OPTION_RECORD:
 		args->record = optarg;

@@ -15,6 +15,7 @@
 
 #define PROGRESS_LINES 16384u
 #define REGIONS_MAX 4u
+#define PROVED_ONE_IN 64u /* mappings, after each recovery */
 
 /* A domain of the driver. */
 struct domain {
@@ -489,6 +490,75 @@ static bool take_snapshot(struct replay *r, const struct sim_trace_line *line)
 	return true;
 }
 
+/* One mapping of the record is as the oracle has it. `proves`: bytes are moved through it, too. */
+static bool compare_mapping(struct replay *r, const struct sim_trace_line *line, const struct domain *d,
+			    const struct viommu_mapping *m, bool proves)
+{
+	const struct sim_oracle_mapping *o;
+	size_t count;
+
+	o = sim_oracle_overlaps(&r->oracle, d->id, m->first, m->last, &count);
+	if (o == NULL || count != 1 || o->first != m->first || o->last != m->last || o->phys != m->phys ||
+	    o->flags != m->flags) {
+		sim_prover_disagree(&r->prover, line, "the driver has kept %" PRIx64 " %" PRIx64 ", the oracle has not",
+				    m->first, m->last);
+		return false;
+	}
+	if (proves) {
+		const struct sim_oracle_mapping mapping = *o;
+
+		sim_prover_mapped(&r->prover, line, d->id, &mapping);
+	}
+	return true;
+}
+
+/* All records; one mapping in so many is proved. */
+static void compare_records(struct replay *r, const struct sim_trace_line *line, uint32_t one_in)
+{
+	uint64_t total = 0;
+	bool agrees = true;
+
+	for (struct domain *d = r->domains; d != NULL && agrees; d = d->next) {
+		struct viommu_mapping m = { 0 };
+		uint64_t from = 0;
+
+		while (agrees && viommu_driver_next_mapping(&d->driver, from, &m)) {
+			agrees = compare_mapping(r, line, d, &m, total++ % one_in == 0);
+			if (m.last == UINT64_MAX)
+				break;
+			from = m.last + 1;
+		}
+	}
+	if (agrees && total != r->oracle.live)
+		sim_prover_disagree(&r->prover, line, "the driver has %" PRIu64 " mappings, the oracle %" PRIu64, total,
+				    (uint64_t)r->oracle.live);
+}
+
+/* The device fails and loses everything; the driver notices, and puts it all back. False: it cannot. */
+static bool fail_and_recover(struct replay *r, const struct sim_trace_line *line)
+{
+	enum viommu_result result;
+
+	viommu_registers_needs_reset(viommu_pump_registers(&r->machine->pump));
+	if (viommu_driver_look(&r->machine->driver) != VIOMMU_E_BROKEN)
+		sim_prover_disagree(&r->prover, line, "the driver does not see that the device needs a reset");
+	result = viommu_driver_recover(&r->machine->driver);
+	if (result != VIOMMU_OK) {
+		sim_prover_disagree(&r->prover, line, "the driver does not recover: %s", sim_result_name(result));
+		return false;
+	}
+	if (!sim_machine_check(r->machine))
+		sim_prover_disagree(&r->prover, line, "after a recovery the library contradicts itself");
+	compare_records(r, line, PROVED_ONE_IN);
+	r->result->recoveries++;
+	return true;
+}
+
+static bool is_due(uint32_t every, size_t lines)
+{
+	return every != 0 && lines % every == 0;
+}
+
 static bool run_lines(struct replay *r, const struct sim_trace *trace, struct sim_error *error)
 {
 	const char *trouble = NULL;
@@ -503,10 +573,13 @@ static bool run_lines(struct replay *r, const struct sim_trace *trace, struct si
 			trouble = "not enough memory";
 		else if (r->machine->ram.exhausted)
 			trouble = "the trace touches more guest memory than the machine can have";
-		else if (r->options->snapshot_every != 0 && (i + 1) % r->options->snapshot_every == 0 &&
-			 !take_snapshot(r, &trace->lines[i]))
+		else if (is_due(r->options->snapshot_every, i + 1) && !take_snapshot(r, &trace->lines[i]))
 			trouble = "the device cannot be saved and restored";
+		else if (is_due(r->options->recover_every, i + 1) && !fail_and_recover(r, &trace->lines[i]))
+			trouble = "the driver cannot recover";
 	}
+	if (trouble == NULL && trace->count != 0 && r->options->recover_every != 0)
+		compare_records(r, &trace->lines[trace->count - 1], 1);
 	if (r->options->progress != NULL)
 		fputs(SIM_PROVER_CLEAR_LINE, r->options->progress);
 	if (trouble != NULL)

@@ -34,6 +34,7 @@ struct sim_replay_options {
 	uint32_t queue_size;                        /* as struct sim_machine_config */
 	bool ram_copied;                            /* the same */
 	uint32_t snapshot_every; /* lines, between which the device is saved and a new one restored; 0: never */
+	uint32_t recover_every;  /* lines, between which the device fails and the driver recovers; 0: never */
 	const struct sim_transport_kind *transport; /* NULL: see sim_transport_default */
 	FILE *log;                                  /* where disagreements go; NULL: they are only counted */
 	FILE *record; /* where each request goes that the device has executed, as a trace; NULL: nowhere */
@@ -60,6 +61,7 @@ struct sim_replay_result {
 	uint64_t kicks;             /* of the request queue */
 	uint64_t snapshots;         /* from which a device was restored */
 	uint64_t max_snapshot;      /* bytes of the largest of them */
+	uint64_t recoveries;        /* of the driver, from a device that had lost everything */
 	double seconds;
 };
 

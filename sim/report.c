@@ -23,6 +23,7 @@ void sim_report_add(struct sim_replay_result *total, const struct sim_replay_res
 	total->snapshots += more->snapshots;
 	if (total->max_snapshot < more->max_snapshot)
 		total->max_snapshot = more->max_snapshot;
+	total->recoveries += more->recoveries;
 	total->seconds += more->seconds;
 }
 
@@ -133,6 +134,7 @@ static void json_members(FILE *out, const struct sim_replay_result *r, const cha
 	fprintf(out, "%s\"kicks\": %" PRIu64 ",\n", indent, r->kicks);
 	fprintf(out, "%s\"snapshots\": %" PRIu64 ",\n", indent, r->snapshots);
 	fprintf(out, "%s\"max_snapshot\": %" PRIu64 ",\n", indent, r->max_snapshot);
+	fprintf(out, "%s\"recoveries\": %" PRIu64 ",\n", indent, r->recoveries);
 	fprintf(out, "%s\"seconds\": %.3f", indent, r->seconds);
 }
 

@@ -176,10 +176,24 @@ static void reg_config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 
 static void reg_config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
 {
-	(void)ctx;
-	(void)src;
-	/* IOMMU-DRV-CONFIG-02, -03, GEN-DRV-INIT-03: the driver has no reason to. */
-	fail_msg("configuration written at %u, %u bytes", (unsigned)offset, (unsigned)len);
+	struct driver_fixture *f = ctx;
+	uint8_t value = *(const uint8_t *)src;
+
+	log_step(f, CONFIG_WRITE, offset, len);
+	/* IOMMU-DRV-CONFIG-02, -03: bypass alone, with 0 or 1. */
+	assert_int_equal(offset, VIOMMU_WIRE_CONFIG_BYPASS);
+	assert_int_equal(len, 1);
+	assert_in_range(value, 0, 1);
+	if (f->real == NULL && sim_env_call(SIM_ENV_REGISTER_SET, CONFIG_WRITE, value))
+		return;
+	/* GEN-DRV-INIT-03: once the device lives, and has it. */
+	RULE(assert_int_equal(status_now(f) & VIOMMU_STATUS_FEATURES_OK, VIOMMU_STATUS_FEATURES_OK));
+	if (f->real != NULL) {
+		REAL(f, config_write, offset, src, len);
+		return;
+	}
+	RULE(assert_int_not_equal(f->script.accepted & VIOMMU_F_BYPASS_CONFIG, 0));
+	f->script.config.bypass = value;
 }
 
 static uint32_t reg_queue_size_max(void *ctx, uint32_t queue)
@@ -887,7 +901,7 @@ void driver_options_init(struct driver_options *options)
 	};
 }
 
-static void lay_out_memory(struct driver_fixture *f, const struct driver_options *o)
+static void lay_out_memory(struct driver_fixture *f, const struct driver_options *o, uint64_t at)
 {
 	struct viommu_driver_config config = o->config;
 	size_t private_bytes, shared_bytes;
@@ -899,11 +913,10 @@ static void lay_out_memory(struct driver_fixture *f, const struct driver_options
 	memset(f->private_block, 0xa5, private_bytes + 1);
 	f->shared.base = sim_env_alloc(shared_bytes);
 	memset(f->shared.base, 0xa5, shared_bytes);
-	f->shared.addr = FIXTURE_BUS;
+	f->shared.addr = at;
 	f->shared.len = shared_bytes;
-	f->region = (struct viommu_memory_region){ FIXTURE_BUS, FIXTURE_BUS + shared_bytes - 1, f->shared.base,
-						   VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
-	f->table = (struct viommu_memory_table){ .regions = &f->region, .count = 1 };
+	f->regions[0] = (struct viommu_memory_region){ at, at + shared_bytes - 1, f->shared.base,
+						       VIOMMU_ACCESS_READ | VIOMMU_ACCESS_WRITE };
 	f->memory = (struct viommu_memory){ &viommu_memory_table_ops, &f->table };
 	assert_int_equal(
 		viommu_driver_init(&f->drv, &config, (uint8_t *)f->private_block + 1, private_bytes, &f->shared),
@@ -959,9 +972,20 @@ static void live(struct driver_fixture *f)
 	assert_int_equal(viommu_driver_domain_deinit(d), VIOMMU_OK);
 }
 
+/* With a device that behaves: all is as the record says, but for endpoints and domains that it does not have any more. */
+static void recover(struct driver_fixture *f)
+{
+	enum viommu_result result = viommu_driver_recover(&f->drv);
+
+	assert_true(viommu_driver_check(&f->drv));
+	assert_int_not_equal(result, VIOMMU_E_TIMEOUT);
+	for (const struct viommu_driver_domain *d = f->drv.domains; d != NULL && result == VIOMMU_OK; d = d->next)
+		assert_null(d->lost);
+}
+
 /*
- * However the test ended: with a device that behaves the driver can be stopped and started, and then does everything.
- * Not with hooks of the test's own, nor with a device that a driver cannot use.
+ * However the test ended: with a device that behaves the driver can recover, and be stopped and started, and then does
+ * everything. Not with hooks of the test's own, nor with a device that a driver cannot use.
  */
 static void end_of_test(void *ctx)
 {
@@ -975,6 +999,7 @@ static void end_of_test(void *ctx)
 	if (f->has_own_hooks)
 		return;
 	become_honest(f);
+	recover(f);
 	assert_int_equal(viommu_driver_stop(&f->drv), VIOMMU_OK);
 	result = driver_start(f);
 	if (result == VIOMMU_OK)
@@ -1021,7 +1046,8 @@ struct driver_fixture *driver_setup(const struct driver_options *options)
 	f->script.offered = o.offered;
 	f->script.config = o.space;
 	f->script.config_len = VIOMMU_WIRE_CONFIG_SIZE;
-	lay_out_memory(f, &o);
+	lay_out_memory(f, &o, FIXTURE_BUS);
+	f->table = (struct viommu_memory_table){ .regions = f->regions, .count = 1 };
 	for (uint32_t i = 0; i < VIOMMU_QUEUE_COUNT; i++) {
 		f->script.queue_max[i] = o.queue_max;
 		viommu_virtq_device_init(&f->script.queues[i], &f->memory);
@@ -1048,6 +1074,19 @@ struct driver_fixture *driver_up(const struct driver_options *options)
 	return f;
 }
 
+void driver_replace(struct driver_fixture *f, const struct driver_options *options)
+{
+	struct driver_options o = *options;
+
+	o.config.ops = &f->ops;
+	o.config.ops_ctx = f;
+	sim_env_free(f->private_block);
+	f->replaced = f->shared.base;
+	f->regions[1] = f->regions[0];
+	lay_out_memory(f, &o, FIXTURE_BUS - UINT64_C(0x10000000));
+	assert_int_equal(viommu_memory_table_set(&f->table, f->regions, 2), VIOMMU_OK);
+}
+
 void driver_teardown(struct driver_fixture *f)
 {
 	sim_env_end(end_of_test, f);
@@ -1058,6 +1097,7 @@ void driver_teardown(struct driver_fixture *f)
 	}
 	sim_env_free(f->private_block);
 	sim_env_free(f->shared.base);
+	sim_env_free(f->replaced);
 	sim_env_free(f);
 }
 

@@ -181,7 +181,8 @@ struct driver_fixture {
 	struct viommu_driver drv;
 	struct viommu_driver_ops ops;
 	struct viommu_shared_memory shared;
-	struct viommu_memory_region region;
+	struct viommu_memory_region regions[2]; /* of this driver, and of the one before it */
+	void *replaced;                         /* shared memory of the latter */
 	struct viommu_memory_table table;
 	struct viommu_memory memory; /* as a device sees the shared memory */
 	void *private_block;
@@ -223,6 +224,12 @@ struct driver_fixture *driver_setup(const struct driver_options *options);
 /* The same, started. */
 struct driver_fixture *driver_up(const struct driver_options *options);
 void driver_teardown(struct driver_fixture *f);
+
+/*
+ * Another driver takes the place of this one, which must have been stopped, in memory of its own. The device goes on,
+ * and can still reach what the first one shared.
+ */
+void driver_replace(struct driver_fixture *f, const struct driver_options *options);
 
 enum viommu_result driver_start(struct driver_fixture *f);
 extern const struct viommu_register_ops fixture_register_ops;

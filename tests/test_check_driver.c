@@ -11,11 +11,11 @@
 
 static struct driver_fixture *f;
 static struct viommu_driver_domain members;   /* id 4: two endpoints, and requests in flight */
-static struct viommu_driver_domain alone;     /* id 5: a record, and nobody there */
+static struct viommu_driver_domain alone;     /* id 5: a record, nobody there, and two to come back */
 static struct viommu_driver_domain identity;  /* id 7: bypass */
 static struct viommu_driver_domain claimed;   /* id 9: an ATTACH to it had no outcome */
 static struct viommu_driver_domain alone_too; /* id 11 */
-static struct viommu_driver_endpoint first, second, bypassing, claiming, failed;
+static struct viommu_driver_endpoint first, second, bypassing, claiming, failed, lost, lost_first;
 static struct viommu_resv_region region; /* of the first */
 static struct viommu_driver stranger;    /* whatever points here should not */
 
@@ -60,6 +60,8 @@ static void protect_all(const struct driver_options *options)
 	check_protect(&second, sizeof second);
 	check_protect(&claiming, sizeof claiming);
 	check_protect(&failed, sizeof failed);
+	check_protect(&lost, sizeof lost);
+	check_protect(&lost_first, sizeof lost_first);
 	check_protect(&region, sizeof region);
 }
 
@@ -81,9 +83,13 @@ static int make(void **state)
 	endpoint_up(f, &second, 9);
 	endpoint_up(f, &bypassing, 10);
 	endpoint_up(f, &claiming, 11);
+	endpoint_up(f, &lost, 13);
+	endpoint_up(f, &lost_first, 14);
 	assert_int_equal(viommu_driver_attach(make_domain(&members, 4, false), &first, NULL), VIOMMU_OK);
 	assert_int_equal(viommu_driver_attach(&members, &second, NULL), VIOMMU_OK);
 	(void)make_domain(&alone, 5, false);
+	viommu_i_endpoint_lose(&lost, &alone);
+	viommu_i_endpoint_lose(&lost_first, &alone);
 	assert_int_equal(viommu_driver_attach(make_domain(&identity, 7, true), &bypassing, NULL), VIOMMU_OK);
 	(void)make_domain(&alone_too, 11, false);
 	make_records();
@@ -108,7 +114,8 @@ static int unmake(void **state)
 }
 
 static struct viommu_driver_domain *const domains[] = { &members, &alone, &identity, &claimed, &alone_too };
-static struct viommu_driver_endpoint *const endpoints[] = { &first, &second, &bypassing, &claiming, &failed };
+static struct viommu_driver_endpoint *const endpoints[] = { &first,  &second, &bypassing, &claiming,
+							     &failed, &lost,   &lost_first };
 
 static bool driver_is_valid(void)
 {
@@ -302,12 +309,18 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	X(IN_DETAIL, member_of_another_domain, first.domain = &alone)						\
 	X(IN_DETAIL, member_is_not_valid, first.life++)								\
 	X(IN_DETAIL, mapping_in_a_reserved_region, region.range.first = 0)					\
+	X(IN_DETAIL, lost_in_a_circle, lost.next = &lost_first)							\
+	X(IN_DETAIL, lost_by_another_domain, lost.lost = &members)						\
+	X(IN_DETAIL, lost_and_not_valid, lost.domain = &members)						\
 	X(IN_DETAIL, uncertain_and_gone, set_uncertain(&alone, 2 * PAGE - 1))					\
 	X(IN_DETAIL, uncertain_at_the_top_and_gone, set_uncertain(&alone, UINT64_MAX))
 
 #define ENDPOINT_CASES(X)											\
 	X(AT_ONCE, failed_and_attached, failed.domain = &members)						\
 	X(AT_ONCE, failed_and_claiming, failed.claimed = &members)						\
+	X(AT_ONCE, failed_and_lost, failed.lost = &alone)							\
+	X(AT_ONCE, lost_and_attached, lost.domain = &members)							\
+	X(AT_ONCE, lost_by_another_driver, alone.drv = &stranger)						\
 	X(AT_ONCE, regions_nowhere, first.regions = NULL)							\
 	X(AT_ONCE, claims_and_is_certain, claiming.uncertain = false)						\
 	X(AT_ONCE, claims_where_it_is, first.claimed = &members; first.uncertain = true; members.claims = 1)	\
@@ -317,7 +330,8 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	X(AT_ONCE, attached_in_an_earlier_life, first.life++)							\
 	X(IN_DETAIL, region_upside_down, region.range.last = 0)							\
 	X(IN_DETAIL, not_in_the_list, members.endpoints = NULL)							\
-	X(IN_DETAIL, list_in_a_circle, second.next = &second)
+	X(IN_DETAIL, list_in_a_circle, second.next = &second)							\
+	X(IN_DETAIL, lost_by_a_domain_that_does_not_know, alone.lost = NULL)
 /* clang-format on */
 
 DRIVER_AT_ONCE_CASES(DEFINE_CASE)

@@ -926,7 +926,7 @@ static void test_driver__memory_not_coherent__cleans_and_invalidates_what_it_has
 	cached = (struct cached){ f, sim_env_alloc(f->shared.len), sim_env_alloc(f->shared.len), f->shared.len };
 	memset(cached.device, 0x77, cached.len);
 	memcpy(cached.known, f->shared.base, cached.len);
-	f->region.host = cached.device;
+	f->regions[0].host = cached.device;
 
 	assert_int_equal(driver_start(f), VIOMMU_OK);
 	domain_up(f, &d, &e, 8);

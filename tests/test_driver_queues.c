@@ -647,6 +647,50 @@ static void test_driver_process__fault_while_arming__is_delivered(void **state)
 	seam_down(s);
 }
 
+/* The embedder has reset the device and brought new queues up. */
+static void test_driver_recover_queues__queue_was_dead__all_is_put_back(void **state)
+{
+	struct seam *s = seam_up();
+
+	(void)state;
+	assert_int_equal(viommu_driver_recover(&s->f->drv), VIOMMU_E_STATE); /* no registers */
+	assert_int_equal(viommu_driver_look(&s->f->drv), VIOMMU_E_STATE);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(map_page(s, i), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&s->d, NULL), VIOMMU_OK);
+	s->o.q[VIOMMU_QUEUE_REQUEST].pop_fails = VIOMMU_E_BROKEN;
+	assert_int_equal(map_page(s, 3), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&s->d, NULL), VIOMMU_E_BROKEN);
+	s->o.q[VIOMMU_QUEUE_REQUEST].pop_fails = VIOMMU_OK;
+	forget_all(s);
+	/* What is no device waits for another one. */
+	assert_int_equal(viommu_driver_recover_queues(&s->f->drv, &own_ops, &s->o, 0, s->config), VIOMMU_E_UNSUPP);
+	assert_null(viommu_driver_endpoint_domain(&s->e));
+	s->o.requests = 0;
+	assert_int_equal(viommu_driver_recover_queues(&s->f->drv, &own_ops, &s->o, FEATURES, s->config), VIOMMU_OK);
+	/* ATTACH, and three MAPs: of the fourth it is not known what became of it. */
+	assert_int_equal(s->o.requests, 4);
+	assert_ptr_equal(viommu_driver_endpoint_domain(&s->e), &s->d);
+	assert_int_equal(record_count(&s->d), 3);
+	assert_int_equal(s->f->step_count, 0);
+	seam_down(s);
+}
+
+static void test_driver_shutdown__queues_of_the_embedder__bypass_is_his(void **state)
+{
+	struct seam *s = seam_up();
+
+	(void)state;
+	assert_int_equal(viommu_driver_shutdown(&s->f->drv, VIOMMU_HANDOVER_BLOCK), VIOMMU_E_UNSUPP);
+	assert_ptr_equal(viommu_driver_endpoint_domain(&s->e), &s->d);
+	s->o.requests = 0;
+	assert_int_equal(viommu_driver_shutdown(&s->f->drv, VIOMMU_HANDOVER_KEEP), VIOMMU_OK);
+	assert_int_equal(s->o.requests, 1);
+	assert_null(viommu_driver_endpoint_domain(&s->e));
+	assert_int_equal(s->f->step_count, 0);
+	seam_down(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -666,6 +710,8 @@ int main(void)
 		cmocka_unit_test(test_driver_sync__answered_while_arming__does_not_wait),
 		cmocka_unit_test(test_driver_process__answered_while_arming__is_taken),
 		cmocka_unit_test(test_driver_process__fault_while_arming__is_delivered),
+		cmocka_unit_test(test_driver_recover_queues__queue_was_dead__all_is_put_back),
+		cmocka_unit_test(test_driver_shutdown__queues_of_the_embedder__bypass_is_his),
 	};
 
 	return suite_run(tests);

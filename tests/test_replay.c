@@ -706,6 +706,7 @@ static const struct sim_report_row report_rows[2] = {
 	    .kicks = 12,
 	    .snapshots = 14,
 	    .max_snapshot = 17,
+	    .recoveries = 19,
 	    .seconds = 0.5 } },
 	{ "dir/c.txt",
 	  { .requests = { 0, 10, 20, 30, 40, 50 },
@@ -713,7 +714,8 @@ static const struct sim_report_row report_rows[2] = {
 	    .max_live_mappings = 5,
 	    .kicks = 3,
 	    .snapshots = 18,
-	    .max_snapshot = 18 } },
+	    .max_snapshot = 18,
+	    .recoveries = 20 } },
 };
 
 static void test_report__json__totals_and_files(void **state)
@@ -732,6 +734,7 @@ static void test_report__json__totals_and_files(void **state)
 		"  \"kicks\": 15,\n"
 		"  \"snapshots\": 32,\n"
 		"  \"max_snapshot\": 18,\n"
+		"  \"recoveries\": 39,\n"
 		"  \"seconds\": 0.500,\n"
 		"  \"files\": [\n"
 		"    {\n"

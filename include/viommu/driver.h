@@ -148,9 +148,10 @@ struct viommu_driver_slot {
 struct viommu_driver_endpoint {
 	struct viommu_driver *drv;
 	struct viommu_driver_domain *domain; /* NULL: not attached */
-	struct viommu_driver_endpoint *next; /* in the domain */
+	struct viommu_driver_endpoint *next; /* in the domain, or among those that it lost */
 	struct viommu_resv_region *regions;  /* found by PROBE */
 	struct viommu_driver_domain *claimed; /* an ATTACH to it has no known outcome */
+	struct viommu_driver_domain *lost; /* it was there when the device was lost: recover attaches it again */
 	uint32_t region_count;
 	uint32_t id;
 	uint32_t life; /* of the driver, when this was last looked at */
@@ -162,6 +163,7 @@ struct viommu_driver_domain {
 	struct viommu_driver *drv;
 	struct viommu_driver_domain *next; /* all domains, by id */
 	struct viommu_driver_endpoint *endpoints;
+	struct viommu_driver_endpoint *lost; /* recover is to attach them again */
 	struct viommu_driver_slot *oldest; /* its requests in flight, by ticket */
 	struct viommu_driver_slot *newest;
 	struct viommu_map map;
@@ -190,7 +192,7 @@ struct viommu_driver_stats {
 enum viommu_driver_state {
 	VIOMMU_DRIVER_STOPPED,
 	VIOMMU_DRIVER_RUNNING,
-	VIOMMU_DRIVER_FAILED /* the queue is broken; stop, then start */
+	VIOMMU_DRIVER_FAILED /* the queue is broken, or the device needs a reset; recover, or stop and start */
 };
 
 /* The driver. Private members. */
@@ -281,10 +283,71 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_start_queues(struct viommu_dri
 
 /*
  * Resets the device (with start_queues: the embedder does that before) and forgets what was in flight. Endpoints are
- * detached; domains keep their records. VIOMMU_E_TIMEOUT: the device does not finish its reset, so it may still touch
- * the shared memory; stop again to go on waiting. Owner.
+ * detached, also those that recover has still to attach; domains keep their records. VIOMMU_E_TIMEOUT: the device does
+ * not finish its reset, so it may still touch the shared memory; stop again to go on waiting. Owner.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_stop(struct viommu_driver *drv);
+
+/* A device that fails, goes, or is handed over */
+
+/*
+ * Is the device as it was started? For a configuration change interrupt, or whenever a call has timed out. Reads the
+ * status and the configuration, config.bypass excepted.
+ * VIOMMU_E_BROKEN: it needs a reset, was reset by somebody, is gone (a bus without a device reads as ones), or broke a
+ * queue earlier: from now on every call that would ask it returns this, and whoever waits stops. VIOMMU_E_PEER: the
+ * configuration is another one, or never holds still; the driver goes on with what it has read at start, and recover
+ * reads it again. VIOMMU_E_STATE: stopped, or the queues are the embedder's. Owner; registers.
+ * ("Device Status Field", "Device Configuration Space")
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_driver_look(struct viommu_driver *drv);
+
+/*
+ * Brings the device up again, whatever its state, and puts back what it had: reset, bring-up as by start, each endpoint
+ * attached to the domain it was in, records replayed. A MAP in flight is one of the record, and replayed; an UNMAP in
+ * flight is done, as the device has nothing any more; an endpoint whose ATTACH or DETACH has no known outcome is in no
+ * domain; no range is UNCERTAIN. Failures not yet reported are still reported by the next sync. From the reset to its
+ * ATTACH an endpoint reaches what config.bypass allows it. Not asked again: PROBE.
+ *
+ * VIOMMU_E_TIMEOUT before the reset is finished: nothing has changed, and the device may still touch the shared memory.
+ * Errors of start: stopped; the endpoints wait for another recover (attach and detach take one out, stop takes all).
+ * VIOMMU_E_REJECTED, VIOMMU_E_RANGE, VIOMMU_E_UNSUPP, with the driver running: one endpoint, the first one of perhaps
+ * several, is in no domain, for the reason that attach gives; all others are where they were.
+ * VIOMMU_E_TIMEOUT, VIOMMU_E_PEER, VIOMMU_E_BROKEN, VIOMMU_E_PORT, VIOMMU_E_BUSY, with the driver failed: the device
+ * failed again on the way; what is not attached yet waits for another recover.
+ * VIOMMU_E_STATE: it was never started, or the queues are the embedder's.
+ * viommu_driver_endpoint_domain tells of each endpoint. Owner; no other call meanwhile. Steps: endpoints and mappings.
+ * ("Device Status Field", "Device Reset")
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_driver_recover(struct viommu_driver *drv);
+
+/* The same over queues of a device that the embedder has reset and brought up, as start_queues. Owner. */
+VIOMMU_NODISCARD enum viommu_result viommu_driver_recover_queues(struct viommu_driver *drv,
+								 const struct viommu_queue_ops *queues,
+								 void *queues_ctx, uint64_t features,
+								 const uint8_t config[VIOMMU_WIRE_CONFIG_SIZE]);
+
+/*
+ * The device was removed, and nothing touches the shared memory any more: as stop, without asking it. Records stay, for
+ * the next device. Owner.
+ */
+void viommu_driver_abandon(struct viommu_driver *drv);
+
+/* What endpoints reach when the driver has let go of them. */
+enum viommu_driver_handover {
+	VIOMMU_HANDOVER_KEEP,  /* what config.bypass says already */
+	VIOMMU_HANDOVER_BLOCK, /* nothing: config.bypass becomes 0 before the first one is detached */
+	VIOMMU_HANDOVER_BYPASS /* everything: it becomes 1 */
+};
+
+/*
+ * Hands the device over to an operating system or the next kernel: waits for what is in flight, stores config.bypass,
+ * detaches the endpoints, resets the device. The shared memory is the embedder's again. A device that fails on the way
+ * is not asked any further, but reset; an ATTACH that it forgets only at the reset is no failure.
+ * VIOMMU_E_STATE: stopped. VIOMMU_E_UNSUPP: config.bypass is to change, and the device does not have it, or its
+ * registers are the embedder's; nothing was done. VIOMMU_E_TIMEOUT: as stop; call that to go on waiting. Owner.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_driver_shutdown(struct viommu_driver *drv,
+							   enum viommu_driver_handover handover);
 
 /* What was negotiated. Valid while running. */
 struct viommu_driver_limits {
@@ -297,10 +360,7 @@ struct viommu_driver_limits {
 };
 void viommu_driver_get_limits(const struct viommu_driver *drv, struct viommu_driver_limits *out);
 
-/*
- * ------------------------------------------------------------------------------------------------ endpoints and
- * domains
- */
+/* Endpoints and domains */
 
 /*
  * An endpoint by its id, and a PROBE for it if that was negotiated. `regions` (capacity elements, the caller's memory,
@@ -332,7 +392,7 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_domain_init(struct viommu_driv
 
 /*
  * Forgets it, record and all, and sends nothing. VIOMMU_E_STATE: an endpoint is attached, or may be (an UNCERTAIN one),
- * or requests are in flight. Locked.
+ * or waits for recover, or requests are in flight. Locked.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_domain_deinit(struct viommu_driver_domain *domain);
 
@@ -357,7 +417,10 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_attach(struct viommu_driver_do
 /* The domain it is in, as far as is known, or NULL. */
 struct viommu_driver_domain *viommu_driver_endpoint_domain(const struct viommu_driver_endpoint *endpoint);
 
-/* Detaches it from its domain. VIOMMU_E_STATE: not attached, not running. Other errors as attach. Locked, waits. */
+/*
+ * Detaches it from its domain, or takes it out of those that wait for recover. VIOMMU_E_STATE: not attached, not
+ * running. Other errors as attach. Locked, waits.
+ */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_detach(struct viommu_driver_endpoint *endpoint, uint8_t *status);
 
 /* Mappings */

@@ -25,6 +25,27 @@ void viommu_i_driver_endpoint_leave(struct viommu_driver_endpoint *endpoint)
 	viommu_i_domain_bury_if_dead(domain);
 }
 
+void viommu_i_endpoint_lose(struct viommu_driver_endpoint *endpoint, struct viommu_driver_domain *domain)
+{
+	endpoint->lost = domain;
+	endpoint->next = domain->lost;
+	domain->lost = endpoint;
+}
+
+void viommu_i_endpoint_unlose(struct viommu_driver_endpoint *endpoint)
+{
+	struct viommu_driver_endpoint **link;
+
+	if (endpoint->lost == NULL)
+		return;
+	link = &endpoint->lost->lost;
+	while (*link != endpoint)
+		link = &(*link)->next;
+	*link = endpoint->next;
+	endpoint->lost = NULL;
+	endpoint->next = NULL;
+}
+
 /* Is there an endpoint of which it is certain that it is in the domain? */
 static bool has_certain_endpoint(const struct viommu_driver_domain *domain)
 {
@@ -274,6 +295,7 @@ enum viommu_result viommu_driver_attach(struct viommu_driver_domain *domain, str
 	driver_lock(domain->drv);
 	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 	VIOMMU_ASSERT(viommu_driver_endpoint_is_valid(endpoint));
+	viommu_i_endpoint_unlose(endpoint);
 	result = attach_check(domain, endpoint);
 	driver_unlock(domain->drv);
 	if (result == VIOMMU_OK && endpoint->uncertain)
@@ -309,6 +331,12 @@ enum viommu_result viommu_driver_detach(struct viommu_driver_endpoint *endpoint,
 	if (endpoint->drv == NULL)
 		return VIOMMU_E_STATE;
 	refresh(endpoint);
+	if (endpoint->lost != NULL) {
+		driver_lock(endpoint->drv);
+		viommu_i_endpoint_unlose(endpoint);
+		driver_unlock(endpoint->drv);
+		return VIOMMU_OK;
+	}
 	if (driver_state(endpoint->drv) == VIOMMU_DRIVER_STOPPED || (endpoint->domain == NULL && !endpoint->uncertain))
 		return VIOMMU_E_STATE;
 	return detach(endpoint, status != NULL ? status : &ignored);

@@ -14,7 +14,7 @@ static void add_status(struct viommu_driver *drv, uint8_t bits)
 }
 
 /* A reset is finished when status reads 0, and not before. */
-static enum viommu_result reset(struct viommu_driver *drv)
+enum viommu_result viommu_i_device_reset(struct viommu_driver *drv)
 {
 	uint32_t attempt = 0;
 
@@ -67,15 +67,31 @@ static void read_fields(struct viommu_driver *drv, uint64_t features, uint8_t by
 	}
 }
 
-static enum viommu_result read_config(struct viommu_driver *drv, uint64_t features,
-				      uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE])
+/* A field that no feature gives a meaning says nothing. */
+static void understand(uint64_t features, const uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE], struct viommu_wire_config *out)
+{
+	viommu_wire_config_decode(bytes, out);
+	if ((features & VIOMMU_F_INPUT_RANGE) == 0)
+		out->input_range = (struct viommu_range){ 0, UINT64_MAX };
+	if ((features & VIOMMU_F_DOMAIN_RANGE) == 0) {
+		out->domain_first = 0;
+		out->domain_last = UINT32_MAX;
+	}
+	if ((features & VIOMMU_F_PROBE) == 0)
+		out->probe_size = 0;
+}
+
+enum viommu_result viommu_i_device_config(struct viommu_driver *drv, uint64_t features, struct viommu_wire_config *out)
 {
 	for (int i = 0; i < GENERATION_TRIES; i++) {
 		uint32_t before = drv->registers->config_generation(drv->registers_ctx);
+		uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
 
 		read_fields(drv, features, bytes);
-		if (drv->registers->config_generation(drv->registers_ctx) == before)
+		if (drv->registers->config_generation(drv->registers_ctx) == before) {
+			understand(features, bytes, out);
 			return VIOMMU_OK;
+		}
 	}
 	return VIOMMU_E_PEER;
 }
@@ -90,21 +106,13 @@ static bool has_granule(struct viommu_range range, uint64_t granule)
 
 /* Judges the configuration and takes it over. Nothing changes unless it is acceptable. */
 static enum viommu_result configure(struct viommu_driver *drv, uint64_t features,
-				    const uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE])
+				    const struct viommu_wire_config *config)
 {
-	struct viommu_wire_config config;
 	uint64_t granule;
 
-	viommu_wire_config_decode(bytes, &config);
-	if ((features & VIOMMU_F_INPUT_RANGE) == 0)
-		config.input_range = (struct viommu_range){ 0, UINT64_MAX };
-	if ((features & VIOMMU_F_DOMAIN_RANGE) == 0) {
-		config.domain_first = 0;
-		config.domain_last = UINT32_MAX;
-	}
-	if (config.page_size_mask == 0)
+	if (config->page_size_mask == 0)
 		return VIOMMU_E_UNSUPP;
-	granule = config.page_size_mask & ~(config.page_size_mask - 1); /* the lowest bit of it */
+	granule = config->page_size_mask & ~(config->page_size_mask - 1); /* the lowest bit of it */
 	if (granule < drv->granule_min)
 		granule = drv->granule_min;
 	if (granule > drv->granule_max)
@@ -112,15 +120,13 @@ static enum viommu_result configure(struct viommu_driver *drv, uint64_t features
 	/* Records made with another granule cannot be replayed. */
 	if (drv->domains != NULL && granule != driver_granule(drv))
 		return VIOMMU_E_UNSUPP;
-	if (config.input_range.first > config.input_range.last || config.domain_first > config.domain_last)
+	if (config->input_range.first > config->input_range.last || config->domain_first > config->domain_last)
 		return VIOMMU_E_PEER;
-	if (!has_granule(config.input_range, granule))
+	if (!has_granule(config->input_range, granule))
 		return VIOMMU_E_UNSUPP;
-	if ((features & VIOMMU_F_PROBE) == 0)
-		config.probe_size = 0;
-	if (config.probe_size > drv->probe_size_max)
+	if (config->probe_size > drv->probe_size_max)
 		return VIOMMU_E_NOMEM;
-	drv->config = config;
+	drv->config = *config;
 	drv->features = features;
 	drv->granule_bits = viommu_port_ctz64(granule);
 	return VIOMMU_OK;
@@ -170,7 +176,7 @@ static enum viommu_result set_up_queues(struct viommu_driver *drv)
 
 static enum viommu_result bring_up(struct viommu_driver *drv)
 {
-	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
+	struct viommu_wire_config config;
 	uint64_t features;
 	enum viommu_result result;
 
@@ -178,9 +184,9 @@ static enum viommu_result bring_up(struct viommu_driver *drv)
 	add_status(drv, VIOMMU_STATUS_DRIVER);
 	result = negotiate(drv, &features);
 	if (result == VIOMMU_OK)
-		result = read_config(drv, features, bytes);
+		result = viommu_i_device_config(drv, features, &config);
 	if (result == VIOMMU_OK)
-		result = configure(drv, features, bytes);
+		result = configure(drv, features, &config);
 	if (result == VIOMMU_OK)
 		result = set_up_queues(drv);
 	if (result == VIOMMU_OK)
@@ -188,24 +194,13 @@ static enum viommu_result bring_up(struct viommu_driver *drv)
 	return result;
 }
 
-enum viommu_result viommu_driver_start(struct viommu_driver *drv, const struct viommu_register_ops *registers,
-				       void *registers_ctx)
+enum viommu_result viommu_i_device_start(struct viommu_driver *drv)
 {
 	enum viommu_result result;
 	bool kick;
 
-	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
-	if (registers->size != sizeof *registers)
-		return VIOMMU_E_ABI;
-	if (drv->state != VIOMMU_DRIVER_STOPPED)
-		return VIOMMU_E_STATE;
-	drv->registers = registers;
-	drv->registers_ctx = registers_ctx;
 	drv->queues = &viommu_i_own_queues;
 	drv->queues_ctx = drv;
-	result = reset(drv);
-	if (result != VIOMMU_OK)
-		return result;
 	result = bring_up(drv);
 	if (result != VIOMMU_OK) {
 		add_status(drv, VIOMMU_STATUS_FAILED);
@@ -222,10 +217,27 @@ enum viommu_result viommu_driver_start(struct viommu_driver *drv, const struct v
 	return VIOMMU_OK;
 }
 
+enum viommu_result viommu_driver_start(struct viommu_driver *drv, const struct viommu_register_ops *registers,
+				       void *registers_ctx)
+{
+	enum viommu_result result;
+
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
+	if (registers->size != sizeof *registers)
+		return VIOMMU_E_ABI;
+	if (drv->state != VIOMMU_DRIVER_STOPPED)
+		return VIOMMU_E_STATE;
+	drv->registers = registers;
+	drv->registers_ctx = registers_ctx;
+	result = viommu_i_device_reset(drv);
+	return result == VIOMMU_OK ? viommu_i_device_start(drv) : result;
+}
+
 enum viommu_result viommu_driver_start_queues(struct viommu_driver *drv, const struct viommu_queue_ops *queues,
 					      void *queues_ctx, uint64_t features,
 					      const uint8_t config[VIOMMU_WIRE_CONFIG_SIZE])
 {
+	struct viommu_wire_config understood;
 	enum viommu_result result;
 
 	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
@@ -238,7 +250,8 @@ enum viommu_result viommu_driver_start_queues(struct viommu_driver *drv, const s
 	drv->registers = NULL;
 	drv->queues = queues;
 	drv->queues_ctx = queues_ctx;
-	result = configure(drv, features, config);
+	understand(features, config, &understood);
+	result = configure(drv, features, &understood);
 	if (result != VIOMMU_OK)
 		return result;
 	drv->slot_limit = drv->queue_size;
@@ -254,7 +267,7 @@ enum viommu_result viommu_driver_start_queues(struct viommu_driver *drv, const s
 }
 
 /* The device has nothing any more: requests without an answer are settled by that. */
-static void forget(struct viommu_driver_domain *domain)
+static void settle_requests(struct viommu_driver_domain *domain)
 {
 	for (const struct viommu_driver_slot *s = domain->oldest; s != NULL; s = s->next) {
 		if (s->type == VIOMMU_T_UNMAP)
@@ -262,16 +275,41 @@ static void forget(struct viommu_driver_domain *domain)
 	}
 	domain->oldest = NULL;
 	domain->newest = NULL;
-	domain->failures = 0;
 	domain->claims = 0;
 	domain->unmaps = 0;
-	domain->incomplete = false;
+}
+
+static void lose_endpoints(struct viommu_driver_domain *domain)
+{
 	while (domain->endpoints != NULL) {
-		domain->endpoints->uncertain = false;
-		viommu_i_driver_endpoint_leave(domain->endpoints);
+		struct viommu_driver_endpoint *endpoint = domain->endpoints;
+		bool was_certain = !endpoint->uncertain;
+
+		endpoint->uncertain = false;
+		viommu_i_driver_endpoint_leave(endpoint);
+		if (was_certain)
+			viommu_i_endpoint_lose(endpoint, domain);
 	}
 	/* Also if the last endpoint left before, and only a claim was in the way. */
 	viommu_i_domain_bury_if_dead(domain);
+}
+
+void viommu_i_driver_end_life(struct viommu_driver *drv, bool is_lost)
+{
+	driver_lock(drv);
+	for (struct viommu_driver_domain *d = drv->domains; d != NULL; d = d->next) {
+		settle_requests(d);
+		lose_endpoints(d);
+		if (is_lost)
+			continue;
+		d->failures = 0;
+		while (d->lost != NULL)
+			viommu_i_endpoint_unlose(d->lost);
+	}
+	viommu_i_slots_reset(drv);
+	(void)viommu_i_step(&drv->life);
+	drv->state = VIOMMU_DRIVER_STOPPED;
+	driver_unlock(drv);
 }
 
 enum viommu_result viommu_driver_stop(struct viommu_driver *drv)
@@ -280,15 +318,14 @@ enum viommu_result viommu_driver_stop(struct viommu_driver *drv)
 
 	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
 	if (drv->registers != NULL)
-		result = reset(drv);
-	if (result != VIOMMU_OK)
-		return result;
-	driver_lock(drv);
-	for (struct viommu_driver_domain *d = drv->domains; d != NULL; d = d->next)
-		forget(d);
-	viommu_i_slots_reset(drv);
-	(void)viommu_i_step(&drv->life);
-	drv->state = VIOMMU_DRIVER_STOPPED;
-	driver_unlock(drv);
-	return VIOMMU_OK;
+		result = viommu_i_device_reset(drv);
+	if (result == VIOMMU_OK)
+		viommu_i_driver_end_life(drv, false);
+	return result;
+}
+
+void viommu_driver_abandon(struct viommu_driver *drv)
+{
+	VIOMMU_ASSERT(viommu_driver_is_valid(drv));
+	viommu_i_driver_end_life(drv, false);
 }

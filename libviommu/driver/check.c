@@ -23,9 +23,11 @@ bool viommu_driver_endpoint_is_valid(const struct viommu_driver_endpoint *endpoi
 	const struct viommu_driver_domain *domain = endpoint->domain;
 
 	if (endpoint->drv == NULL) /* its init failed */
-		return domain == NULL && endpoint->claimed == NULL;
+		return domain == NULL && endpoint->claimed == NULL && endpoint->lost == NULL;
 	if ((endpoint->region_count != 0 && endpoint->regions == NULL) || !claim_is_valid(endpoint))
 		return false;
+	if (endpoint->lost != NULL)
+		return domain == NULL && endpoint->lost->drv == endpoint->drv;
 	if (domain == NULL)
 		return endpoint->next == NULL;
 	return domain->drv == endpoint->drv && endpoint->life == endpoint->drv->life;
@@ -33,11 +35,15 @@ bool viommu_driver_endpoint_is_valid(const struct viommu_driver_endpoint *endpoi
 
 bool viommu_driver_endpoint_check(const struct viommu_driver_endpoint *endpoint)
 {
-	const struct viommu_driver_endpoint *e = endpoint->domain != NULL ? endpoint->domain->endpoints : endpoint;
+	const struct viommu_driver_endpoint *e = endpoint;
 	struct viommu_i_circle circle = { 0 };
 
 	if (!viommu_driver_endpoint_is_valid(endpoint))
 		return false;
+	if (endpoint->domain != NULL)
+		e = endpoint->domain->endpoints;
+	else if (endpoint->lost != NULL)
+		e = endpoint->lost->lost;
 	for (uint32_t i = 0; i < endpoint->region_count; i++) {
 		if (endpoint->regions[i].range.first > endpoint->regions[i].range.last)
 			return false;
@@ -110,6 +116,17 @@ static bool check_members(const struct viommu_driver_domain *domain)
 	return true;
 }
 
+static bool check_lost(const struct viommu_driver_domain *domain)
+{
+	struct viommu_i_circle circle = { 0 };
+
+	for (const struct viommu_driver_endpoint *e = domain->lost; e != NULL; e = e->next) {
+		if (viommu_i_circle_closes(&circle, e) || e->lost != domain || !viommu_driver_endpoint_is_valid(e))
+			return false;
+	}
+	return true;
+}
+
 /* Nothing is UNCERTAIN in a domain that the device does not have. */
 static bool is_certain(const struct viommu_driver_domain *domain)
 {
@@ -133,7 +150,7 @@ static bool check_domain(const struct viommu_driver_domain *domain, uint32_t *no
 {
 	if (!viommu_driver_domain_is_valid(domain) || !viommu_i_map_count(&domain->map, nodes))
 		return false;
-	return check_requests(domain, posted) && check_members(domain) && is_certain(domain);
+	return check_requests(domain, posted) && check_members(domain) && check_lost(domain) && is_certain(domain);
 }
 
 bool viommu_driver_domain_check(const struct viommu_driver_domain *domain)

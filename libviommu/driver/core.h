@@ -79,6 +79,16 @@ static inline uint64_t driver_granule(const struct viommu_driver *drv)
 	return viommu_port_shl64(1, drv->granule_bits);
 }
 
+/* bringup.c, lock not held */
+/* TIMEOUT: the device may still touch the shared memory. */
+enum viommu_result viommu_i_device_reset(struct viommu_driver *drv);
+/* From a reset to DRIVER_OK. */
+enum viommu_result viommu_i_device_start(struct viommu_driver *drv);
+/* The configuration as these features have it be read. PEER: it never holds still. */
+enum viommu_result viommu_i_device_config(struct viommu_driver *drv, uint64_t features, struct viommu_wire_config *out);
+/* The driver is stopped. is_lost: who was certainly attached is to be attached again. */
+void viommu_i_driver_end_life(struct viommu_driver *drv, bool is_lost);
+
 /* slots.c, lock held */
 struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv); /* NULL: all in flight */
 void viommu_i_slot_release(struct viommu_driver *drv, struct viommu_driver_slot *slot);
@@ -137,6 +147,9 @@ void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain);
 /* When nothing can be in the domain any more the device has lost it, and with it all that was UNCERTAIN. */
 void viommu_i_domain_bury_if_dead(struct viommu_driver_domain *domain);
 void viommu_i_driver_endpoint_leave(struct viommu_driver_endpoint *endpoint);
+/* Recover is to attach it again, or need not any more. */
+void viommu_i_endpoint_lose(struct viommu_driver_endpoint *endpoint, struct viommu_driver_domain *domain);
+void viommu_i_endpoint_unlose(struct viommu_driver_endpoint *endpoint);
 /*
  * Does the record say what the device has? Not if it is not certain whether the domain exists, or if a replay failed.
  * Steps: endpoints of the domain.

@@ -81,7 +81,7 @@ enum viommu_result viommu_driver_domain_deinit(struct viommu_driver_domain *doma
 
 	driver_lock(drv);
 	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
-	if (domain->endpoints == NULL && domain->oldest == NULL && domain->claims == 0) {
+	if (domain->endpoints == NULL && domain->lost == NULL && domain->oldest == NULL && domain->claims == 0) {
 		struct viommu_driver_domain **link = link_for(drv, domain->id);
 
 		*link = domain->next;
