@@ -143,6 +143,20 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_unmap(struct viommu_driver
 							    uint32_t how);
 
 /*
+ * Where this endpoint sends its messages (MSI) to reach a doorbell that is at doorbell->phys for the CPU: there, if the
+ * domain is a bypass one or the endpoint's PROBE gave an MSI region with the whole doorbell in it; else at an address
+ * that is mapped for it, for writes, as device memory where that was negotiated. An object with a small `window` of its
+ * own makes that the software's MSI window. The endpoint is one of the domain.
+ * Errors as dma_map and dma_unmap. Locked, waits. ("PROBE request", property RESV_MEM, subtype MSI)
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_map_doorbell(struct viommu_driver_dma *dma,
+								   const struct viommu_driver_endpoint *endpoint,
+								   struct viommu_dma_buffer *doorbell);
+VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_unmap_doorbell(struct viommu_driver_dma *dma,
+								     const struct viommu_driver_endpoint *endpoint,
+								     const struct viommu_dma_buffer *doorbell);
+
+/*
  * While a buffer is mapped: before the CPU looks at what the endpoint wrote, and before the endpoint looks at what the
  * CPU wrote. Constant time but for the hook. Any thread.
  */

@@ -441,6 +441,18 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_map(struct viommu_driver_domai
 						      viommu_iova last, viommu_gpa phys, uint32_t flags);
 
 /*
+ * An identity domain for a device without BYPASS_CONFIG, or one that leaves out more: maps [first, last] to itself, but
+ * for the granules that a reserved region of the domain's endpoints touches, and of `joining`, which is about to be
+ * attached and may be NULL. All or nothing, and answered when it returns. Nothing to map is no error.
+ * Errors as map and sync, and VIOMMU_E_EXISTS where something is mapped already. After a failure what was mapped by
+ * then is unmapped again, as in viommu_driver_dma_map. Steps: for each piece that map has, and the regions. Locked,
+ * waits; no other call on this domain meanwhile. ("PROBE request", property RESV_MEM)
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_driver_map_identity(struct viommu_driver_domain *domain,
+							       const struct viommu_driver_endpoint *joining,
+							       viommu_iova first, viommu_iova last, uint32_t flags);
+
+/*
  * Posts an UNMAP of all mappings in [first, last]; holes are no error.
  * Waits for an UNMAP in flight if this one would split what that one removes.
  * VIOMMU_E_STATE, VIOMMU_E_ARG, VIOMMU_E_TIMEOUT, VIOMMU_E_BROKEN, VIOMMU_E_PORT: as map. VIOMMU_E_RANGE: it would

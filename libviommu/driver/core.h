@@ -127,9 +127,18 @@ enum viommu_result viommu_i_try_unmap(struct viommu_driver_domain *domain, viomm
 				      struct viommu_driver_batch *batch);
 /* Waits for what a try ran into, without the lock. True: try again; false: *result is the last word. */
 bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, enum viommu_result *result);
-/* Tries until it is posted or refused. Lock not held. */
+/* Each tries until it is posted or refused. Lock not held. */
+enum viommu_result viommu_i_driver_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
+				       struct viommu_driver_batch *batch);
 enum viommu_result viommu_i_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
 					 struct viommu_driver_batch *batch);
+
+/*
+ * Unmaps one that a batch has mapped, or may have, and does not wait. What was refused, too: it is still recorded, so
+ * that nobody else has come there, and there is nothing to tell one from the other by. What cannot even be asked for
+ * stays UNCERTAIN. Lock not held.
+ */
+void viommu_i_take_back(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
 
 /* record.c, lock held */
 /* What a finished MAP or UNMAP means for the record of its domain. */

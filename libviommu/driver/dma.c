@@ -155,24 +155,14 @@ static bool is_recorded(const struct viommu_driver_domain *domain, struct viommu
 	return viommu_map_next(&domain->map, range.first, &m) && m.first == range.first && m.last == range.last;
 }
 
-/*
- * After a failure. Also what was refused is unmapped: it is still recorded, so that nobody else has come there, and
- * there is nothing to tell one from the other by. What cannot even be asked for stays UNCERTAIN.
- */
 static void take_back(struct viommu_driver_dma *dma, const struct viommu_dma_buffer *buffers, uint32_t count)
 {
-	struct viommu_driver_domain *domain = dma->domain;
-
 	for (uint32_t i = 0; i < count; i++) {
 		struct viommu_range range = range_of(dma, &buffers[i]);
 
-		if (viommu_driver_unmap(domain, range.first, range.last) != VIOMMU_OK) {
-			driver_lock(domain->drv);
-			(void)viommu_i_record_doubt(domain, range.first, range.last);
-			driver_unlock(domain->drv);
-		}
+		viommu_i_take_back(dma->domain, range.first, range.last);
 	}
-	(void)viommu_i_wait_for_domain(domain);
+	(void)viommu_i_wait_for_domain(dma->domain);
 }
 
 enum viommu_result viommu_driver_dma_map(struct viommu_driver_dma *dma, struct viommu_dma_buffer *buffers,
@@ -298,4 +288,45 @@ enum viommu_result viommu_driver_dma_flush(struct viommu_driver_dma *dma, struct
 	enum viommu_result result = viommu_driver_sync(dma->domain, failure);
 
 	return sent != VIOMMU_OK ? sent : result;
+}
+
+/* Doorbells */
+
+static bool passes(const struct viommu_driver_endpoint *endpoint, const struct viommu_dma_buffer *doorbell)
+{
+	for (uint32_t i = 0; i < endpoint->region_count; i++) {
+		const struct viommu_resv_region *region = &endpoint->regions[i];
+
+		if (region->subtype == VIOMMU_RESV_MEM_MSI && doorbell->phys >= region->range.first &&
+		    doorbell->phys <= region->range.last && doorbell->len - 1 <= region->range.last - doorbell->phys)
+			return true;
+	}
+	return false;
+}
+
+/* Nothing caches a doorbell. */
+static uint32_t doorbell_flags(const struct viommu_driver_dma *dma)
+{
+	bool has_mmio = (dma->domain->drv->features & VIOMMU_F_MMIO) != 0;
+
+	return VIOMMU_DMA_FROM_DEVICE | VIOMMU_DMA_COHERENT | (has_mmio ? VIOMMU_DMA_MMIO : 0);
+}
+
+enum viommu_result viommu_driver_dma_map_doorbell(struct viommu_driver_dma *dma,
+						  const struct viommu_driver_endpoint *endpoint,
+						  struct viommu_dma_buffer *doorbell)
+{
+	if (!passes(endpoint, doorbell))
+		return viommu_driver_dma_map(dma, doorbell, 1, doorbell_flags(dma));
+	doorbell->iova = doorbell->phys;
+	return VIOMMU_OK;
+}
+
+enum viommu_result viommu_driver_dma_unmap_doorbell(struct viommu_driver_dma *dma,
+						    const struct viommu_driver_endpoint *endpoint,
+						    const struct viommu_dma_buffer *doorbell)
+{
+	if (passes(endpoint, doorbell))
+		return VIOMMU_OK;
+	return viommu_driver_dma_unmap(dma, doorbell, 1, doorbell_flags(dma));
 }

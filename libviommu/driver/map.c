@@ -96,20 +96,27 @@ bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, enum viommu_res
 	return *result == VIOMMU_OK;
 }
 
-enum viommu_result viommu_driver_map(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
-				     viommu_gpa phys, uint32_t flags)
+enum viommu_result viommu_i_driver_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
+				       struct viommu_driver_batch *batch)
 {
-	struct viommu_mapping m = { .first = first, .last = last, .phys = phys, .flags = flags };
 	enum viommu_result result;
 
 	do {
 		driver_lock(domain->drv);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
-		result = viommu_i_try_map(domain, &m, NULL);
+		result = viommu_i_try_map(domain, m, batch);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		driver_unlock(domain->drv);
 	} while (viommu_i_wait_to_retry(domain, &result));
 	return result;
+}
+
+enum viommu_result viommu_driver_map(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
+				     viommu_gpa phys, uint32_t flags)
+{
+	struct viommu_mapping m = { .first = first, .last = last, .phys = phys, .flags = flags };
+
+	return viommu_i_driver_map(domain, &m, NULL);
 }
 
 static enum viommu_result unmap_check(const struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
@@ -174,6 +181,15 @@ enum viommu_result viommu_i_driver_unmap(struct viommu_driver_domain *domain, vi
 enum viommu_result viommu_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
 {
 	return viommu_i_driver_unmap(domain, first, last, NULL);
+}
+
+void viommu_i_take_back(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	if (viommu_driver_unmap(domain, first, last) == VIOMMU_OK)
+		return;
+	driver_lock(domain->drv);
+	(void)viommu_i_record_doubt(domain, first, last);
+	driver_unlock(domain->drv);
 }
 
 enum viommu_result viommu_driver_iova_to_phys(struct viommu_driver_domain *domain, viommu_iova iova, viommu_gpa *phys)
