@@ -303,7 +303,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_look(struct viommu_driver *drv
 
 /*
  * Brings the device up again, whatever its state, and puts back what it had: reset, bring-up as by start, each endpoint
- * attached to the domain it was in, records replayed. A MAP in flight is one of the record, and replayed; an UNMAP in
+ * attached to the domain it was in, records replayed (after one UNMAP of everything: there are devices that keep domains
+ * over a reset). A MAP in flight is one of the record, and replayed; an UNMAP in
  * flight is done, as the device has nothing any more; an endpoint whose ATTACH or DETACH has no known outcome is in no
  * domain; no range is UNCERTAIN. Failures not yet reported are still reported by the next sync. From the reset to its
  * ATTACH an endpoint reaches what config.bypass allows it. Not asked again: PROBE.

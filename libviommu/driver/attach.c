@@ -120,6 +120,23 @@ static enum viommu_result send_record(struct viommu_driver_domain *domain)
 	return result != VIOMMU_OK ? result : waited;
 }
 
+/* All of a domain that a device may have kept over a reset, against the rules. What it says of that is not of interest. */
+static enum viommu_result wipe(struct viommu_driver_domain *domain)
+{
+	struct viommu_driver *drv = domain->drv;
+	struct viommu_wire_request request = { .type = VIOMMU_T_UNMAP };
+	struct viommu_driver_limits limits;
+	enum viommu_result result;
+	uint8_t status;
+
+	viommu_driver_get_limits(drv, &limits);
+	request.u.unmap.domain = domain->id;
+	request.u.unmap.virt_start = limits.input_range.first;
+	request.u.unmap.virt_end = limits.input_range.last;
+	result = viommu_i_call(drv, &request, &status);
+	return result == VIOMMU_E_REJECTED ? VIOMMU_OK : result;
+}
+
 /* The failures of the replay are its own; what failed earlier is for the caller's next sync to report. */
 static enum viommu_result replay(struct viommu_driver_domain *domain, uint8_t *status)
 {
@@ -280,15 +297,13 @@ static enum viommu_result send_attach(struct viommu_driver_domain *domain, struc
 	return result;
 }
 
-enum viommu_result viommu_driver_attach(struct viommu_driver_domain *domain, struct viommu_driver_endpoint *endpoint,
-					uint8_t *status)
+enum viommu_result viommu_i_driver_attach(struct viommu_driver_domain *domain, struct viommu_driver_endpoint *endpoint,
+					  uint8_t *status, bool wipes)
 {
 	enum viommu_result result;
 	uint8_t ignored;
 	bool first;
 
-	if (status == NULL)
-		status = &ignored;
 	if (endpoint->drv != domain->drv)
 		return VIOMMU_E_STATE;
 	refresh(endpoint);
@@ -309,7 +324,10 @@ enum viommu_result viommu_driver_attach(struct viommu_driver_domain *domain, str
 	if (result != VIOMMU_OK || !first)
 		return result;
 
-	result = replay(domain, status);
+	if (wipes && !domain->bypass)
+		result = wipe(domain);
+	if (result == VIOMMU_OK)
+		result = replay(domain, status);
 	if (result != VIOMMU_OK && detach(endpoint, &ignored) != VIOMMU_OK) {
 		driver_lock(domain->drv);
 		endpoint->uncertain = true;
@@ -317,6 +335,14 @@ enum viommu_result viommu_driver_attach(struct viommu_driver_domain *domain, str
 		driver_unlock(domain->drv);
 	}
 	return result;
+}
+
+enum viommu_result viommu_driver_attach(struct viommu_driver_domain *domain, struct viommu_driver_endpoint *endpoint,
+					uint8_t *status)
+{
+	uint8_t ignored;
+
+	return viommu_i_driver_attach(domain, endpoint, status != NULL ? status : &ignored, false);
 }
 
 struct viommu_driver_domain *viommu_driver_endpoint_domain(const struct viommu_driver_endpoint *endpoint)

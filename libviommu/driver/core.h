@@ -152,6 +152,11 @@ bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova firs
 /* The device has lost the domain: what was UNCERTAIN is certainly gone. Steps: mappings. */
 void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain);
 
+/* attach.c, lock not held */
+/* wipes: the device may have kept the domain's mappings from before a reset, which go before the replay. */
+enum viommu_result viommu_i_driver_attach(struct viommu_driver_domain *domain, struct viommu_driver_endpoint *endpoint,
+					  uint8_t *status, bool wipes);
+
 /* attach.c, lock held */
 /* When nothing can be in the domain any more the device has lost it, and with it all that was UNCERTAIN. */
 void viommu_i_domain_bury_if_dead(struct viommu_driver_domain *domain);

@@ -63,7 +63,8 @@ static enum viommu_result attach_lost(struct viommu_driver *drv)
 	for (struct viommu_driver_domain *d = drv->domains; d != NULL; d = d->next) {
 		while (d->lost != NULL) {
 			struct viommu_driver_endpoint *endpoint = d->lost;
-			enum viommu_result result = viommu_driver_attach(d, endpoint, NULL);
+			uint8_t status;
+			enum viommu_result result = viommu_i_driver_attach(d, endpoint, &status, true);
 
 			if (is_sick(result)) {
 				lose_again(d, endpoint);
