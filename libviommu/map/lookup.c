@@ -171,38 +171,44 @@ bool viommu_map_lookup(const struct viommu_map *map, viommu_iova iova, struct vi
 
 bool viommu_map_next(const struct viommu_map *map, viommu_iova from, struct viommu_mapping *out)
 {
-	struct chunk head;
-	struct chunk tail;
-	uint64_t entry;
+	struct chunk c;
+	uint64_t tail;
+	bool more;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
-	if (!viommu_i_map_seek(map, viommu_port_shr64(from, map->granule_bits), &head))
+	if (!viommu_i_map_seek(map, viommu_port_shr64(from, map->granule_bits), &c))
 		return false;
-	tail = head;
-	while ((head.entry & ENTRY_FIRST) == 0)
-		(void)viommu_i_map_find(map, head.first - 1, &head);
-	while ((tail.entry & ENTRY_LAST) == 0)
-		(void)viommu_i_map_find(map, tail.last + 1, &tail);
-	entry = head.entry;
-	out->first = viommu_port_shl64(head.first, map->granule_bits);
-	out->last = granule_end(map, tail.last);
-	out->phys = entry & ENTRY_VALUE;
-	out->flags = (uint32_t)(entry & ENTRY_FLAGS);
+	tail = c.last;
+	more = (c.entry & ENTRY_LAST) == 0;
+	while ((c.entry & ENTRY_FIRST) == 0)
+		(void)viommu_i_map_find(map, c.first - 1, &c);
+	out->first = viommu_port_shl64(c.first, map->granule_bits);
+	out->phys = c.entry & ENTRY_VALUE;
+	out->flags = (uint32_t)(c.entry & ENTRY_FLAGS);
+	while (more) {
+		(void)viommu_i_map_find(map, tail + 1, &c);
+		tail = c.last;
+		more = (c.entry & ENTRY_LAST) == 0;
+	}
+	out->last = granule_end(map, tail);
 	return true;
 }
 
 enum viommu_result viommu_map_set_flags(struct viommu_map *map, viommu_iova first, viommu_iova last, uint32_t flags)
 {
-	struct viommu_mapping m;
-	struct chunk c = { .node = NULL };
-	uint64_t g;
+	uint64_t g = viommu_port_shr64(first, map->granule_bits);
+	struct chunk c;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if ((flags & ~VIOMMU_MAP_FLAGS) != 0)
 		return VIOMMU_E_ARG;
-	if (!viommu_map_next(map, first, &m) || m.first != first || m.last != last)
+	if (!viommu_i_map_find(map, g, &c) || (c.entry & ENTRY_FIRST) == 0 ||
+	    viommu_port_shl64(c.first, map->granule_bits) != first)
 		return VIOMMU_E_NOENT;
-	g = viommu_port_shr64(first, map->granule_bits);
+	while ((c.entry & ENTRY_LAST) == 0)
+		(void)viommu_i_map_find(map, c.last + 1, &c);
+	if (granule_end(map, c.last) != last)
+		return VIOMMU_E_NOENT;
 	do {
 		(void)viommu_i_map_find(map, g, &c);
 		viommu_port_set64(&c.node->entry[c.slot], (c.entry & ~ENTRY_FLAGS) | flags);

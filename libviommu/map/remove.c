@@ -64,12 +64,21 @@ static void tidy(struct viommu_map *map, uint64_t *ref, struct viommu_map_node *
 	viommu_i_map_limbo_add(map->pool, limbo, index);
 }
 
-/* A way down from the root: entry refs[i] leads to nodes[i + 1] and is in nodes[i], which for the root is NULL. */
+/*
+ * A way down from the root: entry refs[i] leads to nodes[i + 1] and is in nodes[i], which for the root is NULL. It is
+ * large, and one is enough for all the ways of a remove.
+ */
 struct path {
 	uint64_t *refs[VIOMMU_MAP_LEVELS];
 	struct viommu_map_node *nodes[VIOMMU_MAP_LEVELS + 1];
 	uint32_t depth;
 };
+
+static void start(struct path *path)
+{
+	path->nodes[0] = NULL;
+	path->depth = 0;
+}
 
 static struct viommu_map_node *go_down(const struct viommu_map *map, struct path *path, uint64_t *ref)
 {
@@ -90,13 +99,11 @@ static void go_up(struct viommu_map *map, struct path *path, struct viommu_map_l
 /*
  * Cuts [a, b], of which at most one edge is not the edge of a chunk in the tree: the walk down is a single path.
  */
-static void cut_path(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
+static void cut_path(struct viommu_map *map, struct path *path, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
 {
 	uint64_t *ref = &map->root;
-	struct path path;
 
-	path.nodes[0] = NULL;
-	path.depth = 0;
+	start(path);
 	while (*ref != 0) {
 		struct viommu_map_node *node = entry_node(map->pool, *ref);
 		uint64_t node_last = node->prefix | level_mask(node->level + 1);
@@ -105,16 +112,16 @@ static void cut_path(struct viommu_map *map, uint64_t a, uint64_t b, struct viom
 		if (b < node->prefix || node_last < a)
 			break;
 		partly = drop_covered(map, node, a, b, limbo);
-		(void)go_down(map, &path, ref);
+		(void)go_down(map, path, ref);
 		if (partly == VIOMMU_MAP_FANOUT)
 			break;
 		ref = &node->entry[partly];
 	}
-	while (path.depth > 0)
-		go_up(map, &path, limbo);
+	while (path->depth > 0)
+		go_up(map, path, limbo);
 }
 
-static void cut(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
+static void cut(struct viommu_map *map, struct path *path, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
 {
 	uint32_t level = 0;
 	uint64_t left, right;
@@ -127,33 +134,31 @@ static void cut(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_ma
 		level++;
 	/* All of a block one level up may be a single chunk there, which has no edges below. */
 	if (level == 0 || ((a | ~b) & level_mask(level + 1)) == 0) {
-		cut_path(map, a, b, limbo);
+		cut_path(map, path, a, b, limbo);
 		return;
 	}
 	left = a | level_mask(level);
 	right = b & ~level_mask(level);
-	cut_path(map, a, left, limbo);
+	cut_path(map, path, a, left, limbo);
 	if (left + 1 < right)
-		cut_path(map, left + 1, right - 1, limbo);
-	cut_path(map, right, b, limbo);
+		cut_path(map, path, left + 1, right - 1, limbo);
+	cut_path(map, path, right, b, limbo);
 }
 
 /*
  * What is asked most often: granules a to b are one chunk, and that is all of its mapping. It goes in one walk, and no
  * node above the first one that keeps two entries changes. False: it is not so, and nothing was changed.
  */
-static bool cut_chunk(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
+static bool cut_chunk(struct viommu_map *map, struct path *path, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
 {
 	struct viommu_map_node *node = NULL;
 	uint64_t *ref = &map->root;
-	struct path path;
 	uint32_t level = 0;
 
-	path.nodes[0] = NULL;
-	path.depth = 0;
+	start(path);
 	while ((*ref & ENTRY_TABLE) != 0) {
 		level = entry_level(*ref);
-		node = go_down(map, &path, ref);
+		node = go_down(map, path, ref);
 		ref = &node->entry[level_digit(a, level)];
 	}
 	/* The prefix of the last node settles for the skipped levels, too, whether it is the way to a. */
@@ -162,8 +167,8 @@ static bool cut_chunk(struct viommu_map *map, uint64_t a, uint64_t b, struct vio
 	if ((a & level_mask(level)) != 0 || b != (a | level_mask(level)))
 		return false;
 	drop(map, node, level_digit(a, level), limbo);
-	while (path.depth > 0 && path.nodes[path.depth]->used <= 1)
-		go_up(map, &path, limbo);
+	while (path->depth > 0 && path->nodes[path->depth]->used <= 1)
+		go_up(map, path, limbo);
 	return true;
 }
 
@@ -173,19 +178,20 @@ enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, 
 	uint64_t below = viommu_port_shl64(1, map->granule_bits) - 1;
 	uint64_t a = viommu_port_shr64(first, map->granule_bits);
 	uint64_t b = viommu_port_shr64(last, map->granule_bits);
+	struct path path;
 	struct chunk c;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first)
 		return VIOMMU_E_ARG;
-	if (((first | ~last) & below) == 0 && cut_chunk(map, a, b, limbo))
+	if (((first | ~last) & below) == 0 && cut_chunk(map, &path, a, b, limbo))
 		return VIOMMU_OK;
 	if (viommu_i_map_find(map, a, &c) && (c.first != a || (c.entry & ENTRY_FIRST) == 0 || (first & below) != 0))
 		return VIOMMU_E_RANGE;
 	if (viommu_i_map_find(map, b, &c) && (c.last != b || (c.entry & ENTRY_LAST) == 0 || (~last & below) != 0))
 		return VIOMMU_E_RANGE;
 	if (map->root != 0)
-		cut(map, a, b, limbo);
+		cut(map, &path, a, b, limbo);
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	return VIOMMU_OK;
 }
