@@ -684,7 +684,7 @@ static void test_driver_dma_unmap__refused_or_no_answer__not_reused_until_confir
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
-		struct viommu_dma_buffer list[2];
+		struct viommu_dma_buffer list[2], again;
 		struct board b;
 
 		board_up_in(&b, 0x1000, 0x2fff, false);
@@ -696,14 +696,58 @@ static void test_driver_dma_unmap__refused_or_no_answer__not_reused_until_confir
 		assert_int_equal(viommu_driver_dma_unmap(&b.dma, list, 2, VIOMMU_DMA_TO_DEVICE), table[i].expected);
 		/* Reported once, by the call itself. */
 		assert_int_equal(viommu_driver_sync(&b.one.d, NULL), VIOMMU_OK);
-		assert_int_equal(record_count(&b.one.d), 1);
-		assert_true(map_len(&b, GRANULE) == list[1].iova);
-		assert_int_equal(viommu_driver_dma_map(&b.dma, &list[1], 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_FULL);
+		/* What was confirmed is not free either, so that the same list can be given again. */
+		assert_int_equal(record_count(&b.one.d), 2);
+		again = buffer_of(0x100000, GRANULE);
+		assert_int_equal(viommu_driver_dma_map(&b.dma, &again, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_FULL);
 		script_release_all(b.one.f);
-		assert_int_equal(viommu_driver_dma_unmap(&b.dma, list, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+		assert_int_equal(viommu_driver_dma_unmap(&b.dma, list, 2, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+		assert_int_equal(record_count(&b.one.d), 0);
+		assert_true(map_len(&b, GRANULE) == list[1].iova);
 		assert_true(map_len(&b, GRANULE) == list[0].iova);
 		driver_teardown(b.one.f);
 	}
+}
+
+static struct viommu_driver_domain *watched;
+static void (*fixture_lock)(void *ctx);
+
+/* Another thread, which maps the first page as soon as the record is empty. */
+static void lock_after_a_map(void *ctx)
+{
+	struct viommu_driver_domain *domain = watched;
+	struct viommu_mapping m;
+
+	if (domain != NULL && !viommu_map_next(&domain->map, 0, &m)) {
+		watched = NULL;
+		assert_int_equal(viommu_driver_map(domain, GRANULE, 2 * GRANULE - 1, 0x700000, RW), VIOMMU_OK);
+	}
+	fixture_lock(ctx);
+}
+
+/* A buffer that is in the list twice is the caller's mistake; the one who comes there next does not pay for it. */
+static void test_driver_dma_unmap__twice_in_a_list__leaves_the_next_one_alone(void **state)
+{
+	struct viommu_dma_buffer list[2];
+	viommu_gpa phys;
+	struct board b;
+
+	(void)state;
+	board_up_in(&b, 0x1000, 0x1fff, false);
+	list[0] = buffer_of(0x100000, GRANULE);
+	assert_int_equal(viommu_driver_dma_map(&b.dma, list, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+	list[1] = list[0];
+	fixture_lock = b.one.f->ops.lock;
+	b.one.f->ops.lock = lock_after_a_map;
+	watched = &b.one.d;
+	assert_int_equal(viommu_driver_dma_unmap(&b.dma, list, 2, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+	assert_null(watched);
+	b.one.f->ops.lock = fixture_lock;
+	assert_int_equal(viommu_driver_sync(&b.one.d, NULL), VIOMMU_OK);
+	assert_int_equal(viommu_driver_iova_to_phys(&b.one.d, 0x1000, &phys), VIOMMU_OK);
+	assert_true(phys == 0x700000);
+	assert_record_is_model(b.one.f, &b.one.d);
+	driver_teardown(b.one.f);
 }
 
 static void test_driver_dma_unmap__driver_stopped__state_and_still_recorded(void **state)
@@ -884,6 +928,39 @@ static void test_driver_dma_map__lazy_and_no_room__flushes_and_finds_it(void **s
 	b.one.f->script.decide = spoil_one;
 	assert_int_equal(viommu_driver_dma_map(&b.dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_FULL);
 	assert_int_equal(viommu_driver_sync(&b.one.d, NULL), VIOMMU_E_REJECTED);
+	driver_teardown(b.one.f);
+}
+
+/* Map nodes are what is short, and the ranges that wait have some. */
+static void test_driver_dma_map__lazy_and_no_nodes__flushes_and_finds_them(void **state)
+{
+	const uint64_t large = UINT64_C(1) << 30;
+	struct viommu_dma_buffer buffer = buffer_of(0, large);
+	struct viommu_dma_config c;
+	struct driver_options o;
+	viommu_iova iova[64];
+	uint32_t count = 0;
+	struct board b;
+
+	(void)state;
+	driver_options_init(&o);
+	o.nodes = 16;
+	c = dma_config(&b);
+	c.deferred = b.deferred;
+	c.deferred_count = 4;
+	board_up(&b, &o, &c);
+	while (viommu_driver_dma_map(&b.dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE) == VIOMMU_OK) {
+		assert_true(count < 64);
+		iova[count++] = buffer.iova;
+	}
+	assert_int_equal(viommu_driver_dma_map(&b.dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_NOMEM);
+	assert_true(count >= 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(unmap_len(&b, iova[i], large), VIOMMU_OK);
+	assert_int_equal(record_count(&b.one.d), count);
+	assert_int_equal(viommu_driver_dma_map(&b.dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+	assert_int_equal(record_count(&b.one.d), count - 3);
+	assert_record_is_model(b.one.f, &b.one.d);
 	driver_teardown(b.one.f);
 }
 
@@ -1116,12 +1193,14 @@ int main(void)
 		cmocka_unit_test(test_driver_dma_map__queue_breaks__uncertain_until_the_device_is_reset),
 		cmocka_unit_test(test_driver_dma_unmap__not_mapped_like_this__noent_and_nothing_is_done),
 		cmocka_unit_test(test_driver_dma_unmap__refused_or_no_answer__not_reused_until_confirmed),
+		cmocka_unit_test(test_driver_dma_unmap__twice_in_a_list__leaves_the_next_one_alone),
 		cmocka_unit_test(test_driver_dma_unmap__driver_stopped__state_and_still_recorded),
 		cmocka_unit_test(test_driver_dma_map__unmap_of_a_hole_in_flight__waits_for_it),
 		cmocka_unit_test(test_driver_dma__not_coherent__cleaned_before_the_map_and_dropped_after_the_unmap),
 		cmocka_unit_test(test_driver_dma_unmap__lazy__nothing_is_sent_before_the_flush),
 		cmocka_unit_test(test_driver_dma_unmap__lazy_and_full__all_go_with_one_kick),
 		cmocka_unit_test(test_driver_dma_map__lazy_and_no_room__flushes_and_finds_it),
+		cmocka_unit_test(test_driver_dma_map__lazy_and_no_nodes__flushes_and_finds_them),
 		cmocka_unit_test(test_driver_dma_map__lazy_and_the_flush_fails__its_error),
 		cmocka_unit_test(test_driver_dma__lazy_and_stopped__is_kept_for_later),
 		cmocka_unit_test(test_driver_dma_unmap__lazy_and_the_flush_cannot_be_sent__its_error),

@@ -20,8 +20,8 @@
  *
  * Strict and lazy. Without `deferred` memory an unmap that returns VIOMMU_OK has been confirmed: from then on no access
  * of an endpoint arrives, and the memory is the caller's again. With it unmap is lazy: it only notes the range. Until
- * the next flush (by viommu_driver_dma_flush, because the memory is full, or because no range is free) the endpoints
- * can still reach the old memory. So lazy is for endpoints that are trusted not to do so, and guards against their
+ * the next flush (by viommu_driver_dma_flush, because the memory is full, or because a map finds no range or no map
+ * node) the endpoints can still reach the old memory. So lazy is for endpoints that are trusted not to do so, and guards against their
  * errors later than strict. What it does not weaken: no range is handed out again, and none leaves the record, before
  * its UNMAP is confirmed. Call flush from a timer, to bound how long that is.
  *
@@ -131,10 +131,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_map(struct viommu_driver_d
  * VIOMMU_E_ARG: as map. VIOMMU_E_NOENT: one of them is not mapped, or waits for a flush; nothing was done.
  * VIOMMU_E_STATE, VIOMMU_E_REJECTED, VIOMMU_E_PEER, VIOMMU_E_TIMEOUT, VIOMMU_E_BROKEN, VIOMMU_E_PORT: as
  * viommu_driver_unmap and _sync; what the device did not confirm may still be reached and is UNCERTAIN, or was not even
- * asked for. After a failure of one buffer all of it is still recorded, and it can be called again. Of a list, those
- * that the device confirmed are free: calling it again for each one answers NOENT for these, but only where nobody
- * else can have mapped the same range meanwhile. Where several threads share the domain, unmap buffers one by one, or
- * keep the memory of a list that failed back until viommu_driver_stop.
+ * asked for. After a failure all of the list is still recorded, what the device confirmed too, and nobody gets these
+ * addresses: call it again with the same list. A list has each buffer once.
  * Steps: one map operation for each; lazy: and the ranges that wait. Locked, waits (lazy: if the memory is full).
  * Specification: IOMMU device, "UNMAP request".
  */

@@ -28,7 +28,8 @@ enum slot_state {
 
 /*
  * MAPs and UNMAPs that their poster waits for together. Others may be in flight for the domain meanwhile. A MAP of it
- * that is refused stays in the record until the poster unmaps it, or others could come there while it waits.
+ * that is refused stays in the record until the poster unmaps it, and what an UNMAP of it took away until the poster
+ * lets go of it: others could come there while it waits.
  */
 struct viommu_driver_batch {
 	uint32_t pending;
@@ -149,6 +150,8 @@ bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_io
 void viommu_i_record_remove(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
 /* Marks what is in [first, last] as UNCERTAIN. False: nothing is there. */
 bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
+/* Takes [first, last] out if it is one of a batch that the device has unmapped, and nobody else's by now. */
+void viommu_i_record_let_go(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last);
 /* The device has lost the domain: what was UNCERTAIN is certainly gone. Steps: mappings. */
 void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain);
 

@@ -132,8 +132,8 @@ static enum viommu_result map_one(struct viommu_driver_dma *dma, struct viommu_d
 	};
 	enum viommu_result result = viommu_i_iova_map(dma, &m, batch);
 
-	/* What was put off may be in the way. */
-	if (result == VIOMMU_E_FULL && has_deferred(dma)) {
+	/* What was put off may be in the way, or have the nodes. */
+	if ((result == VIOMMU_E_FULL || result == VIOMMU_E_NOMEM) && has_deferred(dma)) {
 		result = send_deferred(dma);
 		if (result == VIOMMU_OK)
 			result = viommu_i_wait_for_domain(dma->domain);
@@ -237,6 +237,7 @@ static enum viommu_result unmap_strictly(struct viommu_driver_dma *dma, const st
 		struct viommu_range range = range_of(dma, &buffers[i]);
 
 		driver_lock(domain->drv);
+		viommu_i_record_let_go(domain, range.first, range.last);
 		viommu_i_iova_hint(dma, range.first, range.last);
 		driver_unlock(domain->drv);
 	}

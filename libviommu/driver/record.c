@@ -21,21 +21,36 @@ bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_io
 	return viommu_map_next(&domain->map, last, &m) && m.first <= last && m.last > last;
 }
 
-bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+static void mark(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
 {
 	viommu_iova from = first;
 	struct viommu_mapping m;
 
-	if (!viommu_map_next(&domain->map, from, &m) || m.first > last)
-		return false;
-	viommu_count(&domain->drv->stats.uncertain);
 	while (viommu_map_next(&domain->map, from, &m) && m.first <= last) {
 		(void)!viommu_map_set_flags(&domain->map, m.first, m.last, m.flags | MAPPING_UNCERTAIN);
 		if (m.last >= last)
 			break;
 		from = m.last + 1;
 	}
+}
+
+bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	struct viommu_mapping m;
+
+	if (!viommu_map_next(&domain->map, first, &m) || m.first > last)
+		return false;
+	viommu_count(&domain->drv->stats.uncertain);
+	mark(domain, first, last);
 	return true;
+}
+
+void viommu_i_record_let_go(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+{
+	struct viommu_mapping m;
+
+	if (viommu_map_lookup(&domain->map, first, &m) && (m.flags & MAPPING_UNCERTAIN) != 0)
+		viommu_i_record_remove(domain, first, last);
 }
 
 void viommu_i_record_forget_uncertain(struct viommu_driver_domain *domain)
@@ -95,7 +110,10 @@ void viommu_i_record_settle(struct viommu_driver *drv, struct viommu_driver_slot
 
 	if (slot->result == VIOMMU_OK) {
 		if (!is_map) {
-			viommu_i_record_remove(slot->domain, slot->first, slot->last);
+			if (slot->batch == NULL)
+				viommu_i_record_remove(slot->domain, slot->first, slot->last);
+			else
+				mark(slot->domain, slot->first, slot->last); /* its poster lets go of it */
 			supersede_older_maps(slot);
 		}
 		return;
