@@ -11,7 +11,10 @@
 #define DOMAINS 256u /* more than one for each endpoint: those that died are kept for a while */
 #define NODE_MEMORY (64u << 20)
 
-/* Writes of MSIs to the local APICs of a PC pass the IOMMU, and nothing can be mapped there. */
+/*
+ * Writes of MSIs to the local APICs of a PC pass the IOMMU, and nothing can be mapped there. Only for a driver that can
+ * find out: one that cannot maps everything from 0 on when it wants no translation, and must not be refused that.
+ */
 static const struct viommu_resv_region msi_window = { { 0xfee00000, 0xfeefffff }, VIOMMU_RESV_MEM_MSI };
 
 static struct iommu *from(struct function *f)
@@ -27,7 +30,18 @@ static void work_pending(void *ctx)
 	function_wake(&iommu->function);
 }
 
-static const struct viommu_device_ops device_ops = { .size = sizeof device_ops, .work_pending = work_pending };
+static void trace(void *ctx, const struct viommu_trace_event *event)
+{
+	struct iommu *iommu = ctx;
+
+	record_event(&iommu->record, event);
+}
+
+static const struct viommu_device_ops device_ops = {
+	.size = sizeof device_ops,
+	.work_pending = work_pending,
+	.trace = trace,
+};
 
 static bool work(struct function *f)
 {
@@ -78,6 +92,7 @@ static bool init_device(struct iommu *iommu, const struct options *options)
 	config.max_endpoints = options->disk_count != 0 ? options->disk_count : 1;
 	config.max_domains = DOMAINS;
 	config.max_pending = 256;
+	iommu->features = options->features;
 	config.features = options->features;
 	config.page_size_mask = options->page_size_mask;
 	config.input_range = options->input_range;
@@ -125,6 +140,10 @@ bool iommu_init(struct iommu *iommu, const struct options *options)
 		perror(options->iommu_path);
 		return false;
 	}
+	if (!record_open(&iommu->record, options->trace)) {
+		perror(options->trace);
+		return false;
+	}
 	return init_device(iommu, options) && init_pump(iommu);
 }
 
@@ -136,7 +155,7 @@ struct viommu_endpoint *iommu_add_endpoint(struct iommu *iommu, uint32_t id)
 
 	config.id = id;
 	config.regions = &msi_window;
-	config.region_count = 1;
+	config.region_count = (iommu->features & VIOMMU_F_PROBE) != 0 ? 1 : 0;
 	result = viommu_device_add_endpoint(&iommu->device, &config, &endpoint);
 	if (result == VIOMMU_OK)
 		return endpoint;
@@ -164,8 +183,13 @@ void iommu_print_stats(struct iommu *iommu, FILE *out)
 	fprintf(out, "iommu.consistent %u\n", viommu_pump_check(&iommu->pump));
 }
 
-void iommu_deinit(struct iommu *iommu)
+bool iommu_deinit(struct iommu *iommu)
 {
+	bool written = record_close(&iommu->record);
+
 	free(iommu->device_memory);
 	free(iommu->pump_memory);
+	if (!written)
+		perror("the trace");
+	return written;
 }

@@ -5,6 +5,7 @@
 
 #include "function.h"
 #include "options.h"
+#include "record.h"
 
 #include <stdio.h>
 #include <viommu/device.h>
@@ -15,6 +16,8 @@ struct iommu {
 	struct viommu_device device;
 	struct viommu_pump pump;
 	struct viommu_memory_view view;
+	struct record record;
+	uint64_t features; /* that are offered */
 	void *device_memory;
 	void *pump_memory;
 };
@@ -25,8 +28,8 @@ bool iommu_init(struct iommu *iommu, const struct options *options);
 /* An endpoint, before any thread runs. NULL: it said why. */
 struct viommu_endpoint *iommu_add_endpoint(struct iommu *iommu, uint32_t id);
 
-/* After its thread has ended. */
+/* After its thread has ended. False: the trace could not be written. */
 void iommu_print_stats(struct iommu *iommu, FILE *out);
-void iommu_deinit(struct iommu *iommu);
+bool iommu_deinit(struct iommu *iommu);
 
 #endif /* IOMMU_H */

@@ -40,7 +40,7 @@ static void wait_for_signals(const struct options *options, const sigset_t *sign
 }
 
 /* The IOMMU last: its reset may wait for DMA of the others, which needs nothing of it. */
-static void deinit(const struct options *options, struct blk *disks)
+static bool deinit(const struct options *options, struct blk *disks)
 {
 	for (uint32_t i = 0; i < options->disk_count; i++)
 		function_stop(&disks[i].function);
@@ -55,8 +55,8 @@ static void deinit(const struct options *options, struct blk *disks)
 		blk_deinit(&disks[i]);
 		unlink(options->disks[i].path);
 	}
-	iommu_deinit(&iommu);
 	unlink(options->iommu_path);
+	return iommu_deinit(&iommu);
 }
 
 int main(int argc, char **argv)
@@ -81,7 +81,7 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	fflush(stdout);
 	wait_for_signals(&options, &signals, disks);
-	deinit(&options, disks);
+	status = deinit(&options, disks) ? 0 : 1;
 	free(disks);
-	return 0;
+	return status;
 }

@@ -26,6 +26,7 @@ static const char help[] =
 	"  --domain-range FIRST-LAST  decimal (0-4294967295)\n"
 	"  --boot-bypass on|off     endpoints that are attached nowhere pass untranslated (on)\n"
 	"  --threads N              of each disk for its file: 0 to 16 (1); with 0 the function waits\n"
+	"  --trace FILE             write the requests that were executed, for viommu-sim replay\n"
 	"  --stats                  print counters at the end\n"
 	"  --sabotage               translate what is written to disks to the wrong page: a test of tests\n"
 	"  --help\n";
@@ -39,6 +40,7 @@ enum {
 	OPTION_DOMAIN_RANGE,
 	OPTION_BOOT_BYPASS,
 	OPTION_THREADS,
+	OPTION_TRACE,
 	OPTION_STATS,
 	OPTION_SABOTAGE,
 	OPTION_HELP
@@ -53,6 +55,7 @@ static const struct option long_options[] = {
 	{ "domain-range", required_argument, NULL, OPTION_DOMAIN_RANGE },
 	{ "boot-bypass", required_argument, NULL, OPTION_BOOT_BYPASS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "trace", required_argument, NULL, OPTION_TRACE },
 	{ "stats", no_argument, NULL, OPTION_STATS },
 	{ "sabotage", no_argument, NULL, OPTION_SABOTAGE },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -114,6 +117,9 @@ static bool argument(struct options *o, int option, const char *text, uint32_t *
 		if (!number(&text, 10, 16, 0, &first))
 			return false;
 		o->threads = (uint32_t)first;
+		return true;
+	case OPTION_TRACE:
+		o->trace = text;
 		return true;
 	case OPTION_STATS:
 		o->stats = true;

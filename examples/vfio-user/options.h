@@ -22,6 +22,7 @@ struct options {
 	uint32_t domain_last;
 	uint64_t disk_size; /* of disks in memory */
 	uint32_t threads;   /* of each disk */
+	const char *trace;  /* NULL: none */
 	bool boot_bypass;
 	bool stats;
 	bool sabotage;

@@ -56,8 +56,6 @@ class Case(unittest.TestCase):
 		ram.share(disk)
 		return ram, iommu, disk
 
-
-class Guest(Case):
 	def behind_the_iommu(self):
 		ram, iommu, disk = self.both()
 		driver = Iommu(iommu, ram)
@@ -66,6 +64,8 @@ class Guest(Case):
 		self.assertEqual(driver.map(1, ram.BASE + SHIFT, last, ram.BASE), 0)
 		return ram, driver, Blk(disk, ram, SHIFT)
 
+
+class Guest(Case):
 	def test_disk__in_bypass__reads_what_was_written(self):
 		ram, _, disk = self.both()
 		blk = Blk(disk, ram)
@@ -306,6 +306,38 @@ class Guest(Case):
 		self.test_disk__behind_the_iommu__reads_what_was_written()
 
 
+class Trace(Case):
+	def setUp(self):
+		directory = tempfile.TemporaryDirectory()
+		self.addCleanup(directory.cleanup)
+		self.trace = os.path.join(directory.name, "trace")
+		self.options = ("--trace", self.trace)
+		super().setUp()
+
+	def test_trace__of_requests_and_a_reset__has_a_line_for_each(self):
+		ram, driver, _ = self.behind_the_iommu()
+		self.assertEqual(driver.map(1, 0x1000, 0x1fff, ram.BASE, flags=1), 0)
+		self.assertEqual(driver.map(1, 0x1000, 0x1fff, ram.BASE), 4)
+		self.assertEqual(driver.unmap(1, 0, 0x1fff), 0)
+		self.assertEqual(driver.attach(2, 0x28), 0)
+		driver.client.ask(RESET)
+		self.stop()
+		with open(self.trace, encoding="utf-8") as file:
+			lines = file.read().splitlines()
+		self.assertEqual(lines, ["A 1 28 0", "M 1 7000100000 70001fffff 100000 3",
+		                         "M 1 1000 1fff 100000 1", "U 1 0 1fff", "A 2 28 0", "D 2 28"])
+
+	def test_trace__that_cannot_be_written__is_an_error(self):
+		folder = os.path.join(os.path.dirname(self.trace), "full")
+		os.mkdir(folder)
+		server = Server(PROGRAM, folder, ("28",), ("--trace", "/dev/full"))
+		server.__enter__()
+		iommu, ram = Client(server.iommu), Ram()
+		ram.share(iommu)
+		self.assertEqual(Iommu(iommu, ram).attach(1, 0x28), 0)
+		self.assertRaises(AssertionError, server.__exit__)
+
+
 class Sabotage(Case):
 	options = ("--sabotage",)
 
@@ -321,6 +353,16 @@ class Sabotage(Case):
 
 class InItsThread(Guest):
 	options = ("--threads", "0")
+
+
+class WithoutProbe(Case):
+	options = ("--features", "4", "--boot-bypass", "off")
+
+	def test_map__of_all_there_is__is_not_refused(self):
+		ram, iommu, _ = self.both()
+		driver = Iommu(iommu, ram)
+		self.assertEqual(driver.attach(1, 0x28), 0)
+		self.assertEqual(driver.map(1, 0, (1 << 64) - 1, 0), 0)
 
 
 class Many(Case):
@@ -551,7 +593,8 @@ class Hostile(Case):
 			try:
 				for _ in range(20):
 					body = chance.randbytes(chance.choice((0, 4, 16, 20, 24, 32, 40)))
-					command, flags = chance.choice((*range(1, 18), 0x1234)), chance.choice((0, 0x10))
+					command = chance.choice((*range(1, 18), 0x1234))
+					flags = chance.choice((0, 0x10))
 					client.send(command, body, flags=flags, fds=(0,) * chance.choice((0, 0, 1, 3)))
 			except (BrokenPipeError, ConnectionError):
 				pass
