@@ -460,8 +460,8 @@ static const struct refusal refusals[] = {
 	{ "no MAP_UNMAP", no_map_unmap, NULL, VIOMMU_E_UNSUPP },          /* GEN-DRV-FEAT-07, INF-02 */
 	{ "FEATURES_OK refused", NULL, no_features_ok, VIOMMU_E_UNSUPP }, /* GEN-DRV-INIT-01.6 */
 	{ "granule 0", granule_zero, NULL, VIOMMU_E_UNSUPP },
-	{ "granule 64 KiB", granule_64k, NULL, VIOMMU_E_UNSUPP },
-	{ "granule 2^63", granule_huge, NULL, VIOMMU_E_UNSUPP },
+	{ "granule 64 KiB", granule_64k, NULL, VIOMMU_E_RANGE },
+	{ "granule 2^63", granule_huge, NULL, VIOMMU_E_RANGE },
 	{ "probe_size", probe_size_above, NULL, VIOMMU_E_NOMEM },
 	{ "probe_size huge", probe_size_huge, NULL, VIOMMU_E_NOMEM },
 	{ "input range", input_upside_down, NULL, VIOMMU_E_PEER },
@@ -744,7 +744,7 @@ static void test_driver_start__granules__the_larger_one_counts(void **state)
 		o.config.granule = table[i].granule;
 		o.config.granule_max = table[i].granule_max;
 		f = driver_setup(&o);
-		assert_int_equal(driver_start(f), g != 0 ? VIOMMU_OK : VIOMMU_E_UNSUPP);
+		assert_int_equal(driver_start(f), g != 0 ? VIOMMU_OK : VIOMMU_E_RANGE);
 		if (g != 0) {
 			viommu_driver_get_limits(&f->drv, &limits);
 			assert_true(limits.granule == g);

@@ -287,7 +287,7 @@ static void test_driver_start_queues__judges_as_start_does(void **state)
 		{ VIOMMU_F_MAP_UNMAP, 0, PAGE, 0, 9, 64, VIOMMU_E_UNSUPP },
 		{ VIOMMU_F_VERSION_1, 0, PAGE, 0, 9, 64, VIOMMU_E_UNSUPP },
 		{ 0, 0, 0, 0, 9, 64, VIOMMU_E_UNSUPP },
-		{ 0, 0, 16 * PAGE, 0, 9, 64, VIOMMU_E_UNSUPP },
+		{ 0, 0, 16 * PAGE, 0, 9, 64, VIOMMU_E_RANGE },
 		{ 0, 0, PAGE, 10, 9, 64, VIOMMU_E_PEER },
 		{ VIOMMU_F_DOMAIN_RANGE, 0, PAGE, 10, 9, 64, VIOMMU_OK },
 		{ 0, 0, PAGE, 0, 9, 513, VIOMMU_E_NOMEM },

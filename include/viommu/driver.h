@@ -260,8 +260,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_add_memory(struct viommu_drive
  * configuration, set the queues up, fill the event queue. ("Device Initialization") Domains that are there keep their
  * records, for devices that have the same granule.
  * VIOMMU_E_STATE: running. VIOMMU_E_ABI: size of registers. VIOMMU_E_UNSUPP: no VERSION_1 or MAP_UNMAP on offer,
- * FEATURES_OK refused, too few queue entries, a granule that is 0, too large or not that of the records, or not one
- * granule in input_range.
+ * FEATURES_OK refused, too few queue entries, a granule that is 0 or not that of the records, or not one granule in
+ * input_range. VIOMMU_E_RANGE: the device's granule is larger than granule_max; no request was sent.
  * VIOMMU_E_NOMEM: probe_size is above probe_size_max. VIOMMU_E_PEER: ranges upside down, or a configuration that never
  * holds still, or a queue that the device does not take. VIOMMU_E_REJECTED, VIOMMU_E_ARG: as the queue_enable of the
  * registers, see there. After all of these FAILED is set in the status. VIOMMU_E_TIMEOUT: the device does not finish

@@ -116,7 +116,7 @@ static enum viommu_result configure(struct viommu_driver *drv, uint64_t features
 	if (granule < drv->granule_min)
 		granule = drv->granule_min;
 	if (granule > drv->granule_max)
-		return VIOMMU_E_UNSUPP;
+		return VIOMMU_E_RANGE;
 	/* Records made with another granule cannot be replayed. */
 	if (drv->domains != NULL && granule != driver_granule(drv))
 		return VIOMMU_E_UNSUPP;

@@ -319,8 +319,8 @@ static enum viommu_result start(void)
 			driver_model_not_started(&w.model);
 		end_call(r);
 		w.starting = false;
-		CHECK(stopped ? r == VIOMMU_E_UNSUPP || r == VIOMMU_E_NOMEM || r == VIOMMU_E_PEER ||
-					r == VIOMMU_E_TIMEOUT
+		CHECK(stopped ? r == VIOMMU_E_UNSUPP || r == VIOMMU_E_RANGE || r == VIOMMU_E_NOMEM ||
+					r == VIOMMU_E_PEER || r == VIOMMU_E_TIMEOUT
 			      : r == VIOMMU_E_STATE && w.device.accesses == 0);
 		CHECK(r == VIOMMU_E_STATE || r == VIOMMU_E_TIMEOUT || (w.device.status & VIOMMU_STATUS_FAILED) != 0);
 		return r;
