@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include <viommu/driver.h>
+#include <viommu/dma.h>
 #include <viommu/pump.h>
 
 #include "suite.h"
@@ -257,20 +257,21 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void test_driver__several_threads__each_gets_its_own_answers(void **state)
+static void board_up(void)
 {
-	static struct worker workers[THREADS];
-
-	(void)state;
 	memset(&board, 0, sizeof board);
 	assert_int_equal(pthread_mutex_init(&board.device_lock, NULL), 0);
 	assert_int_equal(pthread_mutex_init(&board.driver_lock, NULL), 0);
 	build_driver();
 	build_device();
 	assert_int_equal(viommu_driver_start(&board.drv, &register_ops, NULL), VIOMMU_OK);
+}
+
+static void run_workers(struct worker *workers, void *(*what)(void *arg))
+{
 	for (uint32_t i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){ .board = &board, .id = i };
-		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, what, &workers[i]), 0);
 	}
 	for (uint32_t i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
@@ -278,6 +279,106 @@ static void test_driver__several_threads__each_gets_its_own_answers(void **state
 		assert_int_equal(workers[i].failures, 0);
 	assert_true(viommu_driver_check(&board.drv));
 	assert_true(viommu_pump_check(&board.pump));
+}
+
+static void test_driver__several_threads__each_gets_its_own_answers(void **state)
+{
+	static struct worker workers[THREADS];
+
+	(void)state;
+	board_up();
+	run_workers(workers, work);
+	assert_int_equal(viommu_driver_stop(&board.drv), VIOMMU_OK);
+}
+
+/* Buffers: all threads on one domain, two of them with one object, and a window that is full now and then. */
+
+#define GRANULES 14u
+
+struct pool {
+	struct viommu_driver_domain domain;
+	struct viommu_driver_endpoint endpoint;
+	struct viommu_driver_dma strict;
+	struct viommu_driver_dma lazy;
+	struct viommu_driver_dma doorbells;
+	viommu_iova hints[2 * VIOMMU_DMA_CLASSES];
+	struct viommu_range deferred[2];
+};
+
+static struct pool pool;
+
+static bool leads_to(const struct viommu_dma_buffer *buffer)
+{
+	viommu_gpa phys;
+
+	return viommu_driver_iova_to_phys(&pool.domain, buffer->iova, &phys) == VIOMMU_OK && phys == buffer->phys;
+}
+
+/*
+ * What a thread has mapped leads to its own memory as long as it has it: nobody else was given the same addresses. It
+ * goes away with one list, so that the others look for room while some of the list is confirmed.
+ */
+static void *use_buffers(void *arg)
+{
+	struct worker *w = arg;
+	struct viommu_driver_dma *dma = w->id == 2 ? &pool.lazy : &pool.strict;
+
+	for (uint64_t round = 0; round < ROUNDS && w->failures == 0; round++) {
+		uint32_t count = 1 + (uint32_t)(round + w->id) % BATCH;
+		struct viommu_dma_buffer list[BATCH];
+		enum viommu_result result;
+		struct viommu_dma_buffer doorbell = { .phys = (w->id + 1) * PAGE - 8, .len = 4 };
+
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t number = (w->id * ROUNDS + round) * BATCH + i;
+
+			list[i] = (struct viommu_dma_buffer){ .phys = number * 4 * PAGE + 8, .len = 1 + i % 2 * PAGE };
+		}
+		do
+			result = viommu_driver_dma_map(dma, list, count, VIOMMU_DMA_BIDIRECTIONAL);
+		while (result == VIOMMU_E_FULL && viommu_driver_dma_flush(&pool.lazy, NULL) == VIOMMU_OK);
+		w->failures += result != VIOMMU_OK;
+		for (uint32_t i = 0; i < count && result == VIOMMU_OK; i++)
+			w->failures += !leads_to(&list[i]);
+		result = viommu_driver_dma_map_doorbell(&pool.doorbells, &pool.endpoint, &doorbell);
+		w->failures += result != VIOMMU_OK || doorbell.iova < 2 * GRANULES * PAGE || !leads_to(&doorbell);
+		for (uint32_t i = 0; i < count; i++)
+			w->failures += !leads_to(&list[i]);
+		w->failures += viommu_driver_dma_unmap(dma, list, count, VIOMMU_DMA_BIDIRECTIONAL) != VIOMMU_OK;
+		result = viommu_driver_dma_unmap_doorbell(&pool.doorbells, &pool.endpoint, &doorbell);
+		w->failures += result != VIOMMU_OK;
+	}
+	return NULL;
+}
+
+static void test_driver_dma__several_threads__nobody_gets_what_another_has(void **state)
+{
+	static struct worker workers[THREADS];
+	struct viommu_dma_config c = VIOMMU_DMA_CONFIG_INIT;
+	struct viommu_mapping m;
+
+	(void)state;
+	memset(&pool, 0, sizeof pool);
+	board_up();
+	assert_int_equal(viommu_driver_domain_init(&pool.domain, &board.drv, VIOMMU_DOMAIN_ANY, false), VIOMMU_OK);
+	assert_int_equal(viommu_driver_endpoint_init(&pool.endpoint, &board.drv, 0, NULL, 0), VIOMMU_OK);
+	assert_int_equal(viommu_driver_attach(&pool.domain, &pool.endpoint, NULL), VIOMMU_OK);
+	c.window = (struct viommu_range){ 2 * GRANULES * PAGE, (2 * GRANULES + THREADS) * PAGE - 1 };
+	assert_int_equal(viommu_driver_dma_init(&pool.doorbells, &pool.domain, &c), VIOMMU_OK);
+	/* Each can take all that the other one has freed. */
+	c.window = (struct viommu_range){ PAGE, (GRANULES + 1) * PAGE - 1 };
+	c.hints = pool.hints;
+	c.hint_count = 2 * VIOMMU_DMA_CLASSES;
+	assert_int_equal(viommu_driver_dma_init(&pool.strict, &pool.domain, &c), VIOMMU_OK);
+	c.bottom_up = true;
+	c.hints = NULL;
+	c.hint_count = 0;
+	c.deferred = pool.deferred;
+	c.deferred_count = 2;
+	assert_int_equal(viommu_driver_dma_init(&pool.lazy, &pool.domain, &c), VIOMMU_OK);
+	run_workers(workers, use_buffers);
+	assert_int_equal(viommu_driver_dma_flush(&pool.lazy, NULL), VIOMMU_OK);
+	assert_false(viommu_driver_next_mapping(&pool.domain, 0, &m));
 	assert_int_equal(viommu_driver_stop(&board.drv), VIOMMU_OK);
 }
 
@@ -285,6 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_driver__several_threads__each_gets_its_own_answers),
+		cmocka_unit_test(test_driver_dma__several_threads__nobody_gets_what_another_has),
 	};
 
 	return suite_run(tests);
