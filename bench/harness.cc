@@ -45,6 +45,18 @@ constexpr uint32_t prepared_operations = 20000;
 const bench_workload *const lists[] = { bench_map_workloads, bench_reader_workloads, bench_request_workloads,
 					bench_replay_workloads };
 
+/* Alone, and beside another thread that does the same. */
+struct driver_workload {
+	const char *name;
+	bool beside;
+	bool dear;
+};
+
+constexpr driver_workload driver_workloads[] = { { "driver-pairs", false, false },
+						 { "driver-pairs-exit", false, true },
+						 { "driver-pairs-2", true, false },
+						 { "driver-pairs-exit-2", true, true } };
+
 std::deque<subject> subjects;
 
 /* Google Benchmark reports a failed one and exits with success; this program does not. */
@@ -171,6 +183,25 @@ bool add(const std::string &name, uint32_t n)
 		}
 		return true;
 	}
+	for (const driver_workload &w : driver_workloads) {
+		if (name != w.name || n > BENCH_DRIVER_BATCH_MAX)
+			continue;
+		for (uint32_t way = 0; bench_driver_name(way) != nullptr; way++) {
+			subjects.push_back({ full_name(w.name, bench_driver_name(way), n),
+					     [way, n, &w](bench_facts *facts) {
+						     return bench_driver_setup(way, n, w.dear, facts);
+					     },
+					     nullptr,
+					     bench_driver_run,
+					     bench_driver_teardown,
+					     w.beside ? bench_driver_start : nullptr,
+					     w.beside ? bench_driver_stop : nullptr,
+					     w.beside,
+					     { 1, 0 },
+					     nullptr });
+		}
+		return true;
+	}
 	return false;
 }
 
@@ -185,6 +216,10 @@ int list()
 	for (const bench_ring_workload *w = bench_ring_workloads; w->name != nullptr; w++) {
 		for (const bench_ring_pair *p = bench_ring_pairs; p->name != nullptr; p++)
 			std::printf("%s %s %u\n", w->name, p->name, BENCH_RING_BATCH_MAX);
+	}
+	for (const driver_workload &w : driver_workloads) {
+		for (uint32_t way = 0; bench_driver_name(way) != nullptr; way++)
+			std::printf("%s %s %u\n", w.name, bench_driver_name(way), BENCH_DRIVER_BATCH_MAX);
 	}
 	return 0;
 }

@@ -5,7 +5,7 @@
 Each workload at each n is a process of its own, in which Google Benchmark runs all structures once in each round. A
 figure is the median over the rounds; a ratio is taken within each round, and of these the median is told, with the
 quartiles as its spread. For a workload of rings n is the length of a batch, and the halves of a ring stand where else
-the structures do; for a trace it is how many of its mappings are alive at most.
+the structures do, as do drivers; for a trace it is how many of its mappings are alive at most.
 """
 import argparse
 import json
@@ -34,7 +34,8 @@ TRACES = {
     "replay-boot": 49, "replay-vblk-strict": 69, "replay-vblk-lazy": 84, "replay-lookup-mixed-strict": 103,
     "replay-nvme-lazy": 249, "replay-nvme-strict": 375, "replay-vfio-dpdk": 519,
 }
-WAITING = [*READERS, "translate-beside-owner", "translate-cached-beside-owner"]
+WAITING = [*READERS, "translate-beside-owner", "translate-cached-beside-owner", "driver-pairs-2",
+           "driver-pairs-exit-2"]
 STRUCTURES = ["viommu", "gtree", "btreemap", "stdmap", "scan"]
 SIZES = [100, 10000, 1000000]
 LARGE = 10000000  # by --large
@@ -48,9 +49,12 @@ RING_WORKLOADS = [threads + form for threads in ("", "threads-")
                   for form in ("direct", "direct-event", "indirect", "indirect-event")]
 RINGS = ["viommu", "viommu-device", "copying", "in-place", "unchecked"]
 BATCHES = [1, 32]
+DRIVER_WORKLOADS = ["driver-pairs", "driver-pairs-exit", "driver-pairs-2", "driver-pairs-exit-2"]
+DRIVERS = ["viommu", "viommu-lazy", "viommu-batched", "one-lock"]
+DRIVER_AIMS = {"viommu": 2, "viommu-lazy": 4, "viommu-batched": 4}  # times as fast as one-lock
 # Of the workloads with a thread more, which are the noisiest, --quick takes what the library's own driver and pump do.
 QUICK_RINGS = [w for w in RING_WORKLOADS if not w.startswith("threads-") or w == "threads-indirect-event"]
-WITHOUT_BYTES = [*REQUESTS, *READERS, *TRACES, *RING_WORKLOADS]
+WITHOUT_BYTES = [*REQUESTS, *READERS, *TRACES, *RING_WORKLOADS, *DRIVER_WORKLOADS]
 MARKS = "<!-- results: written by script/bench --markdown -->\n", "<!-- end of results -->\n"
 
 # What the library is to reach: workload, n, and how many times faster than which structure.
@@ -88,6 +92,7 @@ def registered(program):
     structures = [s for s in STRUCTURES if s != "btreemap" or (WORKLOADS[0], s) in there]
     expected = {(w, s) for w in [*WORKLOADS, *TRACES] for s in structures}
     expected |= {(w, r) for w in RING_WORKLOADS for r in RINGS}
+    expected |= {(w, d) for w in DRIVER_WORKLOADS for d in DRIVERS}
     if set(there) != expected:
         sys.exit(f"run.py: {program} has other workloads than expected: {sorted(set(there) ^ expected)}")
     if "btreemap" not in structures:
@@ -110,6 +115,7 @@ def to_run(mode):
             sizes = [*sizes, LARGE]
         runs += [(group, n) for n in sizes]
     runs += [([trace], n) for trace, n in TRACES.items()]
+    runs += [([w], BATCHES[-1]) for w in DRIVER_WORKLOADS]
     return runs + [([w], b) for w in RING_WORKLOADS for b in BATCHES if mode != "quick" or w in QUICK_RINGS]
 
 
@@ -297,6 +303,13 @@ def ring_floors(figures):
             f"{max(batch):.1f} ns for a request in a batch of {BATCHES[-1]} (wanted: at most 20).")
 
 
+def driver_aims(figures):
+    """How much faster than the baseline, in words."""
+    words = [f"{driver} {times(figures.ratio((w, BATCHES[-1], 'one-lock'), (w, BATCHES[-1], driver)))} in {w} "
+             f"(aim: {aim}x)" for w in DRIVER_WORKLOADS for driver, aim in DRIVER_AIMS.items()]
+    return f"As fast as one-lock, times so much: {', '.join(words)}."
+
+
 def sections(figures, markdown):
     """(title, text) of each table."""
     for n in [*SIZES, LARGE]:
@@ -307,12 +320,15 @@ def sections(figures, markdown):
     for batch in BATCHES:
         yield (f"ring, batch of {batch}, for one request",
                table(figures, [(w, batch) for w in RING_WORKLOADS], RINGS, markdown))
+    yield ("drivers, for a MAP and an UNMAP",
+           table(figures, [(w, BATCHES[-1]) for w in DRIVER_WORKLOADS], DRIVERS, markdown))
 
 
 def print_tables(figures):
     for title, text in sections(figures, False):
         print(f"\n{title}\n{text}", end="")
     print(ring_floors(figures))
+    print(driver_aims(figures))
     print(f"\ntargets\n{target_table(figures, False)}", end="")
 
 
@@ -324,6 +340,7 @@ def write_markdown(figures, readme):
     for title, section in sections(figures, True):
         text += f"\n**{title}**\n\n{section}"
     text += f"\n{textwrap.fill(ring_floors(figures), 120)}\n"
+    text += f"\n{textwrap.fill(driver_aims(figures), 120)}\n"
     with open(readme, encoding="utf-8") as f:
         before, rest = f.read().split(MARKS[0])
     _, after = rest.split(MARKS[1])

@@ -56,6 +56,18 @@ extern const struct bench_workload bench_replay_workloads[];
 extern const struct bench_workload bench_request_workloads[];
 extern const struct bench_ring_workload bench_ring_workloads[];
 
+/*
+ * Ways to drive a device. An operation is a MAP and an UNMAP, a batch of them an iteration. dear: kicks take as long as
+ * leaving a guest does.
+ */
+#define BENCH_DRIVER_BATCH_MAX 64u
+const char *bench_driver_name(uint32_t way); /* NULL: there are no more */
+void *bench_driver_setup(uint32_t way, uint32_t batch, bool dear, struct bench_facts *facts);
+bool bench_driver_run(void *state, uint64_t iterations);
+void bench_driver_teardown(void *state);
+bool bench_driver_start(void *state);
+bool bench_driver_stop(void *state);
+
 #ifdef __cplusplus
 }
 #endif
