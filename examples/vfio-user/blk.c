@@ -405,10 +405,9 @@ static void drain(struct function *f)
 	f->has_work = true;
 }
 
-/* On command: nothing is mapped there. */
-static void stray(struct function *f)
+void blk_stray(void *ctx)
 {
-	struct blk *blk = from(f);
+	struct blk *blk = ctx;
 	struct viommu_access_token token;
 	struct viommu_translation t;
 
@@ -418,12 +417,21 @@ static void stray(struct function *f)
 	viommu_access_end(&blk->access, token);
 }
 
+/* No section is open between two pieces of work, once nothing is in flight. */
+void blk_move(struct blk *blk, struct viommu_device *device, struct viommu_endpoint *endpoint)
+{
+	drain(&blk->function);
+	if (viommu_access_deinit(&blk->access) != VIOMMU_OK)
+		abort();
+	viommu_access_init(&blk->access, device, endpoint);
+	viommu_access_set_cache(&blk->access, &blk->cache);
+}
+
 static const struct function_ops blk_ops = {
 	.work = work,
 	.memory_changed = drain,
 	.reset = drain,
 	.collect = collect,
-	.stray = stray,
 };
 
 /* The registers' side */

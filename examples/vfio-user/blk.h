@@ -54,6 +54,13 @@ struct blk {
 
 bool blk_init(struct blk *blk, const struct options *options, uint32_t number, struct viommu_device *device,
 	      struct viommu_endpoint *endpoint);
+
+/* On its thread: a DMA where nothing is mapped. The argument is the struct blk, as function_call gives it. */
+void blk_stray(void *blk);
+
+/* On its thread: from now on it is this endpoint. */
+void blk_move(struct blk *blk, struct viommu_device *device, struct viommu_endpoint *endpoint);
+
 void blk_print_stats(const struct blk *blk, FILE *out);
 
 /* After its thread has ended. */

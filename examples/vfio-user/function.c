@@ -65,6 +65,8 @@ bool function_listen(struct function *f, const char *name, const char *path, con
 	f->name = name;
 	f->ops = ops;
 	f->channel.socket = -1;
+	pthread_mutex_init(&f->call_lock, NULL);
+	pthread_cond_init(&f->call_over, NULL);
 	memory_init(&f->memory, memory_has_changed, f);
 	f->listener = channel_listen(path);
 	if (f->listener < 0)
@@ -82,7 +84,8 @@ enum viommu_result function_init_pci(struct function *f, struct viommu_pci_confi
 	config->vector_count = 1 + queue_count;
 	config->ops = &pci_ops;
 	config->ops_ctx = f;
-	irq_init(&f->irqs, &f->pci, config->vector_count);
+	if (f->irqs.pci == NULL)
+		irq_init(&f->irqs, &f->pci, config->vector_count);
 	return viommu_pci_init(&f->pci, config);
 }
 
@@ -93,10 +96,26 @@ void function_wake(struct function *f)
 	(void)!write(f->wake, &one, sizeof one);
 }
 
-void function_stray(struct function *f)
+void function_call(struct function *f, void (*call)(void *ctx), void *ctx)
 {
-	__atomic_store_n(&f->is_to_stray, true, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&f->call_lock);
+	f->call = call;
+	f->call_ctx = ctx;
 	function_wake(f);
+	while (f->call != NULL)
+		pthread_cond_wait(&f->call_over, &f->call_lock);
+	pthread_mutex_unlock(&f->call_lock);
+}
+
+static void answer_call(struct function *f)
+{
+	pthread_mutex_lock(&f->call_lock);
+	if (f->call != NULL) {
+		f->call(f->call_ctx);
+		f->call = NULL;
+		pthread_cond_signal(&f->call_over);
+	}
+	pthread_mutex_unlock(&f->call_lock);
 }
 
 void function_reset(struct function *f)
@@ -157,8 +176,7 @@ static void work(struct function *f)
 {
 	if (memory_is_in_flux(&f->memory))
 		return;
-	if (__atomic_exchange_n(&f->is_to_stray, false, __ATOMIC_ACQ_REL) && f->ops->stray != NULL)
-		f->ops->stray(f);
+	answer_call(f);
 	if (f->ops->collect != NULL)
 		f->ops->collect(f);
 	if (f->has_work)

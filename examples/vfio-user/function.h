@@ -30,8 +30,6 @@ struct function_ops {
 	void (*reset)(struct function *function);
 	/* Something was finished, and the thread was woken for it. Also while bus mastering is off. May be NULL. */
 	void (*collect)(struct function *function);
-	/* On command: a DMA where nothing is mapped. NULL: it has no DMA. */
-	void (*stray)(struct function *function);
 };
 
 struct function {
@@ -45,8 +43,11 @@ struct function {
 	struct channel channel;
 	bool has_version; /* the client has introduced itself */
 	bool has_work;
-	bool is_stopping; /* set by another thread, before it wakes this one; so is the next one */
-	bool is_to_stray;
+	bool is_stopping; /* set by another thread, before it wakes this one */
+	pthread_mutex_t call_lock;
+	pthread_cond_t call_over;
+	void (*call)(void *ctx); /* what another thread waits for, or NULL; with the lock held */
+	void *call_ctx;
 	int listener;
 	int wake;           /* eventfd */
 	uint32_t clients;   /* that there have been */
@@ -58,7 +59,10 @@ struct function {
 /* Listens; errno if false. The PCI function is initialised after this, with function_pci_ops. */
 bool function_listen(struct function *function, const char *name, const char *path, const struct function_ops *ops);
 
-/* Fills in what each function has in common; the rest is for the device class. VIOMMU_OK, or as viommu_pci_init. */
+/*
+ * Fills in what each function has in common; the rest is for the device class. VIOMMU_OK, or as viommu_pci_init. Again
+ * on the function's thread: a PCI function in place of the one that was there, with the same interrupts.
+ */
 enum viommu_result function_init_pci(struct function *function, struct viommu_pci_config *config,
 				     struct viommu_registers *registers, uint32_t queue_count);
 
@@ -66,7 +70,9 @@ bool function_start(struct function *function);
 
 /* Any thread: there is something to look at. */
 void function_wake(struct function *function);
-void function_stray(struct function *function);
+
+/* From another thread: has this done on the function's, while memory is not in flux, and returns afterwards. */
+void function_call(struct function *function, void (*call)(void *ctx), void *ctx);
 
 /* From another thread: ends the thread. Its client is dropped as if it had gone. */
 void function_stop(struct function *function);

@@ -15,9 +15,7 @@ static bool init(const struct options *options, struct blk *disks)
 	if (!iommu_init(&iommu, options))
 		return false;
 	for (uint32_t i = 0; i < options->disk_count; i++) {
-		struct viommu_endpoint *endpoint = iommu_add_endpoint(&iommu, options->disks[i].endpoint);
-
-		if (endpoint == NULL || !blk_init(&disks[i], options, i, &iommu.device, endpoint))
+		if (!blk_init(&disks[i], options, i, &iommu.unit->device, iommu.unit->endpoints[i]))
 			return false;
 	}
 	if (!function_start(&iommu.function))
@@ -29,13 +27,41 @@ static bool init(const struct options *options, struct blk *disks)
 	return true;
 }
 
+struct move {
+	struct blk *blk;
+	struct viommu_endpoint *endpoint;
+};
+
+static void move(void *ctx)
+{
+	struct move *m = ctx;
+
+	blk_move(m->blk, &iommu.unit->device, m->endpoint);
+}
+
+/* The IOMMU's thread waits for each disk, and so answers no request before all of them see the new device. */
+static void move_all(void *ctx)
+{
+	struct blk *disks = ctx;
+
+	for (uint32_t i = 0; i < iommu.options->disk_count; i++)
+		function_call(&disks[i].function, move, &(struct move){ &disks[i], iommu.unit->endpoints[i] });
+}
+
+static void swap(void *ctx)
+{
+	(void)iommu_swap(&iommu, move_all, ctx);
+}
+
 static void wait_for_signals(const struct options *options, const sigset_t *signals, struct blk *disks)
 {
 	int number;
 
-	while (sigwait(signals, &number) == 0 && number == SIGUSR2) {
-		for (uint32_t i = 0; i < options->disk_count; i++)
-			function_stray(&disks[i].function);
+	while (sigwait(signals, &number) == 0 && (number == SIGUSR1 || number == SIGUSR2)) {
+		if (number == SIGUSR1)
+			function_call(&iommu.function, swap, disks);
+		for (uint32_t i = 0; number == SIGUSR2 && i < options->disk_count; i++)
+			function_call(&disks[i].function, blk_stray, &disks[i]);
 	}
 }
 
@@ -73,6 +99,7 @@ int main(int argc, char **argv)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGUSR1);
 	sigaddset(&signals, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* in all threads */
 	disks = calloc(options.disk_count != 0 ? options.disk_count : 1, sizeof *disks);

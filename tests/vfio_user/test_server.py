@@ -6,7 +6,9 @@ usage: test_server.py PROGRAM [unittest arguments]
 """
 import errno
 import os
+import pathlib
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -152,6 +154,35 @@ class Guest(Case):
 		stats = self.stop()
 		self.assertEqual(stats["blk.28.errors"], 0)
 		self.assertEqual(stats["iommu.statuses.ok"], sum(v for k, v in stats.items() if ".statuses." in k))
+
+	def test_swap__while_all_work__loses_nothing(self):
+		ram, driver, blk = self.behind_the_iommu()
+		chance = random.Random(6)
+		for i in range(200):
+			data = chance.randbytes(PAGE)
+			blk.request(1, 8 * (i % 100), data)
+			if i % 4 == 0:
+				self.server.process.send_signal(signal.SIGUSR1)
+			address = (i % 100) * PAGE
+			self.assertEqual(driver.map(1, address, address + PAGE - 1, ram.BASE), 0)
+			if i >= 90:
+				old = address - 90 * PAGE if i % 100 >= 90 else address + 10 * PAGE
+				self.assertEqual(driver.unmap(1, old, old + PAGE - 1), 0)
+			blk.wait(0)
+			if i % 10 == 0:
+				self.assertEqual(blk.ask(0, 8 * (i % 100), into=PAGE, data=0x20000), (0, data))
+		interrupts = struct.unpack("=Q", os.read(driver.interrupts[1], 8))[0]
+		self.assertEqual(interrupts, 2 + 200 + 110)
+		stats = self.stop()
+		self.assertGreater(stats["iommu.swaps"], 5)
+		self.assertEqual((stats["iommu.requests.map"], stats["iommu.requests.unmap"]), (201, 110))
+		self.assertEqual((stats["blk.28.errors"], stats["iommu.faults"]), (0, 0))
+
+	def test_swap__of_a_device_that_nobody_uses__is_one(self):
+		self.server.process.send_signal(signal.SIGUSR1)
+		self.test_disk__behind_the_iommu__reads_what_was_written()
+		self.server.process.send_signal(signal.SIGUSR1)
+		self.assertEqual(self.stop()["iommu.swaps"], 2)
 
 	def test_system_reset__with_the_disk_in_a_domain__leads_back_to_bypass(self):
 		ram, driver, blk = self.behind_the_iommu()
@@ -614,6 +645,17 @@ class Hostile(Case):
 		first.write(CONFIG, 4, b"\7\0")
 		first.close()
 		self.assertEqual(len(second.receive(16)), 16)
+
+
+class Document(unittest.TestCase):
+	def test_document__each_piece_of_code__is_in_the_program(self):
+		tree = pathlib.Path(__file__).resolve().parents[2]
+		squeeze = lambda text: " ".join(text.split())
+		program = " ".join(squeeze(path.read_text()) for path in (tree / "examples/vfio-user").glob("*.[ch]"))
+		pieces = re.findall(r"```c\n(.*?)```", (tree / "docs/hypervisor.md").read_text(), re.DOTALL)
+		self.assertGreater(len(pieces), 3)
+		for piece in pieces:
+			self.assertIn(squeeze(piece), program)
 
 
 class Options(unittest.TestCase):
