@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * random_io.c: runs in the guest. Threads write to a disk and read it back, past the page cache, each in a part of its
- * own, pieces of 512 bytes to 128 KiB, and compare.
+ * own, pieces of 512 bytes to 128 KiB, and compare. Prints how many reads and writes that were in a second.
  *
  *     random_io DEVICE THREADS COUNT
  */
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SECTOR 512u
@@ -55,8 +56,17 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 int main(int argc, char **argv)
 {
+	double begin;
 	pthread_t threads[THREADS_MAX];
 	long n = argc == 4 ? atol(argv[2]) : 0;
 
@@ -67,9 +77,11 @@ int main(int argc, char **argv)
 	part = disk < 0 ? 0 : (uint64_t)lseek(disk, 0, SEEK_END) / (uint64_t)n / SECTOR * SECTOR;
 	if (part <= MOST)
 		return 1;
+	begin = now();
 	for (long i = 0; i < n; i++)
 		pthread_create(&threads[i], NULL, run, (void *)(uintptr_t)i);
 	for (long i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
+	printf("SPEED %.0f\n", (double)(2 * n * count) / (now() - begin));
 	return 0;
 }
