@@ -193,7 +193,8 @@ static void reg_config_write(void *ctx, uint32_t offset, const void *src, uint32
 		return;
 	}
 	RULE(assert_int_not_equal(f->script.accepted & VIOMMU_F_BYPASS_CONFIG, 0));
-	f->script.config.bypass = value;
+	if (!f->script.ignores_bypass)
+		f->script.config.bypass = value;
 }
 
 static uint32_t reg_queue_size_max(void *ctx, uint32_t queue)
@@ -933,7 +934,8 @@ static void become_honest(struct driver_fixture *f)
 	s->config = h->config;
 	s->config_len = h->config_len;
 	memcpy(s->queue_max, h->queue_max, sizeof s->queue_max);
-	s->refuses_features = s->never_settles = s->stalled = s->refuses_queue = s->unknown_endpoints = false;
+	s->ignores_bypass = s->refuses_features = s->never_settles = s->stalled = false;
+	s->refuses_queue = s->unknown_endpoints = false;
 	s->settles_after = s->reset_reads = s->resetting = 0;
 	s->decide = NULL;
 	s->properties = NULL;

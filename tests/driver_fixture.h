@@ -131,6 +131,7 @@ struct script {
 	uint32_t reset_reads;   /* status reads that still show the old status; UINT32_MAX: for ever */
 	bool stalled;           /* looks at nothing */
 	bool refuses_queue;
+	bool ignores_bypass;    /* config.bypass stays as it is */
 	bool unknown_endpoints; /* endpoints above 0xff do not exist */
 	struct verdict (*decide)(struct driver_fixture *f, const struct viommu_wire_request *request, uint32_t number);
 	const uint8_t *properties; /* of a PROBE reply; NULL: none */

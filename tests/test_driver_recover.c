@@ -723,6 +723,38 @@ static void test_driver_shutdown__no_bypass_to_store__unsupp_and_nothing_done(vo
 	driver_teardown(f);
 }
 
+/* IOMMU-DRV-CONFIG-04: only bit 0 is looked at. Who asks for blocked endpoints must not get a device in bypass. */
+static void test_driver_shutdown__bypass_is_not_taken__peer_and_nobody_is_let_go(void **state)
+{
+	static const struct {
+		enum viommu_driver_handover handover;
+		uint8_t found;
+		enum viommu_result expected;
+	} table[] = {
+		{ VIOMMU_HANDOVER_BLOCK, 0x01, VIOMMU_E_PEER }, { VIOMMU_HANDOVER_BLOCK, 0xff, VIOMMU_E_PEER },
+		{ VIOMMU_HANDOVER_BLOCK, 0xfe, VIOMMU_OK },     { VIOMMU_HANDOVER_BYPASS, 0xfe, VIOMMU_E_PEER },
+		{ VIOMMU_HANDOVER_BYPASS, 0xff, VIOMMU_OK },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		struct house h;
+
+		move_in(&h, NULL);
+		h.f->script.ignores_bypass = true;
+		h.f->script.config.bypass = table[i].found;
+		assert_int_equal(viommu_driver_shutdown(&h.f->drv, table[i].handover), table[i].expected);
+		if (table[i].expected != VIOMMU_OK) {
+			assert_int_equal(h.f->script.count, 0);
+			assert_ptr_equal(viommu_driver_endpoint_domain(&h.ea[0]), &h.a);
+			assert_record_is_model(h.f, &h.a);
+			assert_int_equal(viommu_driver_shutdown(&h.f->drv, VIOMMU_HANDOVER_KEEP), VIOMMU_OK);
+		}
+		assert_null(viommu_driver_endpoint_domain(&h.ea[0]));
+		driver_teardown(h.f);
+	}
+}
+
 /* A device that does not answer is asked once, and reset; one that refuses is asked for the others, too. */
 static void test_driver_shutdown__device_fails_on_the_way__is_reset_all_the_same(void **state)
 {
@@ -823,6 +855,7 @@ int main(void)
 		cmocka_unit_test(test_driver_abandon__device_was_removed__nothing_is_asked_and_records_stay),
 		cmocka_unit_test(test_driver_shutdown__keep__detaches_all_and_resets),
 		cmocka_unit_test(test_driver_shutdown__block_and_bypass__are_stored_first),
+		cmocka_unit_test(test_driver_shutdown__bypass_is_not_taken__peer_and_nobody_is_let_go),
 		cmocka_unit_test(test_driver_shutdown__no_bypass_to_store__unsupp_and_nothing_done),
 		cmocka_unit_test(test_driver_shutdown__device_fails_on_the_way__is_reset_all_the_same),
 		cmocka_unit_test(test_driver_shutdown__then_a_second_driver__starts_on_the_same_device),

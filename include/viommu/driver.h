@@ -345,7 +345,9 @@ enum viommu_driver_handover {
  * detaches the endpoints, resets the device. The shared memory is the embedder's again. A device that fails on the way
  * is not asked any further, but reset; an ATTACH that it forgets only at the reset is no failure.
  * VIOMMU_E_STATE: stopped. VIOMMU_E_UNSUPP: config.bypass is to change, and the device does not have it, or its
- * registers are the embedder's; nothing was done. VIOMMU_E_TIMEOUT: as stop; call that to go on waiting. Owner.
+ * registers are the embedder's; nothing was done. VIOMMU_E_PEER: config.bypass was stored and does not read so, as with
+ * a device that was reset by somebody or is gone; nothing else was done: endpoints are not let go into what was not
+ * asked for. KEEP does that all the same, or stop. VIOMMU_E_TIMEOUT: as stop; call that to go on waiting. Owner.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_shutdown(struct viommu_driver *drv,
 							   enum viommu_driver_handover handover);

@@ -104,12 +104,17 @@ enum viommu_result viommu_driver_recover_queues(struct viommu_driver *drv, const
 	return result == VIOMMU_OK ? attach_lost(drv) : result;
 }
 
-static void store_bypass(struct viommu_driver *drv, enum viommu_driver_handover handover)
+/* Does the device have it then? One that somebody else has reset, say, ignores the store. */
+static bool store_bypass(struct viommu_driver *drv, enum viommu_driver_handover handover)
 {
 	uint8_t bypass = handover == VIOMMU_HANDOVER_BYPASS;
+	uint8_t found;
 
-	if (handover != VIOMMU_HANDOVER_KEEP)
-		drv->registers->config_write(drv->registers_ctx, VIOMMU_WIRE_CONFIG_BYPASS, &bypass, 1);
+	if (handover == VIOMMU_HANDOVER_KEEP)
+		return true;
+	drv->registers->config_write(drv->registers_ctx, VIOMMU_WIRE_CONFIG_BYPASS, &bypass, 1);
+	drv->registers->config_read(drv->registers_ctx, VIOMMU_WIRE_CONFIG_BYPASS, &found, 1);
+	return (found & 1) == bypass;
 }
 
 /* One by one, though a reset detaches as well: not every device keeps to that. */
@@ -137,7 +142,8 @@ enum viommu_result viommu_driver_shutdown(struct viommu_driver *drv, enum viommu
 	if (handover != VIOMMU_HANDOVER_KEEP &&
 	    (drv->registers == NULL || (drv->features & VIOMMU_F_BYPASS_CONFIG) == 0))
 		return VIOMMU_E_UNSUPP;
-	store_bypass(drv, handover);
+	if (!store_bypass(drv, handover))
+		return VIOMMU_E_PEER;
 	detach_all(drv);
 	return viommu_driver_stop(drv);
 }
