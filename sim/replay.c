@@ -512,6 +512,42 @@ static bool compare_mapping(struct replay *r, const struct sim_trace_line *line,
 	return true;
 }
 
+/* The device's domain of this number, as long as it lives. */
+static const struct viommu_domain *device_domain(const struct viommu_device *device, uint32_t id)
+{
+	for (uint32_t i = 0; i < 2 * device->max_domains; i++) {
+		if (device->domains[i].endpoints != NULL && device->domains[i].id == id)
+			return &device->domains[i];
+	}
+	return NULL;
+}
+
+/* The device's mappings of a domain are those of the driver's record, and there are no others. */
+static bool compare_halves(struct replay *r, const struct sim_trace_line *line, struct domain *d)
+{
+	const struct viommu_domain *device = device_domain(&r->machine->device, d->id);
+	struct viommu_mapping a = { 0 };
+	struct viommu_mapping b = { 0 };
+	uint64_t from = 0;
+	bool more = device != NULL;
+
+	while (more) {
+		more = viommu_driver_next_mapping(&d->driver, from, &a);
+		if (viommu_map_next(&device->map, from, &b) != more ||
+		    (more && (a.first != b.first || a.last != b.last || a.phys != b.phys || a.flags != b.flags))) {
+			device = NULL;
+			break;
+		}
+		more = more && a.last != UINT64_MAX;
+		from = a.last + 1;
+	}
+	if (device == NULL)
+		sim_prover_disagree(&r->prover, line,
+				    "in domain %" PRIx32 " the device has not what the driver has, from %" PRIx64 " on",
+				    d->id, from);
+	return device != NULL;
+}
+
 /* All records; one mapping in so many is proved. */
 static void compare_records(struct replay *r, const struct sim_trace_line *line, uint32_t one_in)
 {
@@ -522,6 +558,7 @@ static void compare_records(struct replay *r, const struct sim_trace_line *line,
 		struct viommu_mapping m = { 0 };
 		uint64_t from = 0;
 
+		agrees = compare_halves(r, line, d);
 		while (agrees && viommu_driver_next_mapping(&d->driver, from, &m)) {
 			agrees = compare_mapping(r, line, d, &m, total++ % one_in == 0);
 			if (m.last == UINT64_MAX)
