@@ -372,6 +372,107 @@ static void test_driver_dma_map_doorbell__bypass_domain__goes_there_untranslated
 	driver_teardown(f);
 }
 
+/* The window that is set aside */
+
+static void test_driver_msi_window__upside_down_or_mapped__is_refused(void **state)
+{
+	static const struct {
+		struct viommu_range window;
+		enum viommu_result expected;
+	} table[] = {
+		{ { 2, 1 }, VIOMMU_E_ARG },        { { 0x5fff, 0x7fff }, VIOMMU_E_EXISTS },
+		{ { 0x4000, 0x4fff }, VIOMMU_OK }, /* in front of a mapping */
+		{ { 0x6000, 0x7fff }, VIOMMU_OK }, /* behind all of them */
+		{ { 0, 0 }, VIOMMU_OK },           /* none, though something is mapped there */
+	};
+	struct one t;
+
+	(void)state;
+	set_up(&t, NULL);
+	assert_int_equal(map_page(&t.d, 0), VIOMMU_OK);
+	assert_int_equal(map_page(&t.d, 5), VIOMMU_OK);
+	assert_int_equal(viommu_driver_sync(&t.d, NULL), VIOMMU_OK);
+	for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
+		assert_int_equal(viommu_driver_domain_set_msi_window(&t.d, table[i].window), table[i].expected);
+	driver_teardown(t.f);
+}
+
+/* Buffers keep off it from either end, also where an address was handed out before; doorbells come there. */
+static void test_driver_msi_window__buffers__are_kept_off_and_doorbells_are_not(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct viommu_dma_buffer buffer = { .phys = 0x100000, .len = PAGE };
+		struct viommu_dma_buffer doorbell = { .phys = 0xfee00040, .len = 4 };
+		struct viommu_dma_config c = VIOMMU_DMA_CONFIG_INIT;
+		viommu_iova hints[VIOMMU_DMA_CLASSES];
+		struct viommu_driver_dma dma, doorbells;
+		struct viommu_range window;
+		uint64_t seen = 0;
+		struct one t;
+
+		set_up(&t, NULL);
+		c.window = (struct viommu_range){ 0x1000, 0x5fff };
+		c.bottom_up = i == 1;
+		c.hints = hints;
+		c.hint_count = VIOMMU_DMA_CLASSES;
+		assert_int_equal(viommu_driver_dma_init(&dma, &t.d, &c), VIOMMU_OK);
+		assert_int_equal(viommu_driver_dma_map(&dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+		assert_int_equal(viommu_driver_dma_unmap(&dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+		window = (struct viommu_range){ buffer.iova, buffer.iova + (PAGE - 1) };
+		assert_int_equal(viommu_driver_domain_set_msi_window(&t.d, window), VIOMMU_OK);
+		for (unsigned n = 0; n < 4; n++) {
+			assert_int_equal(viommu_driver_dma_map(&dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+			seen |= UINT64_C(1) << (buffer.iova / PAGE);
+		}
+		assert_true(seen == (0x3e & ~(UINT64_C(1) << (window.first / PAGE))));
+		assert_int_equal(viommu_driver_dma_map(&dma, &buffer, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_FULL);
+		c.window = window;
+		c.hints = NULL;
+		c.hint_count = 0;
+		assert_int_equal(viommu_driver_dma_init(&doorbells, &t.d, &c), VIOMMU_OK);
+		assert_int_equal(viommu_driver_dma_map_doorbell(&doorbells, &t.e, &doorbell), VIOMMU_OK);
+		assert_true(doorbell.iova == window.first + 0x40);
+		assert_record_is_model(t.f, &t.d);
+		driver_teardown(t.f);
+	}
+}
+
+/* IOMMU-DRV-RESV-01: where there is an MSI region it counts, and the window stays set aside. */
+static void test_driver_msi_window__endpoint_has_an_msi_region__that_counts(void **state)
+{
+	struct viommu_resv_region regions[] = { MSI(0xfee00000, 0xfeefffff) };
+	struct viommu_dma_buffer doorbell = { .phys = 0xfee00040, .len = 4 };
+	struct viommu_driver_dma dma;
+	struct one t;
+
+	(void)state;
+	set_up(&t, NULL);
+	reserve(&t.e, regions, 1);
+	assert_int_equal(viommu_driver_domain_set_msi_window(&t.d, (struct viommu_range){ 0x8000000, 0x80fffff }),
+			 VIOMMU_OK);
+	buffers_up(&dma, &t.d);
+	assert_int_equal(viommu_driver_dma_map_doorbell(&dma, &t.e, &doorbell), VIOMMU_OK);
+	assert_true(doorbell.iova == doorbell.phys);
+	assert_int_equal(t.f->script.count, 0);
+	driver_teardown(t.f);
+}
+
+/* In whole granules, as a reserved region. */
+static void test_driver_map_identity__msi_window__is_left_out(void **state)
+{
+	struct one t;
+
+	(void)state;
+	set_up(&t, NULL);
+	assert_int_equal(viommu_driver_domain_set_msi_window(&t.d, (struct viommu_range){ 0x2800, 0x37ff }), VIOMMU_OK);
+	assert_int_equal(viommu_driver_map_identity(&t.d, NULL, 0, 0xffff, RW), VIOMMU_OK);
+	assert_int_equal(record_count(&t.d), 2);
+	assert_true(is_mapped(&t.d, 1) && !is_mapped(&t.d, 2) && !is_mapped(&t.d, 3) && is_mapped(&t.d, 4));
+	assert_record_is_model(t.f, &t.d);
+	driver_teardown(t.f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +489,10 @@ int main(void)
 		cmocka_unit_test(test_driver_dma_map_doorbell__no_msi_region__is_mapped_in_the_window),
 		cmocka_unit_test(test_driver_dma_map_doorbell__in_the_msi_region__goes_there_untranslated),
 		cmocka_unit_test(test_driver_dma_map_doorbell__bypass_domain__goes_there_untranslated),
+		cmocka_unit_test(test_driver_msi_window__upside_down_or_mapped__is_refused),
+		cmocka_unit_test(test_driver_msi_window__buffers__are_kept_off_and_doorbells_are_not),
+		cmocka_unit_test(test_driver_msi_window__endpoint_has_an_msi_region__that_counts),
+		cmocka_unit_test(test_driver_map_identity__msi_window__is_left_out),
 	};
 
 	return suite_run(tests);

@@ -108,8 +108,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_init(struct viommu_driver_
 
 /*
  * Maps `count` buffers: all or none. how: VIOMMU_DMA_*. Each gets addresses of its own, aligned to its granules rounded
- * up to a power of two, within window and input_range, outside of the reserved regions of the domain's endpoints. The
- * granule at 0 is never handed out: it looks like no address. On return the device has answered: one kick and one wait
+ * up to a power of two, within window and input_range, outside of the reserved regions of the domain's endpoints and of
+ * its MSI window, unless the object's own window is inside of that. The granule at 0 is never handed out: it looks like no address. On return the device has answered: one kick and one wait
  * for as many requests as there are slots. In a bypass domain nothing is sent and iova is phys.
  * VIOMMU_E_ARG: len is 0, phys + len wraps, bits of `how`. VIOMMU_E_FULL: no such range is free. VIOMMU_E_RANGE:
  * bypass, and the buffer is outside of the window. VIOMMU_E_STATE, VIOMMU_E_UNSUPP, VIOMMU_E_NOMEM, VIOMMU_E_REJECTED,
@@ -144,7 +144,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_unmap(struct viommu_driver
  * Where this endpoint sends its messages (MSI) to reach a doorbell that is at doorbell->phys for the CPU: there, if the
  * domain is a bypass one or the endpoint's PROBE gave an MSI region with the whole doorbell in it; else at an address
  * that is mapped for it, for writes, as device memory where that was negotiated. An object with a small `window` of its
- * own makes that the software's MSI window. The endpoint is one of the domain.
+ * own makes that the software's MSI window; viommu_driver_domain_set_msi_window keeps other objects off. The endpoint is
+ * one of the domain.
  * Errors as dma_map and dma_unmap. Locked, waits. ("PROBE request", property RESV_MEM, subtype MSI)
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_map_doorbell(struct viommu_driver_dma *dma,

@@ -173,6 +173,7 @@ struct viommu_driver_domain {
 	uint32_t unmaps;   /* UNMAPs in flight */
 	bool incomplete;   /* the device does not have all of the record, and an endpoint is still here */
 	struct viommu_driver_failure first_failure;
+	struct viommu_range msi_window; /* last: 0 if there is none */
 	bool bypass;
 };
 
@@ -399,6 +400,15 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_domain_init(struct viommu_driv
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_domain_deinit(struct viommu_driver_domain *domain);
 
+/*
+ * Sets addresses aside for doorbells, where PROBE gives no MSI region and nothing else may come there: objects of dma.h
+ * keep off but for those whose window is inside of it, and viommu_driver_map_identity leaves it out. It does no harm
+ * where there is an MSI region. viommu_driver_map can map there. { 0, 0 }: none, as at first. It stays with the domain.
+ * VIOMMU_E_ARG: first > last. VIOMMU_E_EXISTS: something is mapped there. Locked. Constant time.
+ */
+VIOMMU_NODISCARD enum viommu_result viommu_driver_domain_set_msi_window(struct viommu_driver_domain *domain,
+									struct viommu_range window);
+
 uint32_t viommu_driver_domain_id(const struct viommu_driver_domain *domain);
 
 /*
@@ -445,8 +455,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_map(struct viommu_driver_domai
 
 /*
  * An identity domain for a device without BYPASS_CONFIG, or one that leaves out more: maps [first, last] to itself, but
- * for the granules that a reserved region of the domain's endpoints touches, and of `joining`, which is about to be
- * attached and may be NULL. All or nothing, and answered when it returns. Nothing to map is no error.
+ * for the granules that a reserved region of the domain's endpoints touches, or its MSI window, or a reserved region of
+ * `joining`, which is about to be attached and may be NULL. All or nothing, and answered when it returns. Nothing to map is no error.
  * Errors as map and sync, and VIOMMU_E_EXISTS where something is mapped already. After a failure what was mapped by
  * then is unmapped again, as in viommu_driver_dma_map. Steps: for each piece that map has, and the regions. Locked,
  * waits; no other call on this domain meanwhile. ("PROBE request", property RESV_MEM)

@@ -93,6 +93,23 @@ enum viommu_result viommu_driver_domain_deinit(struct viommu_driver_domain *doma
 	return result;
 }
 
+enum viommu_result viommu_driver_domain_set_msi_window(struct viommu_driver_domain *domain, struct viommu_range window)
+{
+	enum viommu_result result = VIOMMU_OK;
+	struct viommu_mapping m;
+
+	if (window.first > window.last)
+		return VIOMMU_E_ARG;
+	driver_lock(domain->drv);
+	VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
+	if (window.last != 0 && viommu_map_next(&domain->map, window.first, &m) && m.first <= window.last)
+		result = VIOMMU_E_EXISTS;
+	else
+		domain->msi_window = window;
+	driver_unlock(domain->drv);
+	return result;
+}
+
 uint32_t viommu_driver_domain_id(const struct viommu_driver_domain *domain)
 {
 	return domain->id;

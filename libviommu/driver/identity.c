@@ -18,15 +18,19 @@ static struct viommu_range granules_of(const struct viommu_driver *drv, struct v
 	return (struct viommu_range){ range.first & ~below, range.last | below };
 }
 
-/* The first of the regions that is in the way before *nearest begins. */
+/* *nearest: the first that is in the way. */
+static void look_at_range(const struct rest *rest, struct viommu_range range, struct viommu_range *nearest)
+{
+	struct viommu_range r = granules_of(rest->domain->drv, range);
+
+	if (r.last >= rest->from && r.first <= rest->last && r.first < nearest->first)
+		*nearest = r;
+}
+
 static void look_at(const struct rest *rest, const struct viommu_driver_endpoint *e, struct viommu_range *nearest)
 {
-	for (uint32_t i = 0; i < e->region_count; i++) {
-		struct viommu_range r = granules_of(rest->domain->drv, e->regions[i].range);
-
-		if (r.last >= rest->from && r.first <= rest->last && r.first < nearest->first)
-			*nearest = r;
-	}
+	for (uint32_t i = 0; i < e->region_count; i++)
+		look_at_range(rest, e->regions[i].range, nearest);
 }
 
 /* The next piece that nothing is in the way of. False: there is none. */
@@ -40,6 +44,8 @@ static bool next_piece(struct rest *rest, struct viommu_range *piece)
 			look_at(rest, e, &nearest);
 		if (rest->joining != NULL)
 			look_at(rest, rest->joining, &nearest);
+		if (rest->domain->msi_window.last != 0)
+			look_at_range(rest, rest->domain->msi_window, &nearest);
 		*piece = (struct viommu_range){ rest->from, rest->last };
 		if (nearest.first == UINT64_MAX)
 			return true;

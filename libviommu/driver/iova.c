@@ -73,10 +73,15 @@ static bool place(const struct viommu_driver_dma *dma, const struct search *s, v
 }
 
 /* What is in the way? */
-static bool is_blocked(const struct viommu_driver_domain *domain, struct viommu_range range,
-		       struct viommu_range *blocker)
+static bool is_blocked(const struct viommu_driver_dma *dma, struct viommu_range range, struct viommu_range *blocker)
 {
+	const struct viommu_driver_domain *domain = dma->domain;
 	struct viommu_mapping m;
+
+	/* Without an MSI window it is the byte at 0, which is in nobody's way. */
+	*blocker = domain->msi_window;
+	if (viommu_range_overlaps(*blocker, range) && !viommu_range_contains(*blocker, dma->window))
+		return true;
 
 	for (const struct viommu_driver_endpoint *e = domain->endpoints; e != NULL; e = e->next) {
 		for (uint32_t i = 0; i < e->region_count; i++) {
@@ -121,7 +126,7 @@ static bool is_good(const struct viommu_driver_dma *dma, const struct search *s,
 	if ((first & s->align) != 0 || first < s->whole.first || s->whole.last < first ||
 	    s->whole.last - first < s->extent)
 		return false;
-	return !is_blocked(dma->domain, (struct viommu_range){ first, first + s->extent }, &blocker);
+	return !is_blocked(dma, (struct viommu_range){ first, first + s->extent }, &blocker);
 }
 
 /* EXISTS: no hint was good. One that cannot be used just now stays. */
@@ -165,7 +170,7 @@ static enum viommu_result look_on(struct viommu_driver_dma *dma, struct search *
 			s->high = s->whole.last;
 			continue;
 		}
-		if (is_blocked(dma->domain, (struct viommu_range){ first, first + s->extent }, &blocker)) {
+		if (is_blocked(dma, (struct viommu_range){ first, first + s->extent }, &blocker)) {
 			cut(dma, s, &blocker);
 			continue;
 		}
