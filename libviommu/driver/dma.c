@@ -299,7 +299,8 @@ static bool passes(const struct viommu_driver_endpoint *endpoint, const struct v
 		const struct viommu_resv_region *region = &endpoint->regions[i];
 
 		if (region->subtype == VIOMMU_RESV_MEM_MSI && doorbell->phys >= region->range.first &&
-		    doorbell->phys <= region->range.last && doorbell->len - 1 <= region->range.last - doorbell->phys)
+		    doorbell->phys <= region->range.last && doorbell->len != 0 &&
+		    doorbell->len - 1 <= region->range.last - doorbell->phys)
 			return true;
 	}
 	return false;
