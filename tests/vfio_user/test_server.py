@@ -6,9 +6,7 @@ usage: test_server.py PROGRAM [unittest arguments]
 """
 import errno
 import os
-import pathlib
 import random
-import re
 import signal
 import struct
 import subprocess
@@ -645,17 +643,6 @@ class Hostile(Case):
 		first.write(CONFIG, 4, b"\7\0")
 		first.close()
 		self.assertEqual(len(second.receive(16)), 16)
-
-
-class Document(unittest.TestCase):
-	def test_document__each_piece_of_code__is_in_the_program(self):
-		tree = pathlib.Path(__file__).resolve().parents[2]
-		squeeze = lambda text: " ".join(text.split())
-		program = " ".join(squeeze(path.read_text()) for path in (tree / "examples/vfio-user").glob("*.[ch]"))
-		pieces = re.findall(r"```c\n(.*?)```", (tree / "docs/hypervisor.md").read_text(), re.DOTALL)
-		self.assertGreater(len(pieces), 3)
-		for piece in pieces:
-			self.assertIn(squeeze(piece), program)
 
 
 class Options(unittest.TestCase):
