@@ -88,26 +88,24 @@ static void init_driver(void)
 	     "the driver's memory");
 }
 
-/* The driver says that something is missing. What? */
-_Noreturn static void explain(void)
+/* The driver says that something is missing, or that the pages are too large. What, and how large? */
+_Noreturn static void explain(enum viommu_result result)
 {
 	uint64_t features = viommu_pci_driver_ops.get_features(&pci);
 	uint8_t mask[8];
 	uint64_t granules = 0;
 
 	if ((features & VIOMMU_F_VERSION_1) == 0)
-		fail("the IOMMU has no VERSION_1", VIOMMU_E_UNSUPP);
+		fail("the IOMMU has no VERSION_1", result);
 	if ((features & VIOMMU_F_MAP_UNMAP) == 0)
-		fail("the IOMMU has no MAP_UNMAP", VIOMMU_E_UNSUPP);
+		fail("the IOMMU has no MAP_UNMAP", result);
 	viommu_pci_driver_ops.config_read(&pci, 0, mask, sizeof mask);
 	for (unsigned i = 0; i < sizeof mask; i++)
 		granules |= (uint64_t)mask[i] << 8 * i;
 	put("  page_size_mask is ");
 	put_hex(granules);
 	put("\n");
-	if ((granules & (2 * PAGE - 1)) == 0)
-		fail("the IOMMU cannot map 4 KiB", VIOMMU_E_UNSUPP);
-	fail("bringing up the IOMMU", VIOMMU_E_UNSUPP);
+	fail(result == VIOMMU_E_RANGE ? "the IOMMU cannot map 4 KiB" : "bringing up the IOMMU", result);
 }
 
 void iommu_start(struct platform *platform)
@@ -127,8 +125,8 @@ void iommu_start(struct platform *platform)
 	need(viommu_pci_driver_init(&pci, &config), "the registers of the IOMMU");
 	init_driver();
 	result = viommu_driver_start(&driver, &viommu_pci_driver_ops, &pci);
-	if (result == VIOMMU_E_UNSUPP)
-		explain();
+	if (result == VIOMMU_E_UNSUPP || result == VIOMMU_E_RANGE)
+		explain(result);
 	need(result, "bringing up the IOMMU");
 	viommu_driver_get_limits(&driver, &limits);
 	put("  features ");
