@@ -608,6 +608,7 @@ static void test_driver_dma_map__no_answer__is_not_handed_out_before_it_is_settl
 	make_list(list, 2);
 	b.one.f->script.decide = hold_all;
 	assert_int_equal(viommu_driver_dma_map(&b.dma, list, 2, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_TIMEOUT);
+	assert_int_equal(viommu_driver_get_stats(&b.one.f->drv)->timeouts, 2); /* and what takes it back */
 	assert_int_equal(record_count(&b.one.d), 2);
 	b.one.f->script.decide = NULL;
 	assert_int_equal(viommu_driver_dma_map(&b.dma, list, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_FULL);
