@@ -1235,6 +1235,71 @@ static void test_backend__slow_to_be_restored__settled_when_it_is_gone(void **st
 	teardown_slow();
 }
 
+/* A hook that looks at the device and translates, and then does what the recorder does. */
+static uint32_t looks;
+
+static void look(const struct viommu_backend_change *change)
+{
+	struct viommu_access_token token;
+	struct viommu_translation t;
+	struct viommu_mapping m;
+
+	looks++;
+	assert_true(viommu_device_check(change->dev));
+	(void)viommu_device_next_mapping(change->dev, change->endpoint, 0, &m);
+	(void)viommu_device_endpoint_is_broken(change->dev, change->endpoint);
+	assert_int_equal(viommu_access_begin(&f.accesses[0], &token), VIOMMU_OK);
+	(void)!viommu_access_translate(&f.accesses[0], 0x1000, 1, VIOMMU_ACCESS_READ, &t);
+	viommu_access_end(&f.accesses[0], token);
+}
+
+static enum viommu_result looking_prepare(void *ctx, const struct viommu_backend_change *change)
+{
+	look(change);
+	return sim_backend_ops.prepare(ctx, change);
+}
+
+static void looking_commit(void *ctx, const struct viommu_backend_change *change)
+{
+	look(change);
+	sim_backend_ops.commit(ctx, change);
+}
+
+static void looking_abort(void *ctx, const struct viommu_backend_change *change)
+{
+	look(change);
+	sim_backend_ops.abort(ctx, change);
+}
+
+static void test_backend__hooks_look_at_the_device__find_it_whole(void **state)
+{
+	static const struct viommu_backend_ops looking = {
+		.size = sizeof(looking), .prepare = looking_prepare, .commit = looking_commit, .abort = looking_abort
+	};
+
+	(void)state;
+	setup(0);
+	looks = 0;
+	for (uint32_t i = 0; i < 2; i++) {
+		sim_backend_init(&backends[i], &fault);
+		assert_int_equal(viommu_device_set_backend(&f.dev, f.endpoints[i], &looking, &backends[i]), VIOMMU_OK);
+	}
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP0, 0), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0x1000, 0x2fff, 0xa000, RW), VIOMMU_S_OK);
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP1, 0), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, TOP, UINT64_MAX, 0xb000, RW), VIOMMU_S_OK);
+	fail_at(SIM_BACKEND_PREPARE, 2);
+	assert_int_not_equal(device_map(&f, 1, 0x8000, 0x8fff, 0xc000, RW), VIOMMU_S_OK);
+	memset(&fault, 0, sizeof(fault));
+	assert_int_equal(device_unmap(&f, 1, 0, UINT64_MAX), VIOMMU_S_OK);
+	assert_int_equal(device_detach(&f, 1, DEVICE_EP1), VIOMMU_S_OK);
+	viommu_device_reset(&f.dev);
+	assert_agreed(2);
+	assert_null(backends[0].violation);
+	assert_true(looks > 20);
+	teardown();
+}
+
 static void test_next_mapping__of_an_endpoint__its_domains(void **state)
 {
 	struct viommu_mapping m;
@@ -1306,6 +1371,7 @@ int main(void)
 		cmocka_unit_test(test_backend__restore_refused_at_any_call__nothing_changed),
 		cmocka_unit_test(test_backend__restore_breaks_at_any_call__blocked_and_the_rest_restored),
 		cmocka_unit_test(test_backend__slow_to_be_restored__settled_when_it_is_gone),
+		cmocka_unit_test(test_backend__hooks_look_at_the_device__find_it_whole),
 		cmocka_unit_test(test_next_mapping__of_an_endpoint__its_domains),
 	};
 

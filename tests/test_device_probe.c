@@ -84,6 +84,33 @@ static void test_probe__endpoint_with_regions__listed(void **state)
 	}
 }
 
+/* One that went and came again with other regions: nothing of the old one is told, or kept off. */
+static void test_probe__endpoint_came_again_with_other_regions__these_are_told(void **state)
+{
+	static const struct viommu_resv_region other = { { 0xfee00000, 0xfeefffff }, VIOMMU_RESV_MEM_MSI };
+	struct viommu_endpoint_config config = VIOMMU_ENDPOINT_CONFIG_INIT;
+	struct device_fixture f;
+
+	(void)state;
+	setup(&f, 72);
+	assert_int_equal(viommu_device_remove_endpoint(&f.dev, f.endpoints[0]), VIOMMU_OK);
+	assert_int_equal(viommu_access_deinit(&f.accesses[0]), VIOMMU_OK);
+	assert_true(viommu_device_endpoint_is_gone(&f.dev, f.endpoints[0]));
+	config.id = DEVICE_EP0;
+	config.regions = &other;
+	config.region_count = 1;
+	assert_int_equal(viommu_device_add_endpoint(&f.dev, &config, &f.endpoints[0]), VIOMMU_OK);
+	viommu_access_init(&f.accesses[0], &f.dev, f.endpoints[0]);
+	assert_int_equal(probe(&f, DEVICE_EP0, 76, 0), VIOMMU_S_OK);
+	for (size_t i = 0; i < 24; i++)
+		assert_int_equal(device_call_byte(&call, i), properties[24 + i]);
+	assert_zeroes(24, 72);
+	device_call_free(&call);
+	assert_int_equal(device_attach(&f, 1, DEVICE_EP0, 0), VIOMMU_S_OK);
+	assert_int_equal(device_map(&f, 1, 0x1000, 0x1fff, 0xa000, VIOMMU_MAP_F_READ), VIOMMU_S_OK);
+	device_teardown(&f);
+}
+
 static void test_probe__endpoint_without_regions__zeroes(void **state)
 {
 	static const uint32_t sizes[] = { 0, 1, 2, 3, 4, 24, 64, 511 };
@@ -202,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_probe__endpoint_with_regions__listed),
+		cmocka_unit_test(test_probe__endpoint_came_again_with_other_regions__these_are_told),
 		cmocka_unit_test(test_probe__endpoint_without_regions__zeroes),
 		cmocka_unit_test(test_probe__unknown_endpoint__noent),
 		cmocka_unit_test(test_probe__every_writable_length__status_where_it_belongs),
