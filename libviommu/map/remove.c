@@ -39,71 +39,45 @@ static uint32_t drop_covered(struct viommu_map *map, struct viommu_map_node *nod
 	return partly;
 }
 
-/* A node without entries leaves; one with a single node below it is skipped from now on. */
-static void tidy(struct viommu_map *map, uint64_t *ref, struct viommu_map_node *parent, struct viommu_map_limbo *limbo)
+/*
+ * A node without entries leaves; one with a single node below it is skipped from now on. parent is NULL for the root,
+ * and where the node has entries. Returns whether the node is still in the tree.
+ */
+static bool tidy(struct viommu_map *map, uint64_t *ref, struct viommu_map_node *parent, struct viommu_map_limbo *limbo)
 {
 	uint32_t index = entry_index(*ref);
 	struct viommu_map_node *node = viommu_i_map_node(map->pool, index);
 	uint32_t slot = 0;
 
+	if (node->used > 1)
+		return true;
 	if (node->used == 0) {
 		viommu_port_set64(ref, 0);
 		if (parent != NULL)
 			parent->used--;
 		viommu_i_map_limbo_add(map->pool, limbo, index);
-		return;
+		return false;
 	}
-	if (node->used > 1)
-		return;
 	while (node->entry[slot] == 0)
 		slot++;
 	if ((node->entry[slot] & ENTRY_TABLE) == 0)
-		return;
+		return true;
 	viommu_port_set64(ref, node->entry[slot]);
 	node->level |= NODE_ALONE;
 	viommu_i_map_limbo_add(map->pool, limbo, index);
+	return false;
 }
 
 /*
- * A way down from the root: entry refs[i] leads to nodes[i + 1] and is in nodes[i], which for the root is NULL. It is
- * large, and one is enough for all the ways of a remove.
+ * Cuts [a, b], of which at most one edge is not the edge of a chunk in the tree: the walk down is a single path. A node
+ * that stays on it has another entry, so that of those above one that leaves at most the next one is skipped.
  */
-struct path {
-	uint64_t *refs[VIOMMU_MAP_LEVELS];
-	struct viommu_map_node *nodes[VIOMMU_MAP_LEVELS + 1];
-	uint32_t depth;
-};
-
-static void start(struct path *path)
+static void cut_path(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
 {
-	path->nodes[0] = NULL;
-	path->depth = 0;
-}
-
-static struct viommu_map_node *go_down(const struct viommu_map *map, struct path *path, uint64_t *ref)
-{
-	struct viommu_map_node *node = entry_node(map->pool, *ref);
-
-	path->refs[path->depth++] = ref;
-	path->nodes[path->depth] = node;
-	return node;
-}
-
-/* Tidies the last node of the path and takes it off. */
-static void go_up(struct viommu_map *map, struct path *path, struct viommu_map_limbo *limbo)
-{
-	path->depth--;
-	tidy(map, path->refs[path->depth], path->nodes[path->depth], limbo);
-}
-
-/*
- * Cuts [a, b], of which at most one edge is not the edge of a chunk in the tree: the walk down is a single path.
- */
-static void cut_path(struct viommu_map *map, struct path *path, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
-{
+	struct viommu_map_node *parent = NULL;
+	uint64_t *above = NULL; /* leads to the parent */
 	uint64_t *ref = &map->root;
 
-	start(path);
 	while (*ref != 0) {
 		struct viommu_map_node *node = entry_node(map->pool, *ref);
 		uint64_t node_last = node->prefix | level_mask(node->level + 1);
@@ -112,16 +86,19 @@ static void cut_path(struct viommu_map *map, struct path *path, uint64_t a, uint
 		if (b < node->prefix || node_last < a)
 			break;
 		partly = drop_covered(map, node, a, b, limbo);
-		(void)go_down(map, path, ref);
+		if (!tidy(map, ref, parent, limbo))
+			continue; /* with what took its place */
 		if (partly == VIOMMU_MAP_FANOUT)
 			break;
+		parent = node;
+		above = ref;
 		ref = &node->entry[partly];
 	}
-	while (path->depth > 0)
-		go_up(map, path, limbo);
+	if (parent != NULL)
+		(void)tidy(map, above, NULL, limbo);
 }
 
-static void cut(struct viommu_map *map, struct path *path, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
+static void cut(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
 {
 	uint32_t level = 0;
 	uint64_t left, right;
@@ -134,31 +111,36 @@ static void cut(struct viommu_map *map, struct path *path, uint64_t a, uint64_t 
 		level++;
 	/* All of a block one level up may be a single chunk there, which has no edges below. */
 	if (level == 0 || ((a | ~b) & level_mask(level + 1)) == 0) {
-		cut_path(map, path, a, b, limbo);
+		cut_path(map, a, b, limbo);
 		return;
 	}
 	left = a | level_mask(level);
 	right = b & ~level_mask(level);
-	cut_path(map, path, a, left, limbo);
+	cut_path(map, a, left, limbo);
 	if (left + 1 < right)
-		cut_path(map, path, left + 1, right - 1, limbo);
-	cut_path(map, path, right, b, limbo);
+		cut_path(map, left + 1, right - 1, limbo);
+	cut_path(map, right, b, limbo);
 }
 
 /*
  * What is asked most often: granules a to b are one chunk, and that is all of its mapping. It goes in one walk, and no
  * node above the first one that keeps two entries changes. False: it is not so, and nothing was changed.
  */
-static bool cut_chunk(struct viommu_map *map, struct path *path, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
+static bool cut_chunk(struct viommu_map *map, uint64_t a, uint64_t b, struct viommu_map_limbo *limbo)
 {
 	struct viommu_map_node *node = NULL;
+	struct viommu_map_node *parent = NULL;
+	uint64_t *to_node = NULL;
+	uint64_t *to_parent = NULL;
 	uint64_t *ref = &map->root;
 	uint32_t level = 0;
 
-	start(path);
 	while ((*ref & ENTRY_TABLE) != 0) {
+		to_parent = to_node;
+		to_node = ref;
+		parent = node;
 		level = entry_level(*ref);
-		node = go_down(map, path, ref);
+		node = entry_node(map->pool, *ref);
 		ref = &node->entry[level_digit(a, level)];
 	}
 	/* The prefix of the last node settles for the skipped levels, too, whether it is the way to a. */
@@ -167,9 +149,22 @@ static bool cut_chunk(struct viommu_map *map, struct path *path, uint64_t a, uin
 	if ((a & level_mask(level)) != 0 || b != (a | level_mask(level)))
 		return false;
 	drop(map, node, level_digit(a, level), limbo);
-	while (path->depth > 0 && path->nodes[path->depth]->used <= 1)
-		go_up(map, path, limbo);
+	if (node->used <= 1 && !tidy(map, to_node, parent, limbo) && parent != NULL)
+		(void)tidy(map, to_parent, NULL, limbo);
 	return true;
+}
+
+/*
+ * Would a mapping be split at this edge of a range, ENTRY_FIRST or ENTRY_LAST, that is at granule g? in_granule: the
+ * edge is not even one of the granule.
+ */
+static VIOMMU_NOINLINE bool splits(const struct viommu_map *map, uint64_t g, uint64_t edge, bool in_granule)
+{
+	struct chunk c;
+
+	if (!viommu_i_map_find(map, g, &c))
+		return false;
+	return in_granule || (edge == ENTRY_FIRST ? c.first : c.last) != g || (c.entry & edge) == 0;
 }
 
 enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, viommu_iova last,
@@ -178,20 +173,18 @@ enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, 
 	uint64_t below = viommu_port_shl64(1, map->granule_bits) - 1;
 	uint64_t a = viommu_port_shr64(first, map->granule_bits);
 	uint64_t b = viommu_port_shr64(last, map->granule_bits);
-	struct path path;
-	struct chunk c;
+	bool in_a = (first & below) != 0;
+	bool in_b = (~last & below) != 0;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first)
 		return VIOMMU_E_ARG;
-	if (((first | ~last) & below) == 0 && cut_chunk(map, &path, a, b, limbo))
+	if (!in_a && !in_b && cut_chunk(map, a, b, limbo))
 		return VIOMMU_OK;
-	if (viommu_i_map_find(map, a, &c) && (c.first != a || (c.entry & ENTRY_FIRST) == 0 || (first & below) != 0))
-		return VIOMMU_E_RANGE;
-	if (viommu_i_map_find(map, b, &c) && (c.last != b || (c.entry & ENTRY_LAST) == 0 || (~last & below) != 0))
+	if (splits(map, a, ENTRY_FIRST, in_a) || splits(map, b, ENTRY_LAST, in_b))
 		return VIOMMU_E_RANGE;
 	if (map->root != 0)
-		cut(map, &path, a, b, limbo);
+		cut(map, a, b, limbo);
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	return VIOMMU_OK;
 }
