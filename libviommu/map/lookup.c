@@ -90,7 +90,8 @@ static uint32_t next_slot(const struct viommu_map_node *node, uint32_t slot)
 bool viommu_i_map_seek(const struct viommu_map *map, uint64_t g, struct chunk *out)
 {
 	uint64_t entry = map->root;
-	struct chunk later = { .node = NULL }; /* the nearest entry behind the path so far */
+	struct viommu_map_node *later = NULL; /* in which the nearest entry behind the path so far is */
+	uint32_t later_slot = 0;
 
 	while ((entry & ENTRY_TABLE) != 0) {
 		uint32_t level = entry_level(entry);
@@ -104,10 +105,10 @@ bool viommu_i_map_seek(const struct viommu_map *map, uint64_t g, struct chunk *o
 			return true;
 		}
 		slot = next_slot(node, level_digit(g, level) + 1);
-		if (slot < VIOMMU_MAP_FANOUT)
-			later = (struct chunk){
-				.node = node, .entry = node->entry[slot], .slot = slot, .level = level
-			};
+		if (slot < VIOMMU_MAP_FANOUT) {
+			later = node;
+			later_slot = slot;
+		}
 		out->node = node;
 		out->slot = level_digit(g, level);
 		out->level = level;
@@ -119,10 +120,12 @@ bool viommu_i_map_seek(const struct viommu_map *map, uint64_t g, struct chunk *o
 		out->last = g | level_mask(out->level);
 		return true;
 	}
-	if (later.node == NULL)
+	if (later == NULL)
 		return false;
-	*out = later;
-	leftmost(map, later.entry, out);
+	out->node = later;
+	out->slot = later_slot;
+	out->level = later->level;
+	leftmost(map, later->entry[later_slot], out);
 	return true;
 }
 
