@@ -121,18 +121,17 @@ static enum viommu_result send_record(struct viommu_driver_domain *domain)
 }
 
 /* All of a domain that a device may have kept over a reset, against the rules. What it says of that is not of interest. */
-static enum viommu_result wipe(struct viommu_driver_domain *domain)
+static VIOMMU_NOINLINE enum viommu_result wipe(struct viommu_driver_domain *domain)
 {
 	struct viommu_driver *drv = domain->drv;
-	struct viommu_wire_request request = { .type = VIOMMU_T_UNMAP };
-	struct viommu_driver_limits limits;
+	struct viommu_range all = viommu_i_driver_input_range(drv);
+	struct viommu_wire_request request = {
+		.type = VIOMMU_T_UNMAP,
+		.u.unmap = { .domain = domain->id, .virt_start = all.first, .virt_end = all.last },
+	};
 	enum viommu_result result;
 	uint8_t status;
 
-	viommu_driver_get_limits(drv, &limits);
-	request.u.unmap.domain = domain->id;
-	request.u.unmap.virt_start = limits.input_range.first;
-	request.u.unmap.virt_end = limits.input_range.last;
 	result = viommu_i_call(drv, &request, &status);
 	return result == VIOMMU_E_REJECTED ? VIOMMU_OK : result;
 }

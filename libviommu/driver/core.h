@@ -90,6 +90,9 @@ enum viommu_result viommu_i_device_config(struct viommu_driver *drv, uint64_t fe
 /* The driver is stopped. is_lost: who was certainly attached is to be attached again. */
 void viommu_i_driver_end_life(struct viommu_driver *drv, bool is_lost);
 
+/* driver.c: the input range in whole granules, of which it has one. */
+struct viommu_range viommu_i_driver_input_range(const struct viommu_driver *drv);
+
 /* slots.c, lock held */
 struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv); /* NULL: all in flight */
 void viommu_i_slot_release(struct viommu_driver *drv, struct viommu_driver_slot *slot);

@@ -201,8 +201,8 @@ static bool is_deferred(const struct viommu_driver_dma *dma, struct viommu_range
 	return false;
 }
 
-static enum viommu_result unmap_check(const struct viommu_driver_dma *dma, const struct viommu_dma_buffer *buffers,
-				      uint32_t count)
+static VIOMMU_NOINLINE enum viommu_result unmap_check(const struct viommu_driver_dma *dma,
+						      const struct viommu_dma_buffer *buffers, uint32_t count)
 {
 	enum viommu_result result = VIOMMU_OK;
 
@@ -217,8 +217,8 @@ static enum viommu_result unmap_check(const struct viommu_driver_dma *dma, const
 	return result;
 }
 
-static enum viommu_result unmap_strictly(struct viommu_driver_dma *dma, const struct viommu_dma_buffer *buffers,
-					 uint32_t count)
+static VIOMMU_NOINLINE enum viommu_result unmap_strictly(struct viommu_driver_dma *dma,
+							 const struct viommu_dma_buffer *buffers, uint32_t count)
 {
 	struct viommu_driver_domain *domain = dma->domain;
 	struct viommu_driver_batch batch = { 0 };
@@ -244,7 +244,7 @@ static enum viommu_result unmap_strictly(struct viommu_driver_dma *dma, const st
 	return result;
 }
 
-static enum viommu_result defer(struct viommu_driver_dma *dma, const struct viommu_dma_buffer *buffer)
+static VIOMMU_NOINLINE enum viommu_result defer(struct viommu_driver_dma *dma, const struct viommu_dma_buffer *buffer)
 {
 	struct viommu_range range = range_of(dma, buffer);
 	enum viommu_result result;

@@ -168,16 +168,23 @@ const struct viommu_driver_stats *viommu_driver_get_stats(const struct viommu_dr
 	return &drv->stats;
 }
 
-void viommu_driver_get_limits(const struct viommu_driver *drv, struct viommu_driver_limits *out)
+struct viommu_range viommu_i_driver_input_range(const struct viommu_driver *drv)
 {
 	uint64_t below = driver_granule(drv) - 1;
 	struct viommu_range range = drv->config.input_range;
 
+	range.first = (range.first + below) & ~below;
+	/* The low bits of the last byte of a granule are all 1. */
+	if ((~range.last & below) != 0)
+		range.last = (range.last & ~below) - 1;
+	return range;
+}
+
+void viommu_driver_get_limits(const struct viommu_driver *drv, struct viommu_driver_limits *out)
+{
 	out->features = drv->features;
-	out->granule = below + 1;
-	/* Whole granules only, of which the range has one. The low bits of the last byte of a granule are all 1. */
-	out->input_range.first = (range.first + below) & ~below;
-	out->input_range.last = (~range.last & below) == 0 ? range.last : (range.last & ~below) - 1;
+	out->granule = driver_granule(drv);
+	out->input_range = viommu_i_driver_input_range(drv);
 	out->domain_first = drv->config.domain_first;
 	out->domain_last = drv->config.domain_last;
 	out->slots = drv->slot_limit;

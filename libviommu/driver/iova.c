@@ -33,7 +33,7 @@ static uint32_t classify(const struct viommu_driver *drv, uint64_t extent, uint6
 	return order;
 }
 
-static void begin(const struct viommu_driver_dma *dma, uint64_t extent, struct search *s)
+static VIOMMU_NOINLINE void begin(const struct viommu_driver_dma *dma, uint64_t extent, struct search *s)
 {
 	const struct viommu_driver *drv = dma->domain->drv;
 	struct viommu_range whole = drv->config.input_range;
@@ -58,7 +58,7 @@ static void begin(const struct viommu_driver_dma *dma, uint64_t extent, struct s
 }
 
 /* The next place in what is left. False: none. */
-static bool place(const struct viommu_driver_dma *dma, const struct search *s, viommu_iova *first)
+static VIOMMU_NOINLINE bool place(const struct viommu_driver_dma *dma, const struct search *s, viommu_iova *first)
 {
 	if (s->low > s->high || s->high - s->low < s->extent)
 		return false;
@@ -130,8 +130,8 @@ static bool is_good(const struct viommu_driver_dma *dma, const struct search *s,
 }
 
 /* EXISTS: no hint was good. One that cannot be used just now stays. */
-static enum viommu_result try_hints(struct viommu_driver_dma *dma, const struct search *s, struct viommu_mapping *m,
-				    struct viommu_driver_batch *batch)
+static VIOMMU_NOINLINE enum viommu_result try_hints(struct viommu_driver_dma *dma, const struct search *s,
+						    struct viommu_mapping *m, struct viommu_driver_batch *batch)
 {
 	uint32_t magazine = s->order * dma->depth; /* where it begins */
 	uint32_t *count;
@@ -153,8 +153,8 @@ static enum viommu_result try_hints(struct viommu_driver_dma *dma, const struct 
 }
 
 /* EXISTS: not found yet. FULL, and over is not set: no slot. */
-static enum viommu_result look_on(struct viommu_driver_dma *dma, struct search *s, struct viommu_mapping *m,
-				  struct viommu_driver_batch *batch)
+static VIOMMU_NOINLINE enum viommu_result look_on(struct viommu_driver_dma *dma, struct search *s,
+						  struct viommu_mapping *m, struct viommu_driver_batch *batch)
 {
 	struct viommu_range blocker;
 	enum viommu_result result;

@@ -36,7 +36,8 @@ static bool is_being_unmapped(const struct viommu_driver_domain *domain, struct 
 	return false;
 }
 
-static enum viommu_result map_check(const struct viommu_driver_domain *domain, const struct viommu_mapping *m)
+static VIOMMU_NOINLINE enum viommu_result map_check(const struct viommu_driver_domain *domain,
+						    const struct viommu_mapping *m)
 {
 	const struct viommu_driver *drv = domain->drv;
 	struct viommu_range range = { m->first, m->last };

@@ -21,28 +21,30 @@ bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_io
 	return viommu_map_next(&domain->map, last, &m) && m.first <= last && m.last > last;
 }
 
-static void mark(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
+/* Returns whether anything is there. */
+static bool mark(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
 {
 	viommu_iova from = first;
+	bool any = false;
 	struct viommu_mapping m;
 
 	while (viommu_map_next(&domain->map, from, &m) && m.first <= last) {
 		(void)!viommu_map_set_flags(&domain->map, m.first, m.last, m.flags | MAPPING_UNCERTAIN);
+		any = true;
 		if (m.last >= last)
 			break;
 		from = m.last + 1;
 	}
+	return any;
 }
 
 bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
 {
-	struct viommu_mapping m;
+	bool any = mark(domain, first, last);
 
-	if (!viommu_map_next(&domain->map, first, &m) || m.first > last)
-		return false;
-	viommu_count(&domain->drv->stats.uncertain);
-	mark(domain, first, last);
-	return true;
+	if (any)
+		viommu_count(&domain->drv->stats.uncertain);
+	return any;
 }
 
 void viommu_i_record_let_go(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
@@ -83,7 +85,8 @@ static void supersede_older_maps(const struct viommu_driver_slot *unmap)
 	}
 }
 
-static void report(struct viommu_driver *drv, const struct viommu_driver_slot *slot, bool uncertain)
+/* Not inline: what it tells about would lie on the stack under all of a settlement. */
+static VIOMMU_NOINLINE void report(struct viommu_driver *drv, const struct viommu_driver_slot *slot, bool uncertain)
 {
 	struct viommu_driver_domain *domain = slot->domain;
 	uint32_t *failures = slot->batch != NULL ? &slot->batch->failures : &domain->failures;
@@ -113,7 +116,7 @@ void viommu_i_record_settle(struct viommu_driver *drv, struct viommu_driver_slot
 			if (slot->batch == NULL)
 				viommu_i_record_remove(slot->domain, slot->first, slot->last);
 			else
-				mark(slot->domain, slot->first, slot->last); /* its poster lets go of it */
+				(void)mark(slot->domain, slot->first, slot->last); /* its poster lets go of it */
 			supersede_older_maps(slot);
 		}
 		return;
