@@ -924,8 +924,7 @@ static void lay_out_memory(struct driver_fixture *f, const struct driver_options
 		VIOMMU_OK);
 }
 
-/* The device behaves from here on. Its registers and what it knows stay as they are. */
-static void become_honest(struct driver_fixture *f)
+void script_become_honest(struct driver_fixture *f)
 {
 	struct script *s = &f->script;
 	const struct script *h = &f->honest;
@@ -1000,7 +999,7 @@ static void end_of_test(void *ctx)
 		assert_true(viommu_pump_check(&f->real->pump) && sim_transport_check(&f->real->transport));
 	if (f->has_own_hooks)
 		return;
-	become_honest(f);
+	script_become_honest(f);
 	recover(f);
 	assert_int_equal(viommu_driver_stop(&f->drv), VIOMMU_OK);
 	result = driver_start(f);

@@ -252,6 +252,9 @@ void device_run(struct driver_fixture *f);
 void script_release(struct driver_fixture *f, uint32_t index);
 void script_release_all(struct driver_fixture *f);
 
+/* The device behaves from here on. Its registers and what it knows stay as they are. */
+void script_become_honest(struct driver_fixture *f);
+
 /* Forgets everything, as a device reset does. */
 void script_forget(struct driver_fixture *f);
 

@@ -2,114 +2,13 @@
 /*
  * test_driver_hostile.c: a device that writes what it likes into the shared memory whenever it likes. The driver owes:
  * no access outside its memory, documented results, bounded waiting, and a working life after stop and start.
+ * test_driver_attacks.c has the single attacks.
  */
 #include "driver_fixture.h"
 #include "suite.h"
 
 #include "sim/env/env.h"
 #include "sim/random.h"
-
-/* Single lies */
-
-static void test_driver_sync__used_entry_that_names_nothing__breaks_the_queue(void **state)
-{
-	/* In a queue of 64, of which one request is in flight. */
-	static const struct {
-		uint32_t id;
-		uint16_t steps;
-	} table[] = { { 64, 1 }, { 63, 1 }, { UINT32_MAX, 1 }, { 0x10000, 1 },
-		      { 0, 2 },  { 0, 65 }, { 0, 0x8000 },     { 0, 0xffff } };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-		struct driver_fixture *f = driver_up(NULL);
-		struct viommu_driver_domain d;
-		struct viommu_driver_endpoint e;
-		struct viommu_driver_failure failure;
-
-		domain_up(f, &d, &e, 8);
-		assert_int_equal(viommu_driver_map(&d, 0, PAGE - 1, 0, RW), VIOMMU_OK);
-		assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_OK);
-		f->script.stalled = true;
-		assert_int_equal(viommu_driver_map(&d, PAGE, 2 * PAGE - 1, 0, RW), VIOMMU_OK);
-		script_lie(f, VIOMMU_QUEUE_REQUEST, table[i].id, 4, table[i].steps);
-		f->waits = 0;
-		assert_int_equal(viommu_driver_sync(&d, &failure), VIOMMU_E_BROKEN);
-		assert_int_equal(failure.result, VIOMMU_E_BROKEN);
-		assert_true(failure.uncertain);
-		assert_int_equal(failure.first, PAGE);
-		assert_int_equal(f->waits, 0);
-		/* Dead until it is stopped and started. */
-		assert_int_equal(viommu_driver_map(&d, 2 * PAGE, 3 * PAGE - 1, 0, RW), VIOMMU_E_BROKEN);
-		assert_int_equal(viommu_driver_unmap(&d, 0, PAGE - 1), VIOMMU_E_BROKEN);
-		assert_int_equal(viommu_driver_detach(&e, NULL), VIOMMU_E_BROKEN);
-		assert_int_equal(viommu_driver_stop(&f->drv), VIOMMU_OK);
-		f->script.stalled = false;
-		assert_int_equal(driver_start(f), VIOMMU_OK);
-		assert_int_equal(record_count(&d), 1);
-		assert_int_equal(viommu_driver_attach(&d, &e, NULL), VIOMMU_OK);
-		assert_record_is_model(f, &d);
-		driver_teardown(f);
-	}
-}
-
-/* An entry for a request that was added and not published: no device can know of it. */
-static void test_driver_sync__request_answered_before_it_was_published__breaks_the_queue(void **state)
-{
-	struct driver_fixture *f = driver_up(NULL);
-	struct viommu_driver_domain d;
-	struct viommu_driver_endpoint e;
-
-	(void)state;
-	domain_up(f, &d, &e, 8);
-	for (uint64_t i = 0; i < 64; i++)
-		assert_int_equal(viommu_driver_map(&d, i * PAGE, i * PAGE + PAGE - 1, 0, RW), VIOMMU_OK);
-	script_lie(f, VIOMMU_QUEUE_REQUEST, 5, 4, 1);
-	(void)viommu_driver_process(&f->drv, 8);
-	assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_E_BROKEN);
-	assert_int_equal(f->failure_count, 64);
-	driver_teardown(f);
-}
-
-/* Descriptors and the available ring are write-only for the driver. */
-static void scribble_over_descriptors(struct driver_fixture *f)
-{
-	const struct viommu_virtq_layout *l = &f->script.layouts[VIOMMU_QUEUE_REQUEST];
-	uint8_t *base = f->shared.base;
-
-	/* Only when the device has read what it needs. */
-	f->kicked = false;
-	device_run(f);
-	memset(base + (l->desc - f->shared.addr), 0xff, (size_t)(l->used - l->desc) - 4);
-	viommu_port_store16(base + (l->avail - f->shared.addr) + 2, f->script.queues[VIOMMU_QUEUE_REQUEST].popped);
-	f->kicked = false;
-}
-
-static void test_driver_sync__descriptors_overwritten_in_flight__changes_nothing(void **state)
-{
-	struct driver_options o;
-	struct driver_fixture *f;
-	struct viommu_driver_domain d;
-	struct viommu_driver_endpoint e;
-
-	(void)state;
-	driver_options_init(&o);
-	o.offered &= ~VIOMMU_F_INDIRECT_DESC;
-	f = driver_up(&o);
-	domain_up(f, &d, &e, 8);
-	f->on_wait = scribble_over_descriptors;
-	for (uint64_t round = 0; round < 100; round++) {
-		for (uint64_t i = 0; i < 7; i++)
-			assert_int_equal(
-				viommu_driver_map(&d, (round * 7 + i) * PAGE, (round * 7 + i) * PAGE + PAGE - 1, 0, RW),
-				VIOMMU_OK);
-		assert_int_equal(viommu_driver_sync(&d, NULL), VIOMMU_OK);
-	}
-	assert_record_is_model(f, &d);
-	driver_teardown(f);
-}
-
-/* Everything at once */
 
 #define DOMAINS 5u
 #define ENDPOINTS 4u
@@ -474,9 +373,6 @@ static void test_driver__shared_memory_is_noise__every_call_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_driver_sync__used_entry_that_names_nothing__breaks_the_queue),
-		cmocka_unit_test(test_driver_sync__request_answered_before_it_was_published__breaks_the_queue),
-		cmocka_unit_test(test_driver_sync__descriptors_overwritten_in_flight__changes_nothing),
 		cmocka_unit_test(test_driver__device_rewrites_shared_memory_at_will__survives_and_recovers),
 		cmocka_unit_test(test_driver__shared_memory_is_noise__every_call_ends),
 	};
