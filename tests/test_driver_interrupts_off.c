@@ -169,7 +169,10 @@ static void test_driver__interrupts_are_off__time_passes_in_the_wait_hook_alone(
 	assert_int_equal(f->fault_count, 1);
 	f->script.reset_reads = 5;
 	assert_true(WAITS(f, viommu_driver_recover(&f->drv), VIOMMU_OK) >= 5);
+	f->script.reset_reads = UINT32_MAX;
+	assert_int_equal(WAITS(f, viommu_driver_recover(&f->drv), VIOMMU_E_TIMEOUT), FIXTURE_WAITS);
 	f->script.reset_reads = 0;
+	(void)WAITS(f, viommu_driver_recover(&f->drv), VIOMMU_OK);
 	assert_record_is_model(f, &d);
 	assert_int_equal(WAITS(f, viommu_driver_unmap(&d, 0, UINT64_MAX), VIOMMU_OK), 0);
 	assert_true(WAITS(f, viommu_driver_sync(&d, NULL), VIOMMU_OK) >= 4);
