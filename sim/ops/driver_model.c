@@ -160,11 +160,31 @@ bool driver_model_in_flight(const struct driver_model *m, uint32_t domain)
 	for (uint32_t i = 0; i < MODEL_SLOTS; i++) {
 		const struct model_flight *f = &m->flights[i];
 
-		if (f->used && !f->given_up && f->domain == domain &&
+		if (f->used && !f->given_up && !f->waited && f->domain == domain &&
 		    (f->type == VIOMMU_T_MAP || f->type == VIOMMU_T_UNMAP))
 			return true;
 	}
 	return false;
+}
+
+void driver_model_doubt(struct driver_model *m, uint32_t domain, uint64_t first, uint64_t last)
+{
+	(void)mark(m, domain, first, last);
+}
+
+void driver_model_check_place(const struct driver_model *m, uint32_t domain, uint64_t first, uint64_t last)
+{
+	const struct viommu_range *msi = &m->domains[domain].msi_window;
+	bool is_inside = msi->first <= m->window.first && m->window.last <= msi->last;
+	uint64_t size = m->limits.granule;
+
+	while (size - 1 < last - first)
+		size *= 2;
+	CHECK(first != 0 && (first & (size - 1)) == 0);
+	CHECK(first >= m->window.first && last <= m->window.last);
+	CHECK(first >= m->limits.input_range.first && last <= m->limits.input_range.last);
+	CHECK(!driver_model_is_reserved(m, domain, first, last));
+	CHECK(msi->last == 0 || is_inside || !overlaps(msi->first, msi->last, first, last));
 }
 
 /* Requests as the driver posts them */
@@ -202,6 +222,25 @@ static bool is_in_input_range(const struct driver_model *m, uint64_t first, uint
 	return first <= last && m->input_range.first <= first && last <= m->input_range.last;
 }
 
+/* The next one that was wished for. */
+static void grant(struct driver_model *m, const struct model_flight *f, const struct viommu_wire_request *r)
+{
+	const struct model_wish *wish = &m->wishes[m->granted];
+	struct model_mapping mapping = { f->first, f->last, r->u.map.phys_start, r->u.map.flags, false };
+
+	CHECK(m->granted < m->wish_count);
+	CHECK(f->last - f->first == wish->extent && mapping.phys == wish->phys && mapping.flags == wish->flags);
+	if (wish->anywhere)
+		driver_model_check_place(m, f->domain, f->first, f->last);
+	else
+		CHECK(f->first == wish->first);
+	CHECK(!driver_model_overlaps(m, f->domain, f->first, f->last));
+	driver_model_insert(m, f->domain, &mapping);
+	CHECK(m->allowed_count < MODEL_ALLOWED);
+	m->allowed[m->allowed_count++] = (struct viommu_range){ f->first, f->last };
+	m->granted++;
+}
+
 static void post_map(struct driver_model *m, struct model_flight *f, const struct viommu_wire_request *r)
 {
 	struct model_domain *d = &m->domains[f->domain];
@@ -209,7 +248,8 @@ static void post_map(struct driver_model *m, struct model_flight *f, const struc
 
 	f->first = r->u.map.virt_start;
 	f->last = r->u.map.virt_end;
-	CHECK(f->domain == m->domain && !d->bypass);
+	CHECK(!d->bypass);
+	CHECK(f->domain == m->domain);
 	CHECK(((f->first | (f->last + 1) | r->u.map.phys_start) & (granule - 1)) == 0);
 	CHECK(is_in_input_range(m, f->first, f->last));
 	CHECK((r->u.map.flags & ~(VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE | VIOMMU_MAP_F_MMIO)) == 0);
@@ -220,9 +260,15 @@ static void post_map(struct driver_model *m, struct model_flight *f, const struc
 		      r->u.map.flags == m->flags);
 		f->recorded = true;
 		m->posted++;
+	} else if (m->call == CALL_MAPS) {
+		f->recorded = true;
+		f->batch = true;
+		m->posted++;
+		grant(m, f, r);
 	} else {
 		/* The record, from its beginning. */
-		CHECK(m->call == CALL_ATTACH && m->replayed < d->count);
+		CHECK(m->call == CALL_ATTACH || (m->call == CALL_RECOVER && m->wiped));
+		CHECK(m->replayed < d->count);
 		CHECK(f->first == d->mappings[m->replayed].first && f->last == d->mappings[m->replayed].last &&
 		      r->u.map.phys_start == d->mappings[m->replayed].phys &&
 		      r->u.map.flags == d->mappings[m->replayed].flags);
@@ -231,34 +277,67 @@ static void post_map(struct driver_model *m, struct model_flight *f, const struc
 	}
 }
 
+static void take_allowed(struct driver_model *m, struct model_flight *f)
+{
+	uint32_t i = 0;
+
+	CHECK(m->call == CALL_MAPS || m->call == CALL_UNMAPS || m->call == CALL_FLUSH);
+	while (i < m->allowed_count && (m->allowed[i].first != f->first || m->allowed[i].last != f->last))
+		i++;
+	CHECK(i < m->allowed_count);
+	m->allowed[i] = (struct viommu_range){ 1, 0 }; /* no mapping */
+	f->batch = m->call == CALL_UNMAPS;
+}
+
 static void post_unmap(struct driver_model *m, struct model_flight *f, const struct viommu_wire_request *r)
 {
 	f->first = r->u.unmap.virt_start;
 	f->last = r->u.unmap.virt_end;
-	f->recorded = true;
 	CHECK(f->domain == m->domain && !m->domains[f->domain].bypass);
 	CHECK(is_in_input_range(m, f->first, f->last));
-	CHECK(m->call == CALL_UNMAP && m->posted == 0 && f->first == m->first && f->last == m->last);
+	if (m->call == CALL_RECOVER) {
+		/* All of it, once, between the ATTACH and the replay. */
+		CHECK(!m->wiped && m->replayed == 0 && f->first == m->limits.input_range.first &&
+		      f->last == m->limits.input_range.last);
+		m->wiped = true;
+		f->waited = true;
+		return;
+	}
+	f->recorded = true;
 	CHECK(!driver_model_splits(m, f->domain, f->first, f->last));
+	if (m->call == CALL_UNMAP)
+		CHECK(m->posted == 0 && f->first == m->first && f->last == m->last);
+	else
+		take_allowed(m, f);
 	m->posted++;
 }
 
-static void post_waited(const struct driver_model *m, struct model_flight *f, const struct viommu_wire_request *r)
+static void post_waited(struct driver_model *m, struct model_flight *f, const struct viommu_wire_request *r)
 {
 	uint32_t id = r->type == VIOMMU_T_ATTACH   ? r->u.attach.endpoint
 		      : r->type == VIOMMU_T_DETACH ? r->u.detach.endpoint
 						   : r->u.probe.endpoint;
 
 	f->endpoint = id - SCRIPTED_FIRST_ENDPOINT;
-	CHECK(f->endpoint == m->endpoint);
+	if (m->call == CALL_RECOVER && r->type == VIOMMU_T_ATTACH) {
+		m->endpoint = f->endpoint;
+		m->domain = f->domain;
+		m->replayed = 0;
+		m->wiped = false;
+		CHECK(f->endpoint < MODEL_ENDPOINTS && m->lost[f->endpoint] == f->domain);
+	}
+	if (m->call == CALL_SHUTDOWN)
+		m->endpoint = f->endpoint;
+	CHECK(f->endpoint < MODEL_ENDPOINTS && f->endpoint == m->endpoint);
 	switch (r->type) {
 	case VIOMMU_T_ATTACH:
-		CHECK(m->call == CALL_ATTACH && f->domain == m->domain);
+		CHECK((m->call == CALL_ATTACH || m->call == CALL_RECOVER) && f->domain == m->domain);
 		CHECK(r->u.attach.flags == (m->domains[f->domain].bypass ? VIOMMU_ATTACH_F_BYPASS : 0));
 		CHECK(!m->unsure[f->endpoint]);
 		break;
 	case VIOMMU_T_DETACH:
-		CHECK(m->call == CALL_ATTACH || m->call == CALL_DETACH);
+		CHECK(m->call == CALL_ATTACH || m->call == CALL_DETACH || m->call == CALL_RECOVER ||
+		      m->call == CALL_SHUTDOWN);
 		break;
 	default:
 		CHECK(m->call == CALL_PROBE && (m->limits.features & VIOMMU_F_PROBE) != 0);
@@ -309,8 +388,8 @@ static void note_failure(struct driver_model *m, const struct model_flight *f,
 {
 	struct model_domain *d = &m->domains[f->domain];
 
-	/* Those of a replay are attach's own. */
-	if (f->replay)
+	/* Those of a replay are attach's own, and those of a batch its poster's. */
+	if (f->replay || f->batch)
 		return;
 	if (d->failures == 0)
 		d->first_failure = *failure;
@@ -335,14 +414,19 @@ static bool conclude(struct driver_model *m, const struct model_flight *f, enum 
 	if (!f->recorded)
 		return false;
 	if (f->type == VIOMMU_T_UNMAP && result == VIOMMU_OK) {
-		driver_model_remove(m, f->domain, f->first, f->last);
+		/* Of a batch it is the poster's to take out. */
+		if (f->batch)
+			(void)mark(m, f->domain, f->first, f->last);
+		else
+			driver_model_remove(m, f->domain, f->first, f->last);
 		supersede(m, f);
 		return false;
 	}
 	if (result == VIOMMU_OK)
 		return false;
 	if (f->type == VIOMMU_T_MAP && result == VIOMMU_E_REJECTED) {
-		driver_model_remove(m, f->domain, f->first, f->last);
+		if (!f->batch)
+			driver_model_remove(m, f->domain, f->first, f->last);
 		return false;
 	}
 	return mark(m, f->domain, f->first, f->last);
@@ -383,6 +467,8 @@ static bool settle(struct driver_model *m, uint32_t *domain, struct viommu_drive
 		return false;
 	m->rejected |= result == VIOMMU_E_REJECTED;
 	m->unanswered |= result == VIOMMU_E_PEER;
+	if (f.waited)
+		return false;
 	if (f.type != VIOMMU_T_MAP && f.type != VIOMMU_T_UNMAP) {
 		settle_waited(m, &f, result, a->status);
 		return false;
@@ -406,19 +492,29 @@ static bool is_same(const struct viommu_driver_failure *a, const struct viommu_d
 	       a->first == b->first && a->last == b->last;
 }
 
-/* Something that was given up: the oldest of its domain. */
-static void give_up(struct driver_model *m, uint32_t domain, const struct viommu_driver_failure *failure)
+/* Something of a domain that is waited for: the oldest, or the oldest of a batch. */
+static struct model_flight *oldest_of(struct driver_model *m, uint32_t domain, bool of_batch)
 {
 	struct model_flight *oldest = NULL;
 
 	for (uint32_t i = 0; i < MODEL_SLOTS; i++) {
 		struct model_flight *f = &m->flights[i];
 
-		if (f->used && !f->given_up && f->domain == domain &&
+		if (f->used && !f->given_up && !f->waited && f->domain == domain && (f->batch || !of_batch) &&
 		    (f->type == VIOMMU_T_MAP || f->type == VIOMMU_T_UNMAP) &&
 		    (oldest == NULL || f->ticket < oldest->ticket))
 			oldest = f;
 	}
+	return oldest;
+}
+
+/* Who waits for a batch gives up no more than that; who waits for a domain, all of it from the oldest on. */
+static void give_up(struct driver_model *m, uint32_t domain, const struct viommu_driver_failure *failure)
+{
+	struct model_flight *oldest = oldest_of(m, domain, false);
+
+	if (oldest != NULL && (oldest->type != failure->type || oldest->first != failure->first))
+		oldest = oldest_of(m, domain, true);
 	CHECK(oldest != NULL && oldest->type == failure->type && oldest->first == failure->first &&
 	      oldest->last == failure->last && failure->status == VIOMMU_S_OK);
 	CHECK(failure->result == VIOMMU_E_BROKEN ? m->broken : m->gave_up);
@@ -525,7 +621,10 @@ void driver_model_begin(struct driver_model *m, enum model_call call)
 	m->unanswered = false;
 	m->posted = 0;
 	m->replayed = 0;
-	m->dirty = call == CALL_MAP || call == CALL_UNMAP ? 1u << m->domain : 0;
+	m->granted = 0;
+	m->allowed_before = m->allowed_count;
+	m->wiped = false;
+	m->dirty = call == CALL_OTHER || call == CALL_PROBE ? 0 : 1u << m->domain;
 	m->ran = false;
 	m->has_probe_reply = false;
 }
@@ -560,11 +659,14 @@ static void check_endpoint(struct driver_model *m, uint32_t e, enum viommu_resul
 			own |= 1u << d;
 	}
 	CHECK((m->may[e] & ~own) == 0);
-	CHECK(!m->unsure[e] || handle->uncertain);
+	/* After a recover that failed it waits for the next one, and nobody will be asked before. */
+	CHECK(!m->unsure[e] || handle->uncertain ||
+	      (m->call == CALL_RECOVER && m->drv->state == VIOMMU_DRIVER_FAILED));
 	m->unsure[e] = handle->life == m->drv->life && handle->uncertain;
 	if (own != m->may[e]) {
 		/* A request that could not be posted counts as one without outcome. */
-		CHECK(e == m->endpoint && (result == VIOMMU_E_TIMEOUT || result == VIOMMU_E_BROKEN));
+		CHECK(e == m->endpoint || m->call == CALL_RECOVER);
+		CHECK(result == VIOMMU_E_TIMEOUT || result == VIOMMU_E_BROKEN);
 		m->may[e] = own;
 	}
 }
@@ -612,11 +714,13 @@ void driver_model_check(struct driver_model *m, enum viommu_result result)
 	for (uint32_t i = 0; i < MODEL_SLOTS; i++) {
 		struct model_flight *f = &m->flights[i];
 
-		if (!f->used || f->given_up || f->type == VIOMMU_T_MAP || f->type == VIOMMU_T_UNMAP)
+		if (!f->used || f->given_up ||
+		    (!f->waited && !f->batch && (f->type == VIOMMU_T_MAP || f->type == VIOMMU_T_UNMAP)))
 			continue;
-		CHECK(m->gave_up || m->broken);
+		/* A batch is settled when its call returns. */
+		CHECK((m->gave_up || m->broken) && !f->batch);
 		f->given_up = true;
-		if (f->type != VIOMMU_T_PROBE)
+		if (f->type != VIOMMU_T_PROBE && !f->waited)
 			settle_waited(m, f, VIOMMU_E_PEER, 0);
 	}
 	for (uint32_t d = 0; d < MODEL_DOMAINS; d++) {
@@ -652,21 +756,34 @@ void driver_model_not_started(struct driver_model *m)
 	m->published = queue(m)->published;
 }
 
-void driver_model_stopped(struct driver_model *m)
+static void lose(struct driver_model *m, uint32_t e, bool recovers)
+{
+	if (!recovers)
+		m->lost[e] = MODEL_NOTHING;
+	for (uint32_t d = 0; recovers && d < MODEL_DOMAINS; d++) {
+		if (m->may[e] == 1u << d && !m->unsure[e])
+			m->lost[e] = d;
+	}
+}
+
+void driver_model_stopped(struct driver_model *m, bool recovers)
 {
 	for (uint32_t i = 0; i < MODEL_SLOTS; i++) {
 		struct model_flight *f = &m->flights[i];
 
 		/* The device has lost all of it: as good as confirmed. */
-		if (f->used && !f->given_up && f->type == VIOMMU_T_UNMAP)
+		if (f->used && !f->given_up && !f->waited && f->type == VIOMMU_T_UNMAP)
 			driver_model_remove(m, f->domain, f->first, f->last);
 		f->used = false;
 	}
 	for (uint32_t d = 0; d < MODEL_DOMAINS; d++) {
 		keep(&m->domains[d], is_certain, 0, 0);
-		m->domains[d].failures = 0;
+		if (!recovers)
+			m->domains[d].failures = 0;
 		m->dirty |= 1u << d;
 	}
+	for (uint32_t e = 0; e < MODEL_ENDPOINTS; e++)
+		lose(m, e, recovers);
 	memset(m->may, 0, sizeof m->may);
 	memset(m->unsure, 0, sizeof m->unsure);
 	m->broken = false;
@@ -679,6 +796,8 @@ void driver_model_reset(struct driver_model *m)
 		m->domains[d].made = false;
 		m->domains[d].count = 0;
 	}
+	for (uint32_t e = 0; e < MODEL_ENDPOINTS; e++)
+		m->lost[e] = MODEL_NOTHING;
 	memset(m->flights, 0, sizeof m->flights);
 	memset(m->may, 0, sizeof m->may);
 	memset(m->unsure, 0, sizeof m->unsure);

@@ -21,6 +21,8 @@
 #define MODEL_SLOTS 16u /* the largest request queue */
 #define MODEL_MAPPINGS 96u
 #define MODEL_NOTHING UINT32_MAX
+#define MODEL_WISHES 16u
+#define MODEL_ALLOWED 32u
 
 /* The call that is running. */
 enum model_call {
@@ -29,7 +31,12 @@ enum model_call {
 	CALL_UNMAP,
 	CALL_ATTACH,
 	CALL_DETACH,
-	CALL_PROBE
+	CALL_PROBE,
+	CALL_MAPS,   /* several, waited for together, and taken back if one fails */
+	CALL_UNMAPS, /* the same; what they take away goes at the end */
+	CALL_FLUSH,  /* UNMAPs that nobody waits for in particular */
+	CALL_RECOVER,
+	CALL_SHUTDOWN
 };
 
 struct model_mapping {
@@ -45,6 +52,8 @@ struct model_flight {
 	bool replay;   /* a MAP that changes no record */
 	bool recorded; /* the record changes with the outcome */
 	bool given_up;
+	bool batch;  /* its poster waits for it, and reports it by itself */
+	bool waited; /* nobody else will ever hear of it */
 	uint8_t type;
 	uint32_t domain;   /* index, or NOTHING */
 	uint32_t endpoint; /* the same */
@@ -54,8 +63,17 @@ struct model_flight {
 	uint32_t reply_len;
 };
 
+/* A mapping that the call is to make. */
+struct model_wish {
+	uint64_t first; /* if not anywhere */
+	uint64_t extent, phys;
+	uint32_t flags;
+	bool anywhere;
+};
+
 struct model_domain {
 	bool made, bypass;
+	struct viommu_range msi_window; /* last: 0 if there is none */
 	uint32_t id;
 	struct model_mapping mappings[MODEL_MAPPINGS]; /* sorted */
 	uint32_t count;
@@ -81,9 +99,16 @@ struct driver_model {
 	uint32_t domain, endpoint;
 	uint64_t first, last, phys;
 	uint32_t flags;
+	struct model_wish wishes[MODEL_WISHES]; /* MAPS */
+	uint32_t wish_count;
+	struct viommu_range window;                  /* for those that go anywhere */
+	struct viommu_range allowed[MODEL_ALLOWED]; /* MAPS, UNMAPS, FLUSH: what may be unmapped; MAPs join it */
+	uint32_t allowed_count, allowed_before; /* those that were there when the call began come first */
 	/* out: what happened during it */
 	bool gave_up, rejected, unanswered;
 	uint32_t posted; /* MAPs and UNMAPs */
+	uint32_t granted; /* MAPs of the wishes */
+	bool wiped;
 	uint32_t replayed;
 	uint32_t dirty; /* domains whose records may have changed, a mask */
 	bool ran;       /* the device did */
@@ -96,6 +121,7 @@ struct driver_model {
 	uint16_t added, published, seen;
 	uint32_t may[MODEL_ENDPOINTS]; /* domains it may be in, a mask */
 	bool unsure[MODEL_ENDPOINTS];  /* an ATTACH or DETACH without known outcome */
+	uint32_t lost[MODEL_ENDPOINTS]; /* the domain that recover is to attach it to, or NOTHING */
 	struct viommu_driver_limits limits;
 	uint32_t probe_size;
 	struct viommu_range input_range; /* as the device has it: an UNMAP need not be aligned */
@@ -112,7 +138,8 @@ void driver_model_reset(struct driver_model *m);
 /* It was started, was not although it tried, was stopped. */
 void driver_model_started(struct driver_model *m);
 void driver_model_not_started(struct driver_model *m);
-void driver_model_stopped(struct driver_model *m);
+/* recovers: who was certainly somewhere is to come there again. */
+void driver_model_stopped(struct driver_model *m, bool recovers);
 
 /* The driver begins to run, and stops running. */
 void driver_model_enter(struct driver_model *m);
@@ -128,6 +155,11 @@ void driver_model_check(struct driver_model *m, enum viommu_result result);
 /* A mapping that is in the record without having been sent, or leaves it so. */
 void driver_model_insert(struct driver_model *m, uint32_t domain, const struct model_mapping *mapping);
 void driver_model_remove(struct driver_model *m, uint32_t domain, uint64_t first, uint64_t last);
+
+/* What dma.h promises of an address that it chose. */
+void driver_model_check_place(const struct driver_model *m, uint32_t domain, uint64_t first, uint64_t last);
+/* A request of the batch that could not be taken back. */
+void driver_model_doubt(struct driver_model *m, uint32_t domain, uint64_t first, uint64_t last);
 
 bool driver_model_overlaps(const struct driver_model *m, uint32_t domain, uint64_t first, uint64_t last);
 bool driver_model_splits(const struct driver_model *m, uint32_t domain, uint64_t first, uint64_t last);

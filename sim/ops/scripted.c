@@ -373,6 +373,13 @@ static void forget(struct scripted *s)
 	s->lied = true; /* until the driver knows */
 }
 
+void scripted_remove(struct scripted *s)
+{
+	forget(s);
+	s->resetting = 0;
+	s->status = 0;
+}
+
 static uint8_t get_status(void *ctx)
 {
 	struct scripted *s = ctx;
@@ -401,6 +408,8 @@ static void set_status(void *ctx, uint8_t status)
 	if (s->refuses_features)
 		status &= (uint8_t)~VIOMMU_STATUS_FEATURES_OK;
 	s->status = status;
+	if ((status & VIOMMU_STATUS_DRIVER_OK) != 0 && s->on_driver_ok != NULL)
+		s->on_driver_ok(s->ctx);
 }
 
 static uint64_t get_features(void *ctx)
@@ -449,12 +458,14 @@ static void config_read(void *ctx, uint32_t offset, void *dst, uint32_t len)
 
 static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
 {
-	(void)ctx;
-	(void)offset;
-	(void)src;
-	(void)len;
-	/* IOMMU-DRV-CONFIG-02: the driver has no reason to. */
-	CHECK(false && "the configuration was written");
+	struct scripted *s = ctx;
+
+	s->accesses++;
+	/* IOMMU-DRV-CONFIG-02: the driver has no reason to, but for the one field that is there to be stored. */
+	CHECK(offset == VIOMMU_WIRE_CONFIG_BYPASS && len == 1 && s->on_bypass != NULL);
+	s->on_bypass(s->ctx);
+	if (!s->keeps_bypass)
+		memcpy(s->config + offset, src, len);
 }
 
 static uint32_t queue_size_max(void *ctx, uint32_t queue)
@@ -544,6 +555,7 @@ void scripted_calm(struct scripted *s)
 	s->refuses_features = false;
 	s->refuses_queue = false;
 	s->mute = false;
+	s->keeps_bypass = false;
 	memset(s->properties, 0, sizeof s->properties);
 	s->plan_count = 0;
 }
@@ -555,6 +567,8 @@ void scripted_init(struct scripted *s, uint8_t *shared, uint64_t bus, size_t len
 	s->len = len;
 	s->on_config = NULL;
 	s->on_notify = NULL;
+	s->on_driver_ok = NULL;
+	s->on_bypass = NULL;
 	s->status = 0;
 	s->status_read = 0;
 	s->generation = 0;

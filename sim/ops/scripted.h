@@ -14,7 +14,7 @@
 
 #define SCRIPTED_ENDPOINTS 3u
 #define SCRIPTED_FIRST_ENDPOINT 8u /* the others follow */
-#define SCRIPTED_MAPPINGS 96u
+#define SCRIPTED_MAPPINGS 288u
 #define SCRIPTED_PLANS 8u
 #define SCRIPTED_HELD 16u
 #define SCRIPTED_PROPERTIES 64u
@@ -75,12 +75,16 @@ struct scripted {
 	uint8_t settle;      /* looks at the generation that still see it change; FOREVER: all */
 	uint8_t reset_reads; /* of the status, before a reset is seen as finished; FOREVER: never */
 	bool refuses_features, refuses_queue, mute;
+	bool keeps_bypass; /* config.bypass is stored in vain */
 	uint8_t properties[SCRIPTED_PROPERTIES]; /* of a PROBE reply */
 	struct scripted_plan plans[SCRIPTED_PLANS];
 	uint32_t plan_count;
 	/* Called when the configuration is looked at; may change it. */
 	void (*on_config)(void *ctx);
 	void (*on_notify)(void *ctx, uint32_t queue);
+	/* DRIVER_OK was set; config.bypass is about to be stored. */
+	void (*on_driver_ok)(void *ctx);
+	void (*on_bypass)(void *ctx);
 	void *ctx;
 	/* out */
 	uint8_t status;
@@ -115,6 +119,9 @@ extern const struct viommu_register_ops scripted_register_ops; /* ctx: the devic
 void scripted_init(struct scripted *s, uint8_t *shared, uint64_t bus, size_t len);
 /* Honest from here on. What it has said and done stays. */
 void scripted_calm(struct scripted *s);
+
+/* It is taken away, and put back untouched. */
+void scripted_remove(struct scripted *s);
 
 /* Reads the chain that begins at `head`. False: that leads out of the memory, or is too long. */
 bool scripted_chain(const struct scripted *s, uint32_t queue, uint16_t head, struct scripted_chain *out);

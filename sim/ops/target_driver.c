@@ -6,9 +6,11 @@
  *
  * driver_model.h foretells the records and the reports; here are the results of calls, the hooks (which lock is held,
  * how often they are called), the parts of the shared memory that are the device's to write, PROBE replies against a
- * second parser, and fault reports.
+ * second parser, fault reports, and what dma.h says of addresses.
  */
 #include <string.h>
+
+#include <viommu/dma.h>
 
 #include "driver_model.h"
 #include "targets.h"
@@ -34,6 +36,12 @@
 #define CHECK_EVERY 16u /* operations */
 #define PRIVATE_MAX (NODES * VIOMMU_MAP_NODE_SIZE + 4096u)
 #define SHARED_MAX 4096u
+#define DMAS 2u
+#define LISTS 4u
+#define BUFFERS 3u
+#define HINTS (2 * VIOMMU_DMA_CLASSES)
+#define DEFERRED 3u
+#define BLOCKERS (MODEL_ENDPOINTS * REGIONS + 1)
 
 /* An operation of the device that was put off. */
 struct later {
@@ -44,6 +52,23 @@ struct later {
 struct later_list {
 	struct later items[LATER];
 	uint32_t count;
+};
+
+struct dma {
+	bool made;
+	uint32_t domain;
+	struct viommu_driver_dma handle;
+	struct viommu_dma_config config;
+	viommu_iova hints[HINTS];
+	struct viommu_range deferred[DEFERRED];
+};
+
+/* Buffers as the driver has filled them in, mapped or not any more. */
+struct list {
+	bool made;
+	uint32_t dma;
+	uint32_t count, how;
+	struct viommu_dma_buffer buffers[BUFFERS];
 };
 
 struct shared {
@@ -62,11 +87,17 @@ struct world {
 	struct driver_model model;
 	size_t shared_len;
 	struct later_list at_wait, at_config;
+	struct dma dmas[DMAS];
+	struct list lists[LISTS];
 	/* in this call */
 	uint32_t waits, locks, kicks[VIOMMU_QUEUE_COUNT];
 	uint32_t next_attempt;
 	uint32_t idle; /* attempts at which the device did nothing out of the ordinary */
+	uint32_t cleans, invalidates; /* of buffers */
 	bool starting;
+	bool recovering, recovered; /* recover: not there yet; the device is up again */
+	bool storing;               /* shutdown: config.bypass may be written */
+	uint8_t config_before[VIOMMU_WIRE_CONFIG_SIZE]; /* as it was read at the last start */
 	bool running; /* the driver, not a hook */
 	uint32_t operations;
 	int depth;
@@ -136,6 +167,8 @@ static void begin_call(enum model_call call)
 	w.waits = 0;
 	w.locks = 0;
 	w.kicks[0] = w.kicks[1] = 0;
+	w.cleans = 0;
+	w.invalidates = 0;
 	w.next_attempt = 0;
 	w.idle = 0;
 	w.device.accesses = 0;
@@ -195,8 +228,14 @@ static bool run_later(struct later_list *list)
 
 static void on_config(void *ctx)
 {
+	bool between = w.drv.state != VIOMMU_DRIVER_STOPPED;
+
 	(void)ctx;
+	if (between)
+		leave();
 	(void)run_later(&w.at_config);
+	if (between)
+		enter();
 }
 
 static void on_notify(void *ctx, uint32_t queue)
@@ -305,6 +344,18 @@ static void check_limits(void)
 	CHECK(l->slots >= 1 && l->slots <= w.model.size);
 }
 
+/* A life begins: the device is up, and nothing is in its queues. */
+static void begin_life(void)
+{
+	w.device.lied = false;
+	w.device.lazy = false;
+	w.fault_count = 0;
+	w.faults_known = true;
+	memcpy(w.config_before, w.device.config_read, sizeof w.config_before);
+	driver_model_started(&w.model);
+	check_limits();
+}
+
 static enum viommu_result start(void)
 {
 	bool stopped = w.drv.state == VIOMMU_DRIVER_STOPPED;
@@ -329,12 +380,7 @@ static enum viommu_result start(void)
 	CHECK(w.kicks[VIOMMU_QUEUE_REQUEST] == 0);
 	w.running = false;
 	w.starting = false;
-	w.device.lied = false;
-	w.device.lazy = false;
-	w.fault_count = 0;
-	w.faults_known = true;
-	driver_model_started(&w.model);
-	check_limits();
+	begin_life();
 	driver_model_check(&w.model, r);
 	return r;
 }
@@ -352,13 +398,205 @@ static enum viommu_result stop(void)
 	if (r == VIOMMU_OK) {
 		w.running = false;
 		CHECK(w.drv.state == VIOMMU_DRIVER_STOPPED);
-		driver_model_stopped(&w.model);
+		driver_model_stopped(&w.model, false);
 		driver_model_check(&w.model, r);
 	} else {
 		leave();
 		end_call(r);
 	}
 	return r;
+}
+
+/* A device that fails, goes, or is handed over */
+
+/* Everything of the old life is settled, and from here on the driver asks again. */
+static void on_driver_ok(void *ctx)
+{
+	(void)ctx;
+	/* A status that was changed behind its back can have the bit earlier. */
+	if (!w.recovering || !w.device.enabled[VIOMMU_QUEUE_REQUEST] || !w.device.enabled[VIOMMU_QUEUE_EVENT])
+		return;
+	w.recovering = false;
+	w.recovered = true;
+	driver_model_stopped(&w.model, true);
+	begin_life();
+	w.running = false;
+	enter();
+}
+
+/* Errors at which the device is to blame, and not one endpoint. */
+static bool is_sick(enum viommu_result r)
+{
+	return r == VIOMMU_E_TIMEOUT || r == VIOMMU_E_PEER || r == VIOMMU_E_BROKEN || r == VIOMMU_E_BUSY;
+}
+
+static bool is_misfit_now(uint32_t d, uint32_t e);
+static bool record_needs_feature(uint32_t d);
+
+/* Who was in a domain is there again, or in none because of what it asked for, or waits. */
+static void check_recovered(enum viommu_result r)
+{
+	bool misfit = false, unable = false;
+
+	for (uint32_t e = 0; e < MODEL_ENDPOINTS; e++) {
+		const struct viommu_driver_endpoint *handle = &w.endpoints[e];
+		uint32_t d = w.model.lost[e];
+
+		if (d == MODEL_NOTHING)
+			continue;
+		CHECK(handle->lost == NULL || (is_sick(r) && handle->lost == &w.domains[d]));
+		CHECK(handle->domain == &w.domains[d] || (handle->domain == NULL && r != VIOMMU_OK));
+		CHECK(!handle->uncertain || handle->lost != NULL || (handle->domain != NULL && r != VIOMMU_OK));
+		misfit |= is_misfit_now(d, e);
+		unable |= record_needs_feature(d);
+		if (handle->lost == NULL)
+			w.model.lost[e] = MODEL_NOTHING;
+	}
+	CHECK(r != VIOMMU_E_RANGE || misfit);
+	CHECK(r != VIOMMU_E_UNSUPP || unable);
+	CHECK(r != VIOMMU_E_PEER || w.model.unanswered);
+	CHECK(!is_sick(r) || w.drv.state == VIOMMU_DRIVER_FAILED);
+	CHECK(w.drv.state != VIOMMU_DRIVER_STOPPED);
+}
+
+static void check_start_error(enum viommu_result r)
+{
+	CHECK(r == VIOMMU_E_UNSUPP || r == VIOMMU_E_RANGE || r == VIOMMU_E_NOMEM || r == VIOMMU_E_PEER);
+	CHECK((w.device.status & VIOMMU_STATUS_FAILED) != 0);
+}
+
+static enum viommu_result recover(void)
+{
+	bool was_started = w.drv.registers != NULL;
+	enum viommu_result r;
+
+	begin_call(CALL_RECOVER);
+	w.recovering = was_started;
+	w.recovered = false;
+	w.device.lied |= was_started;
+	r = viommu_driver_recover(&w.drv);
+	if (w.recovered) {
+		w.model.broken |= is_sick(r);
+		leave();
+		check_recovered(r);
+		end_call(r);
+		return r;
+	}
+	w.recovering = false;
+	if (r == VIOMMU_E_TIMEOUT || r == VIOMMU_E_STATE) {
+		/* Of the reset: nothing has changed. */
+		CHECK((r == VIOMMU_E_STATE) == !was_started);
+		w.faults_known &= !was_started;
+		leave();
+		end_call(r);
+		return r;
+	}
+	check_start_error(r);
+	w.running = false;
+	w.faults_known = false;
+	CHECK(w.drv.state == VIOMMU_DRIVER_STOPPED);
+	driver_model_stopped(&w.model, true);
+	driver_model_check(&w.model, r);
+	return r;
+}
+
+/* Does the configuration differ from what was read at the last start, in a field that has a meaning? */
+static bool config_has_changed(void)
+{
+	static const struct {
+		uint64_t feature;
+		uint8_t at, len;
+	} fields[] = { { 0, 0, 8 },
+		       { VIOMMU_F_INPUT_RANGE, 8, 16 },
+		       { VIOMMU_F_DOMAIN_RANGE, 24, 8 },
+		       { VIOMMU_F_PROBE, 32, 4 } };
+
+	for (unsigned i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+		if ((w.model.limits.features & fields[i].feature) == fields[i].feature &&
+		    memcmp(w.config_before + fields[i].at, w.device.config_read + fields[i].at, fields[i].len) != 0)
+			return true;
+	}
+	return false;
+}
+
+static void look(void)
+{
+	bool was_stopped = w.drv.state == VIOMMU_DRIVER_STOPPED;
+	bool is_gone = is_broken() || (w.device.status & VIOMMU_STATUS_NEEDS_RESET) != 0 ||
+		       (w.device.status & VIOMMU_STATUS_DRIVER_OK) == 0;
+	bool moves = w.device.settle != 0 || w.at_config.count != 0;
+	enum viommu_result r;
+
+	begin_call(CALL_OTHER);
+	r = viommu_driver_look(&w.drv);
+	if (was_stopped) {
+		CHECK(r == VIOMMU_E_STATE && w.device.accesses == 0);
+	} else if (is_gone) {
+		CHECK(r == VIOMMU_E_BROKEN && is_broken());
+		w.model.broken = true;
+	} else if (r == VIOMMU_OK) {
+		CHECK(!config_has_changed());
+	} else {
+		CHECK(r == VIOMMU_E_PEER && (config_has_changed() || moves));
+	}
+	leave();
+	CHECK(w.waits == 0 && w.kicks[VIOMMU_QUEUE_REQUEST] == 0);
+	end_call(r);
+}
+
+static void abandon(void)
+{
+	begin_call(CALL_OTHER);
+	scripted_remove(&w.device);
+	w.faults_known = false;
+	viommu_driver_abandon(&w.drv);
+	CHECK(w.device.accesses == 0 && w.waits == 0);
+	w.running = false;
+	CHECK(w.drv.state == VIOMMU_DRIVER_STOPPED);
+	driver_model_stopped(&w.model, false);
+	driver_model_check(&w.model, VIOMMU_OK);
+}
+
+/* Before anybody is detached. */
+static void on_bypass(void *ctx)
+{
+	(void)ctx;
+	CHECK(w.storing && w.waits == 0);
+	w.storing = false;
+}
+
+static void shutdown(enum viommu_driver_handover handover)
+{
+	bool was_stopped = w.drv.state == VIOMMU_DRIVER_STOPPED;
+	bool stores = handover != VIOMMU_HANDOVER_KEEP;
+	bool unable = stores && (w.model.limits.features & VIOMMU_F_BYPASS_CONFIG) == 0;
+	uint8_t wanted = handover == VIOMMU_HANDOVER_BYPASS;
+	enum viommu_result r;
+
+	begin_call(CALL_SHUTDOWN);
+	w.storing = stores && !was_stopped && !unable;
+	r = viommu_driver_shutdown(&w.drv, handover);
+	CHECK(!w.storing); /* it was stored, if that was due */
+	if (r == VIOMMU_OK) {
+		w.running = false;
+		CHECK(!was_stopped && !unable && w.drv.state == VIOMMU_DRIVER_STOPPED);
+		CHECK(!stores || (w.device.config_read[VIOMMU_WIRE_CONFIG_BYPASS] & 1) == wanted);
+		w.faults_known = false;
+		driver_model_stopped(&w.model, false);
+		driver_model_check(&w.model, r);
+		return;
+	}
+	if (r == VIOMMU_E_STATE)
+		CHECK(was_stopped);
+	else if (r == VIOMMU_E_UNSUPP)
+		CHECK(unable && w.device.accesses == 0);
+	else if (r == VIOMMU_E_PEER)
+		CHECK(stores && (w.device.config_read[VIOMMU_WIRE_CONFIG_BYPASS] & 1) != wanted && w.waits == 0);
+	else
+		w.faults_known = false;
+	leave();
+	CHECK(r == VIOMMU_E_STATE || r == VIOMMU_E_UNSUPP || r == VIOMMU_E_PEER || r == VIOMMU_E_TIMEOUT);
+	end_call(r);
 }
 
 /* Domains and endpoints */
@@ -412,13 +650,24 @@ static void domain_init(uint32_t d, uint64_t id, bool bypass)
 		model->id = (uint32_t)id;
 		model->count = 0;
 		model->failures = 0;
+		model->msi_window = (struct viommu_range){ 0, 0 };
 	}
 	end_call(r);
 }
 
+/* Does an endpoint wait for recover to attach it here? */
+static bool is_awaited(uint32_t d)
+{
+	for (uint32_t e = 0; e < MODEL_ENDPOINTS; e++) {
+		if (w.model.lost[e] == d)
+			return true;
+	}
+	return false;
+}
+
 static enum viommu_result domain_deinit(uint32_t d)
 {
-	bool free = driver_model_is_dead(&w.model, d) && !driver_model_in_flight(&w.model, d);
+	bool free = driver_model_is_dead(&w.model, d) && !driver_model_in_flight(&w.model, d) && !is_awaited(d);
 	enum viommu_result r;
 
 	if (!w.model.domains[d].made)
@@ -429,6 +678,8 @@ static enum viommu_result domain_deinit(uint32_t d)
 	CHECK(r == (free ? VIOMMU_OK : VIOMMU_E_STATE));
 	if (free)
 		w.model.domains[d].made = false;
+	for (uint32_t i = 0; free && i < DMAS; i++)
+		w.dmas[i].made = w.dmas[i].made && w.dmas[i].domain != d;
 	end_call(r);
 	return r;
 }
@@ -503,7 +754,8 @@ static enum viommu_result endpoint_init(uint32_t e, uint32_t capacity)
 	bool was_running = is_running();
 	enum viommu_result r;
 
-	if (handle->drv != NULL && (viommu_driver_endpoint_domain(handle) != NULL || w.model.may[e] != 0))
+	if (handle->drv != NULL && (viommu_driver_endpoint_domain(handle) != NULL || w.model.may[e] != 0 ||
+				    w.model.lost[e] != MODEL_NOTHING))
 		return VIOMMU_E_STATE;
 	w.model.endpoint = e;
 	w.model.may[e] = 0;
@@ -588,6 +840,11 @@ static bool record_needs_feature(uint32_t d)
 	return false;
 }
 
+static bool is_misfit_now(uint32_t d, uint32_t e)
+{
+	return regions_are_mapped(d, e) || record_is_misfit(d);
+}
+
 static enum viommu_result attach(uint32_t d, uint32_t e)
 {
 	struct viommu_driver_endpoint *handle = &w.endpoints[e];
@@ -599,9 +856,10 @@ static enum viommu_result attach(uint32_t d, uint32_t e)
 		return VIOMMU_E_STATE;
 	w.model.domain = d;
 	w.model.endpoint = e;
-	was_misfit = regions_are_mapped(d, e) || record_is_misfit(d);
+	was_misfit = is_misfit_now(d, e);
 	was_unable = record_needs_feature(d);
 	was_unknown = is_unknown(d);
+	w.model.lost[e] = MODEL_NOTHING;
 	begin_call(CALL_ATTACH);
 	r = viommu_driver_attach(&w.domains[d], handle, &status);
 	leave();
@@ -643,6 +901,7 @@ static enum viommu_result detach(uint32_t e)
 {
 	struct viommu_driver_endpoint *handle = &w.endpoints[e];
 	bool was_in = viommu_driver_endpoint_domain(handle) != NULL || w.model.unsure[e];
+	bool was_lost;
 	enum viommu_result r;
 	uint8_t status;
 
@@ -650,9 +909,13 @@ static enum viommu_result detach(uint32_t e)
 	begin_call(CALL_DETACH);
 	r = viommu_driver_detach(handle, &status);
 	leave();
+	was_lost = w.model.lost[e] != MODEL_NOTHING;
+	CHECK(!was_lost || r == VIOMMU_OK);
+	w.model.lost[e] = MODEL_NOTHING;
 	switch (r) {
 	case VIOMMU_OK:
-		CHECK(w.model.may[e] == 0 && viommu_driver_endpoint_domain(handle) == NULL);
+		/* One that was lost twice may be where the recover that failed has sent it. */
+		CHECK((w.model.may[e] == 0 || (was_lost && is_broken())) && viommu_driver_endpoint_domain(handle) == NULL);
 		break;
 	case VIOMMU_E_STATE:
 		CHECK(handle->drv == NULL || w.drv.state == VIOMMU_DRIVER_STOPPED || !was_in);
@@ -802,6 +1065,622 @@ static enum viommu_result sync(uint32_t d)
 	return r;
 }
 
+/* Of a call that waits for several requests of its own. */
+static void check_batch_result(uint32_t d, enum viommu_result r)
+{
+	if (r == VIOMMU_E_REJECTED)
+		CHECK(w.model.rejected);
+	else if (r == VIOMMU_E_PEER)
+		CHECK(w.model.unanswered);
+	else
+		check_common(d, r);
+}
+
+/* MAPs of a call that has failed: who could not be asked for again is UNCERTAIN. */
+static void doubt_the_rest(uint32_t d)
+{
+	for (uint32_t i = w.model.allowed_before; i < w.model.allowed_count; i++) {
+		if (w.model.allowed[i].first <= w.model.allowed[i].last)
+			driver_model_doubt(&w.model, d, w.model.allowed[i].first, w.model.allowed[i].last);
+	}
+}
+
+static void check_no_memory(void)
+{
+	CHECK(w.model.ran || viommu_map_pool_free(&w.drv.pool) < 2 * VIOMMU_MAP_LEVELS + 2);
+}
+
+static void set_window(uint32_t d, struct viommu_range window)
+{
+	enum viommu_result foretold = VIOMMU_OK, r;
+
+	if (!w.model.domains[d].made)
+		return;
+	if (window.first > window.last)
+		foretold = VIOMMU_E_ARG;
+	else if (window.last != 0 && driver_model_overlaps(&w.model, d, window.first, window.last))
+		foretold = VIOMMU_E_EXISTS;
+	begin_call(CALL_OTHER);
+	r = viommu_driver_domain_set_msi_window(&w.domains[d], window);
+	leave();
+	CHECK(r == foretold);
+	if (r == VIOMMU_OK)
+		w.model.domains[d].msi_window = window;
+	end_call(r);
+}
+
+/* Identity */
+
+struct blockers {
+	struct viommu_range ranges[BLOCKERS];
+	uint32_t count;
+};
+
+static void block(struct blockers *b, struct viommu_range range)
+{
+	b->ranges[b->count++] = (struct viommu_range){ range.first & ~(PAGE - 1), range.last | (PAGE - 1) };
+}
+
+/* What an identity mapping of this domain leaves out. joining: an endpoint, or ENDPOINTS. */
+static void find_blockers(uint32_t d, uint32_t joining, struct blockers *b)
+{
+	b->count = 0;
+	for (uint32_t e = 0; e < MODEL_ENDPOINTS; e++) {
+		const struct viommu_driver_endpoint *handle = &w.endpoints[e];
+
+		if (handle->drv == NULL || (e != joining && viommu_driver_endpoint_domain(handle) != &w.domains[d]))
+			continue;
+		for (uint32_t i = 0; i < handle->region_count; i++)
+			block(b, handle->regions[i].range);
+	}
+	if (w.model.domains[d].msi_window.last != 0)
+		block(b, w.model.domains[d].msi_window);
+}
+
+/* The first address from here on that is in none of them, and the last one behind it. False: there is none. */
+static bool next_gap(const struct blockers *b, uint64_t *from, uint64_t *to)
+{
+	for (uint32_t i = 0; i < b->count;) {
+		if (b->ranges[i].first > *from || b->ranges[i].last < *from) {
+			i++;
+			continue;
+		}
+		if (b->ranges[i].last == UINT64_MAX)
+			return false;
+		*from = b->ranges[i].last + 1;
+		i = 0;
+	}
+	*to = UINT64_MAX;
+	for (uint32_t i = 0; i < b->count; i++) {
+		if (b->ranges[i].first > *from && b->ranges[i].first - 1 < *to)
+			*to = b->ranges[i].first - 1;
+	}
+	return true;
+}
+
+static void wish_identity(uint32_t d, uint32_t joining, uint64_t first, uint64_t last, uint32_t flags)
+{
+	struct blockers b;
+	uint64_t to;
+
+	w.model.wish_count = 0;
+	find_blockers(d, joining, &b);
+	while (first <= last && next_gap(&b, &first, &to) && first <= last) {
+		to = to < last ? to : last;
+		CHECK(w.model.wish_count < MODEL_WISHES);
+		w.model.wishes[w.model.wish_count++] =
+			(struct model_wish){ .first = first, .extent = to - first, .phys = first, .flags = flags };
+		if (to == last)
+			return;
+		first = to + 1;
+	}
+}
+
+/* Does one of the wishes fail by itself? */
+static bool is_refused(uint32_t d, bool (*refuses)(uint32_t d, const struct model_wish *wish))
+{
+	for (uint32_t i = 0; i < w.model.wish_count; i++) {
+		if (refuses(d, &w.model.wishes[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_out(uint32_t d, const struct model_wish *wish)
+{
+	uint64_t last = wish->first + wish->extent;
+
+	return ((wish->first | (last + 1)) & (PAGE - 1)) != 0 || !is_in_range(wish->first, last) ||
+	       driver_model_is_reserved(&w.model, d, wish->first, last);
+}
+
+static bool is_taken(uint32_t d, const struct model_wish *wish)
+{
+	return driver_model_overlaps(&w.model, d, wish->first, wish->first + wish->extent);
+}
+
+/* With a domain that the device does not have, nothing is sent. */
+static void grant_unsent(uint32_t d)
+{
+	for (uint32_t i = 0; i < w.model.wish_count; i++) {
+		const struct model_wish *wish = &w.model.wishes[i];
+		struct model_mapping m = { wish->first, wish->first + wish->extent, wish->phys, wish->flags, false };
+
+		CHECK(!is_taken(d, wish));
+		driver_model_insert(&w.model, d, &m);
+	}
+}
+
+static void map_identity(uint32_t d, uint32_t joining, uint64_t first, uint64_t last, uint32_t flags)
+{
+	const struct viommu_driver_endpoint *handle = joining < MODEL_ENDPOINTS ? &w.endpoints[joining] : NULL;
+	bool was_taken;
+	enum viommu_result r;
+
+	if (!w.model.domains[d].made || w.model.domains[d].count >= MODEL_MAPPINGS - MODEL_WISHES)
+		return;
+	if (handle != NULL && handle->drv == NULL)
+		return;
+	w.model.domain = d;
+	w.model.allowed_count = 0;
+	wish_identity(d, joining, first, last, flags);
+	was_taken = is_refused(d, is_taken);
+	begin_call(CALL_MAPS);
+	r = viommu_driver_map_identity(&w.domains[d], handle, first, last, flags);
+	leave();
+	switch (r) {
+	case VIOMMU_OK:
+		CHECK(first <= last);
+		if (w.domains[d].endpoints == NULL)
+			grant_unsent(d);
+		else
+			CHECK(w.model.granted == w.model.wish_count);
+		break;
+	case VIOMMU_E_ARG:
+		CHECK(last < first || (flags & ~7u) != 0);
+		break;
+	case VIOMMU_E_UNSUPP:
+		CHECK((flags & VIOMMU_MAP_F_MMIO) != 0 && (w.model.limits.features & VIOMMU_F_MMIO) == 0);
+		break;
+	case VIOMMU_E_RANGE:
+		CHECK(is_refused(d, is_out));
+		break;
+	case VIOMMU_E_EXISTS:
+		CHECK(was_taken);
+		break;
+	case VIOMMU_E_NOMEM:
+		/* A piece that is taken back has its nodes again. */
+		break;
+	default:
+		check_batch_result(d, r);
+		break;
+	}
+	if (r != VIOMMU_OK)
+		doubt_the_rest(d);
+	end_call(r);
+}
+
+/* DMA */
+
+static void dma_hook_clean(void *ctx, const struct viommu_dma_buffer *buffer)
+{
+	(void)ctx;
+	CHECK(w.depth == 0 && buffer->len != 0);
+	w.cleans++;
+}
+
+static void dma_hook_invalidate(void *ctx, const struct viommu_dma_buffer *buffer)
+{
+	(void)ctx;
+	CHECK(w.depth == 0 && buffer->len != 0);
+	w.invalidates++;
+}
+
+static const struct viommu_dma_ops dma_ops = {
+	.size = sizeof dma_ops, .clean = dma_hook_clean, .invalidate = dma_hook_invalidate
+};
+
+static void dma_init(uint32_t i, uint32_t d, bool bottom_up, uint32_t deferred, bool hints, struct viommu_range window)
+{
+	struct dma *dma = &w.dmas[i];
+	struct viommu_dma_config config = VIOMMU_DMA_CONFIG_INIT;
+	enum viommu_result r;
+
+	if (!w.model.domains[d].made || (dma->made && dma->handle.deferred_count > 0))
+		return;
+	config.bottom_up = bottom_up;
+	config.window = window;
+	config.hints = hints ? dma->hints : NULL;
+	config.hint_count = hints ? HINTS : 0;
+	config.deferred_count = deferred;
+	config.deferred = dma->deferred;
+	config.ops = &dma_ops;
+	r = viommu_driver_dma_init(&dma->handle, &w.domains[d], &config);
+	CHECK(r == (window.first > window.last ? VIOMMU_E_ARG : VIOMMU_OK));
+	for (uint32_t k = 0; k < LISTS; k++)
+		w.lists[k].made = w.lists[k].made && w.lists[k].dma != i;
+	dma->made = r == VIOMMU_OK;
+	dma->domain = d;
+	dma->config = config;
+}
+
+/* Whole granules of so many bytes. */
+static struct viommu_range granules(uint64_t from, uint64_t len)
+{
+	return (struct viommu_range){ from & ~(PAGE - 1), (from + (len - 1)) | (PAGE - 1) };
+}
+
+static bool buffers_are_bad(const struct list *list)
+{
+	if ((list->how & ~(7u | VIOMMU_DMA_COHERENT)) != 0 || (list->how & VIOMMU_DMA_BIDIRECTIONAL) == 0)
+		return true;
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (list->buffers[i].len == 0 || list->buffers[i].phys + (list->buffers[i].len - 1) < list->buffers[i].phys)
+			return true;
+	}
+	return false;
+}
+
+static bool is_deferred(const struct dma *dma, struct viommu_range range)
+{
+	for (uint32_t i = 0; i < dma->handle.deferred_count; i++) {
+		if (dma->deferred[i].first <= range.last && range.first <= dma->deferred[i].last)
+			return true;
+	}
+	return false;
+}
+
+static bool is_recorded(uint32_t d, struct viommu_range range)
+{
+	const struct model_domain *domain = &w.model.domains[d];
+
+	for (uint32_t i = 0; i < domain->count; i++) {
+		if (domain->mappings[i].first == range.first && domain->mappings[i].last == range.last)
+			return true;
+	}
+	return false;
+}
+
+static void allow_deferred(const struct dma *dma)
+{
+	w.model.allowed_count = dma->handle.deferred_count;
+	for (uint32_t i = 0; i < dma->handle.deferred_count; i++)
+		w.model.allowed[i] = dma->deferred[i];
+}
+
+/* Behind a call: what was put off before it, and is not any more, is gone if there was nobody to be asked. */
+static void settle_deferred(const struct dma *dma, uint32_t before)
+{
+	for (uint32_t i = 0; i < before && w.domains[dma->domain].endpoints == NULL; i++) {
+		struct viommu_range range = w.model.allowed[i];
+
+		if (!is_deferred(dma, range) && !driver_model_splits(&w.model, dma->domain, range.first, range.last))
+			driver_model_remove(&w.model, dma->domain, range.first, range.last);
+	}
+}
+
+static void check_hooks(const struct list *list, bool cleans, bool invalidates)
+{
+	bool none = (list->how & VIOMMU_DMA_COHERENT) != 0;
+
+	CHECK(w.cleans == (none || !cleans ? 0 : list->count));
+	CHECK(w.invalidates ==
+	      (none || !invalidates || (list->how & VIOMMU_DMA_FROM_DEVICE) == 0 ? 0 : list->count));
+}
+
+/* Room for an aligned range of this size? The slow way: behind each thing that is in the way. */
+static bool has_room_at(const struct dma *dma, uint64_t from, uint64_t extent)
+{
+	const struct viommu_range *msi = &w.model.domains[dma->domain].msi_window;
+	bool is_inside = msi->first <= w.model.window.first && w.model.window.last <= msi->last;
+	uint64_t size = PAGE, last;
+
+	while (size - 1 < extent)
+		size *= 2;
+	from = from == 0 ? 1 : from;
+	if (from > UINT64_MAX - (size - 1))
+		return false;
+	from = (from + (size - 1)) & ~(size - 1);
+	last = from + extent;
+	return last >= from && from >= w.model.window.first && last <= w.model.window.last && is_in_range(from, last) &&
+	       !driver_model_is_reserved(&w.model, dma->domain, from, last) &&
+	       !driver_model_overlaps(&w.model, dma->domain, from, last) &&
+	       (msi->last == 0 || is_inside || msi->first > last || msi->last < from);
+}
+
+static bool has_room(const struct dma *dma, uint64_t extent)
+{
+	const struct model_domain *domain = &w.model.domains[dma->domain];
+
+	if (has_room_at(dma, w.model.window.first, extent) || has_room_at(dma, w.model.input_range.first, extent))
+		return true;
+	for (uint32_t i = 0; i < domain->count; i++) {
+		if (has_room_at(dma, domain->mappings[i].last + 1, extent))
+			return true;
+	}
+	for (uint32_t e = 0; e < MODEL_ENDPOINTS; e++) {
+		for (uint32_t i = 0; w.endpoints[e].drv != NULL && i < w.endpoints[e].region_count; i++) {
+			if (w.endpoints[e].regions[i].range.last != UINT64_MAX &&
+			    has_room_at(dma, w.endpoints[e].regions[i].range.last + 1, extent))
+				return true;
+		}
+	}
+	return domain->msi_window.last != UINT64_MAX && has_room_at(dma, domain->msi_window.last + 1, extent);
+}
+
+/* What a list is to become. */
+static void wish_buffers(const struct dma *dma, const struct list *list)
+{
+	w.model.domain = dma->domain;
+	w.model.window = dma->config.window;
+	w.model.wish_count = list->count;
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct viommu_range range = granules(list->buffers[i].phys, list->buffers[i].len);
+
+		w.model.wishes[i] = (struct model_wish){ .extent = range.last - range.first,
+							 .phys = range.first,
+							 .flags = list->how & 7u,
+							 .anywhere = true };
+	}
+	allow_deferred(dma);
+}
+
+/* All of the list is mapped, and nothing else has come with it. */
+static void check_mapped(const struct dma *dma, const struct list *list)
+{
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct viommu_dma_buffer *b = &list->buffers[i];
+		struct model_wish *wish = &w.model.wishes[i];
+		struct viommu_range range = granules(b->iova, b->len);
+
+		CHECK(((b->iova ^ b->phys) & (PAGE - 1)) == 0 && range.last - range.first == wish->extent);
+		wish->first = range.first;
+		if (w.domains[dma->domain].endpoints == NULL)
+			driver_model_check_place(&w.model, dma->domain, range.first, range.last);
+		else
+			CHECK(is_recorded(dma->domain, range));
+	}
+	if (w.domains[dma->domain].endpoints == NULL)
+		grant_unsent(dma->domain);
+	else
+		CHECK(w.model.granted == list->count);
+}
+
+static void check_identical(const struct dma *dma, const struct list *list, enum viommu_result r)
+{
+	bool fits = true;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct viommu_dma_buffer *b = &list->buffers[i];
+
+		fits &= b->phys >= dma->config.window.first && b->phys + (b->len - 1) <= dma->config.window.last;
+		CHECK(r != VIOMMU_OK || b->iova == b->phys);
+	}
+	CHECK(r == (fits ? VIOMMU_OK : VIOMMU_E_RANGE) && w.model.posted == 0);
+}
+
+static void check_dma_map(const struct dma *dma, const struct list *list, enum viommu_result r)
+{
+	switch (r) {
+	case VIOMMU_OK:
+		check_mapped(dma, list);
+		break;
+	case VIOMMU_E_FULL:
+		/* If nothing has changed behind the search. */
+		CHECK(w.model.ran || list->count > 1 || !has_room(dma, w.model.wishes[0].extent));
+		break;
+	case VIOMMU_E_UNSUPP:
+		CHECK((list->how & VIOMMU_DMA_MMIO) != 0 && (w.model.limits.features & VIOMMU_F_MMIO) == 0);
+		break;
+	case VIOMMU_E_NOMEM:
+		if (list->count == 1)
+			check_no_memory();
+		break;
+	default:
+		check_batch_result(dma->domain, r);
+		break;
+	}
+	if (r != VIOMMU_OK)
+		doubt_the_rest(dma->domain);
+}
+
+/* Maps a list that has no addresses yet. doorbell: of this endpoint, or NULL. */
+static enum viommu_result list_map(uint32_t k, uint32_t i, const struct list *made,
+				   const struct viommu_driver_endpoint *doorbell)
+{
+	struct dma *dma = &w.dmas[i];
+	struct list *list = &w.lists[k];
+	bool bad = buffers_are_bad(made);
+	uint32_t before = dma->handle.deferred_count;
+	enum viommu_result r;
+
+	*list = *made;
+	list->dma = i;
+	wish_buffers(dma, list);
+	begin_call(CALL_MAPS);
+	if (doorbell != NULL)
+		r = viommu_driver_dma_map_doorbell(&dma->handle, doorbell, &list->buffers[0]);
+	else
+		r = viommu_driver_dma_map(&dma->handle, list->buffers, list->count, list->how);
+	leave();
+	settle_deferred(dma, before);
+	check_hooks(list, !bad, false);
+	list->made = r == VIOMMU_OK;
+	if (bad)
+		CHECK(r == VIOMMU_E_ARG && w.model.posted == 0);
+	else if (w.model.domains[dma->domain].bypass)
+		check_identical(dma, list, r);
+	else
+		check_dma_map(dma, list, r);
+	end_call(r);
+	return r;
+}
+
+static bool has_space(uint32_t i)
+{
+	return w.dmas[i].made && w.model.domains[w.dmas[i].domain].count < MODEL_MAPPINGS - 4;
+}
+
+static void dma_map(uint32_t i, uint32_t k, uint32_t count, uint64_t phys, uint64_t len, uint64_t step, uint32_t how)
+{
+	struct list list = { .count = count, .how = how };
+
+	if (!has_space(i))
+		return;
+	for (uint32_t n = 0; n < count; n++)
+		list.buffers[n] = (struct viommu_dma_buffer){ .phys = phys + n * step, .len = len };
+	(void)list_map(k, i, &list, NULL);
+}
+
+/* Is there a buffer that cannot be unmapped? */
+static bool is_missing(const struct dma *dma, const struct list *list)
+{
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct viommu_range range = granules(list->buffers[i].iova, list->buffers[i].len);
+
+		if (!is_recorded(dma->domain, range) || is_deferred(dma, range))
+			return true;
+	}
+	return false;
+}
+
+static void check_dma_unmap(const struct dma *dma, const struct list *list, enum viommu_result r)
+{
+	bool strict = dma->config.deferred_count == 0;
+
+	if (r != VIOMMU_OK) {
+		check_batch_result(dma->domain, r);
+		return;
+	}
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct viommu_range range = granules(list->buffers[i].iova, list->buffers[i].len);
+
+		if (strict || (w.domains[dma->domain].endpoints == NULL && !is_deferred(dma, range)))
+			driver_model_remove(&w.model, dma->domain, range.first, range.last);
+	}
+	CHECK(!strict || w.domains[dma->domain].endpoints == NULL || w.model.posted == list->count);
+}
+
+static enum viommu_result list_unmap(uint32_t k, const struct viommu_driver_endpoint *doorbell)
+{
+	struct list *list = &w.lists[k];
+	struct dma *dma = &w.dmas[list->dma];
+	bool lazy = dma->config.deferred_count != 0;
+	bool was_missing = is_missing(dma, list);
+	uint32_t before = dma->handle.deferred_count;
+	enum viommu_result r;
+
+	w.model.domain = dma->domain;
+	allow_deferred(dma);
+	for (uint32_t i = 0; i < list->count; i++)
+		w.model.allowed[w.model.allowed_count++] = granules(list->buffers[i].iova, list->buffers[i].len);
+	begin_call(lazy ? CALL_FLUSH : CALL_UNMAPS);
+	if (doorbell != NULL)
+		r = viommu_driver_dma_unmap_doorbell(&dma->handle, doorbell, &list->buffers[0]);
+	else
+		r = viommu_driver_dma_unmap(&dma->handle, list->buffers, list->count, list->how);
+	leave();
+	settle_deferred(dma, before);
+	check_hooks(list, false, r == VIOMMU_OK);
+	if (w.model.domains[dma->domain].bypass)
+		CHECK(r == VIOMMU_OK && w.model.posted == 0);
+	else if (was_missing)
+		CHECK(r == VIOMMU_E_NOENT && w.model.posted == 0);
+	else
+		check_dma_unmap(dma, list, r);
+	end_call(r);
+	return r;
+}
+
+static bool is_usable(uint32_t k)
+{
+	return w.lists[k].made && w.dmas[w.lists[k].dma].made;
+}
+
+static void dma_unmap(uint32_t k)
+{
+	if (is_usable(k))
+		(void)list_unmap(k, NULL);
+}
+
+static void dma_flush(uint32_t i)
+{
+	struct dma *dma = &w.dmas[i];
+	struct viommu_driver_failure failure = { 0 };
+	struct model_domain *domain = &w.model.domains[dma->domain];
+	bool was_stopped = w.drv.state == VIOMMU_DRIVER_STOPPED;
+	uint32_t before = dma->handle.deferred_count;
+	enum viommu_result r;
+
+	if (!dma->made)
+		return;
+	w.model.domain = dma->domain;
+	allow_deferred(dma);
+	begin_call(CALL_FLUSH);
+	r = viommu_driver_dma_flush(&dma->handle, &failure);
+	leave();
+	settle_deferred(dma, before);
+	/* Either how sending ended, or what a sync reports. */
+	if (r == VIOMMU_OK)
+		CHECK(dma->handle.deferred_count == 0 && domain->failures == 0);
+	else if (domain->failures == 0 || r != domain->first_failure.result)
+		check_common(dma->domain, r);
+	if (!was_stopped) {
+		CHECK(!driver_model_in_flight(&w.model, dma->domain));
+		domain->failures = 0;
+	}
+	driver_model_check(&w.model, r);
+}
+
+static bool is_passed(const struct viommu_driver_endpoint *handle, uint64_t phys, uint64_t len)
+{
+	for (uint32_t i = 0; i < handle->region_count; i++) {
+		const struct viommu_resv_region *region = &handle->regions[i];
+
+		if (region->subtype == VIOMMU_RESV_MEM_MSI && len != 0 && phys >= region->range.first &&
+		    phys <= region->range.last && len - 1 <= region->range.last - phys)
+			return true;
+	}
+	return false;
+}
+
+static bool is_member(uint32_t i, uint32_t e)
+{
+	return w.dmas[i].made && w.endpoints[e].drv != NULL &&
+	       viommu_driver_endpoint_domain(&w.endpoints[e]) == &w.domains[w.dmas[i].domain];
+}
+
+static void doorbell_map(uint32_t i, uint32_t k, uint32_t e, uint64_t phys, uint64_t len)
+{
+	bool has_mmio = (w.model.limits.features & VIOMMU_F_MMIO) != 0;
+	struct viommu_dma_buffer passed = { .phys = phys, .len = len };
+	struct list list = { .count = 1,
+			     .how = VIOMMU_DMA_FROM_DEVICE | VIOMMU_DMA_COHERENT | (has_mmio ? VIOMMU_DMA_MMIO : 0),
+			     .buffers = { passed } };
+
+	if (!has_space(i) || !is_member(i, e))
+		return;
+	if (!is_passed(&w.endpoints[e], phys, len)) {
+		(void)list_map(k, i, &list, &w.endpoints[e]);
+		return;
+	}
+	begin_call(CALL_OTHER);
+	CHECK(viommu_driver_dma_map_doorbell(&w.dmas[i].handle, &w.endpoints[e], &passed) == VIOMMU_OK);
+	CHECK(passed.iova == phys);
+	CHECK(viommu_driver_dma_unmap_doorbell(&w.dmas[i].handle, &w.endpoints[e], &passed) == VIOMMU_OK);
+	leave();
+	end_call(VIOMMU_OK);
+}
+
+static void doorbell_unmap(uint32_t k, uint32_t e)
+{
+	const struct viommu_dma_buffer *b = &w.lists[k].buffers[0];
+
+	if (is_usable(k) && w.lists[k].count == 1 && is_member(w.lists[k].dma, e) &&
+	    !is_passed(&w.endpoints[e], b->phys, b->len))
+		(void)list_unmap(k, &w.endpoints[e]);
+}
+
 static void look_up(uint32_t d, uint64_t iova)
 {
 	const struct model_domain *domain = &w.model.domains[d];
@@ -922,7 +1801,19 @@ enum {
 	STATUS,
 	OFFER,
 	CONFIG,
-	MOOD
+	MOOD,
+	RECOVER, /* the driver's again: what came later is at the end, for inputs that are older */
+	LOOK,
+	ABANDON,
+	SHUTDOWN,
+	WINDOW,
+	IDENTITY,
+	DMA_INIT,
+	DMA_MAP,
+	DMA_UNMAP,
+	DMA_FLUSH,
+	DOORBELL,
+	DOORBELL_UNMAP
 };
 
 static const char *const words_when[] = { "now", "wait", "config" };
@@ -933,11 +1824,16 @@ static const char *const words_queue[] = { "request", "event" };
 static const char *const words_field[] = { "page_size_mask", "first",      "last",  "domain_first",
 					   "domain_last",    "probe_size", "bypass" };
 static const char *const words_mood[] = { "refuse_features", "accept_features", "refuse_queue",  "accept_queue",
-					  "settle",          "reset",           "request_queue", "event_queue" };
+					  "settle",          "reset",           "request_queue", "event_queue",
+					  "keep_bypass",     "store_bypass" };
+static const char *const words_handover[] = { "keep", "block", "bypass" };
+static const uint32_t hows[] = { 3, 1, 2, 0x103, 5, 0x102, 0, 8 };
 
 #define WHEN SIM_OPS_ARG("when", SIM_OPS_CHOICE, 3, words_when)
 #define DOMAIN SIM_OPS_ARG("domain", SIM_OPS_U8, MODEL_DOMAINS, NULL)
 #define ENDPOINT SIM_OPS_ARG("endpoint", SIM_OPS_U8, MODEL_ENDPOINTS, NULL)
+#define DMA SIM_OPS_ARG("dma", SIM_OPS_U8, DMAS, NULL)
+#define LIST SIM_OPS_ARG("list", SIM_OPS_U8, LISTS, NULL)
 
 static const struct sim_ops_verb verbs[] = {
 	[START] = { "start", { SIM_OPS_NO_ARGS }, 2 },
@@ -994,7 +1890,51 @@ static const struct sim_ops_verb verbs[] = {
 	[CONFIG] = { "config",
 		     { WHEN, { "field", SIM_OPS_CHOICE, 7, words_field }, { "value", SIM_OPS_ADDRESS, 0, NULL } },
 		     1 },
-	[MOOD] = { "mood", { WHEN, { "what", SIM_OPS_CHOICE, 8, words_mood }, { "value", SIM_OPS_U16, 0, NULL } }, 1 },
+	[MOOD] = { "mood", { WHEN, { "what", SIM_OPS_CHOICE, 10, words_mood }, { "value", SIM_OPS_U16, 0, NULL } }, 1 },
+	[RECOVER] = { "recover", { SIM_OPS_NO_ARGS }, 3 },
+	[LOOK] = { "look", { SIM_OPS_NO_ARGS }, 1 },
+	[ABANDON] = { "abandon", { SIM_OPS_NO_ARGS }, 1 },
+	[SHUTDOWN] = { "shutdown", { { "handover", SIM_OPS_CHOICE, 3, words_handover } }, 1 },
+	/* last and pages of 0: none */
+	[WINDOW] = { "window",
+		     { DOMAIN, { "first", SIM_OPS_FIRST, 0, NULL }, { "last", SIM_OPS_LAST, 0, NULL } },
+		     2 },
+	/* joining: an endpoint, or 3 for none */
+	[IDENTITY] = { "identity",
+		       { DOMAIN,
+			 { "joining", SIM_OPS_U8, MODEL_ENDPOINTS + 1, NULL },
+			 { "first", SIM_OPS_FIRST, 0, NULL },
+			 { "last", SIM_OPS_LAST, 0, NULL },
+			 { "flags", SIM_OPS_U8, 16, NULL } },
+		       3 },
+	[DMA_INIT] = { "dma",
+		       { DMA,
+			 DOMAIN,
+			 { "bottom_up", SIM_OPS_CHOICE, 2, words_no_yes },
+			 { "deferred", SIM_OPS_U8, DEFERRED + 1, NULL },
+			 { "hints", SIM_OPS_CHOICE, 2, words_no_yes },
+			 { "first", SIM_OPS_FIRST, 0, NULL },
+			 { "last", SIM_OPS_LAST, 0, NULL } },
+		       5 },
+	[DMA_MAP] = { "dma_map",
+		      { DMA,
+			LIST,
+			{ "count", SIM_OPS_U8, BUFFERS + 1, NULL },
+			{ "phys", SIM_OPS_ADDRESS, 0, NULL },
+			{ "len", SIM_OPS_U32, 0, NULL },
+			{ "step", SIM_OPS_U32, 0, NULL },
+			{ "how", SIM_OPS_PICK, sizeof hows / sizeof hows[0], hows } },
+		      9 },
+	[DMA_UNMAP] = { "dma_unmap", { LIST }, 7 },
+	[DMA_FLUSH] = { "dma_flush", { DMA }, 3 },
+	[DOORBELL] = { "doorbell",
+		       { DMA,
+			 LIST,
+			 ENDPOINT,
+			 { "phys", SIM_OPS_ADDRESS, 0, NULL },
+			 { "len", SIM_OPS_U8, 0, NULL } },
+		       1 },
+	[DOORBELL_UNMAP] = { "doorbell_unmap", { LIST, ENDPOINT }, 1 },
 };
 
 static void device_mood(uint64_t what, uint64_t value)
@@ -1013,6 +1953,10 @@ static void device_mood(uint64_t what, uint64_t value)
 		break;
 	case 5:
 		w.device.reset_reads = (uint8_t)value;
+		break;
+	case 8:
+	case 9:
+		w.device.keeps_bypass = what == 8;
 		break;
 	default:
 		w.device.queue_max[what - 6] = (uint16_t)value;
@@ -1114,6 +2058,51 @@ static void run_driver(const struct sim_ops_op *op)
 	}
 }
 
+static void run_rest(const struct sim_ops_op *op)
+{
+	const uint64_t *a = op->arg;
+
+	switch (op->verb) {
+	case RECOVER:
+		(void)recover();
+		break;
+	case LOOK:
+		look();
+		break;
+	case ABANDON:
+		abandon();
+		break;
+	case SHUTDOWN:
+		shutdown((enum viommu_driver_handover)a[0]);
+		break;
+	case WINDOW:
+		set_window((uint32_t)a[0], (struct viommu_range){ a[1], a[2] });
+		break;
+	case IDENTITY:
+		map_identity((uint32_t)a[0], (uint32_t)a[1], a[2], a[3], (uint32_t)a[4]);
+		break;
+	case DMA_INIT:
+		dma_init((uint32_t)a[0], (uint32_t)a[1], a[2] != 0, (uint32_t)a[3], a[4] != 0,
+			 (struct viommu_range){ a[5], a[6] });
+		break;
+	case DMA_MAP:
+		dma_map((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2], a[3], a[4], a[5], (uint32_t)a[6]);
+		break;
+	case DMA_UNMAP:
+		dma_unmap((uint32_t)a[0]);
+		break;
+	case DMA_FLUSH:
+		dma_flush((uint32_t)a[0]);
+		break;
+	case DOORBELL:
+		doorbell_map((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2], a[3], a[4]);
+		break;
+	default:
+		doorbell_unmap((uint32_t)a[0], (uint32_t)a[1]);
+		break;
+	}
+}
+
 static void check_canaries(void)
 {
 	for (uint32_t i = 0; i < CANARY_LEN; i++)
@@ -1128,6 +2117,12 @@ static void check_driver(void)
 	CHECK(viommu_driver_check(&w.drv));
 	for (uint32_t i = 0; i < MODEL_ENDPOINTS; i++)
 		CHECK(viommu_driver_endpoint_check(&w.endpoints[i]));
+	for (uint32_t i = 0; i < MODEL_ENDPOINTS; i++) {
+		uint32_t d = w.model.lost[i];
+
+		CHECK(w.endpoints[i].drv == NULL ||
+		      w.endpoints[i].lost == (d == MODEL_NOTHING ? NULL : &w.domains[d]));
+	}
 }
 
 static void run(void *world, const struct sim_ops_op *op)
@@ -1135,6 +2130,8 @@ static void run(void *world, const struct sim_ops_op *op)
 	(void)world;
 	if (op->verb < PLAN)
 		run_driver(op);
+	else if (op->verb >= RECOVER)
+		run_rest(op);
 	else if (op->arg[0] == 1)
 		put_off(&w.at_wait, op);
 	else if (op->arg[0] == 2)
@@ -1162,6 +2159,10 @@ static void *begin(void)
 	memset(w.endpoints, 0, sizeof w.endpoints);
 	w.at_wait.count = 0;
 	w.at_config.count = 0;
+	memset(w.dmas, 0, sizeof w.dmas);
+	memset(w.lists, 0, sizeof w.lists);
+	w.recovering = false;
+	w.storing = false;
 	w.depth = 0;
 	w.running = false;
 	w.starting = false;
@@ -1174,6 +2175,8 @@ static void *begin(void)
 	scripted_init(&w.device, w.shared.bytes, BUS, w.shared_len);
 	w.device.on_config = on_config;
 	w.device.on_notify = on_notify;
+	w.device.on_driver_ok = on_driver_ok;
+	w.device.on_bypass = on_bypass;
 	w.model.drv = &w.drv;
 	w.model.handles = w.domains;
 	w.model.endpoint_handles = w.endpoints;
@@ -1198,12 +2201,18 @@ static void check_balance(void)
 static void end(void *world)
 {
 	static const uint8_t report[VIOMMU_WIRE_FAULT_SIZE] = { 2, [4] = 1, [5] = 1, [8] = 8, [17] = 0x10 };
+	enum viommu_result r;
 
 	(void)world;
 	check_driver();
 	w.at_wait.count = 0;
 	w.at_config.count = 0;
 	scripted_calm(&w.device);
+	if (w.drv.registers != NULL) {
+		r = recover();
+		CHECK(r == VIOMMU_OK || r == VIOMMU_E_RANGE);
+		check_driver();
+	}
 	CHECK(stop() == VIOMMU_OK);
 	for (uint32_t d = 0; d < MODEL_DOMAINS; d++)
 		CHECK(domain_deinit(d) == VIOMMU_OK);
@@ -1219,6 +2228,10 @@ static void end(void *world)
 	CHECK(unmap(0, 0, 8 * PAGE - 1) == VIOMMU_OK);
 	CHECK(sync(0) == VIOMMU_OK);
 	CHECK(w.device.mapping_count == 0 && w.model.domains[0].count == 0);
+	dma_init(0, 0, false, 0, true, (struct viommu_range){ 0, UINT32_MAX });
+	dma_map(0, 0, BUFFERS, PAGE - 1, 2, 4 * PAGE, VIOMMU_DMA_BIDIRECTIONAL);
+	CHECK(w.lists[0].made && w.device.mapping_count == BUFFERS && recover() == VIOMMU_OK);
+	CHECK(w.device.mapping_count == BUFFERS && list_unmap(0, NULL) == VIOMMU_OK && w.device.mapping_count == 0);
 	for (uint32_t i = 0; i < EVENT_COUNT + 1; i++) {
 		device_event(report, sizeof report, sizeof report);
 		CHECK(w.fault_count == 1);
