@@ -190,6 +190,8 @@ void viommu_i_take_back(struct viommu_driver_domain *domain, viommu_iova first, 
 		return;
 	driver_lock(domain->drv);
 	(void)viommu_i_record_doubt(domain, first, last);
+	/* The device was not even asked, and has nothing, if it does not have the domain. */
+	viommu_i_domain_bury_if_dead(domain);
 	driver_unlock(domain->drv);
 }
 
