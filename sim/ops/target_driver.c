@@ -1003,11 +1003,32 @@ static enum viommu_result map(uint32_t d, uint64_t first, uint64_t last, uint64_
 	return r;
 }
 
+static bool is_deferred(const struct dma *dma, struct viommu_range range)
+{
+	for (uint32_t i = 0; i < dma->handle.deferred_count; i++) {
+		if (dma->deferred[i].first <= range.last && range.first <= dma->deferred[i].last)
+			return true;
+	}
+	return false;
+}
+
+/* What waits for a flush is nobody else's to unmap. */
+static bool is_deferred_by_others(uint32_t d, const struct dma *but, struct viommu_range range)
+{
+	for (uint32_t i = 0; i < DMAS; i++) {
+		const struct dma *dma = &w.dmas[i];
+
+		if (dma->made && dma != but && dma->domain == d && is_deferred(dma, range))
+			return true;
+	}
+	return false;
+}
+
 static enum viommu_result unmap(uint32_t d, uint64_t first, uint64_t last)
 {
 	enum viommu_result r;
 
-	if (!w.model.domains[d].made)
+	if (!w.model.domains[d].made || is_deferred_by_others(d, NULL, (struct viommu_range){ first, last }))
 		return VIOMMU_E_STATE;
 	w.model.domain = d;
 	w.model.first = first;
@@ -1321,15 +1342,6 @@ static bool buffers_are_bad(const struct list *list)
 	return false;
 }
 
-static bool is_deferred(const struct dma *dma, struct viommu_range range)
-{
-	for (uint32_t i = 0; i < dma->handle.deferred_count; i++) {
-		if (dma->deferred[i].first <= range.last && range.first <= dma->deferred[i].last)
-			return true;
-	}
-	return false;
-}
-
 static bool is_recorded(uint32_t d, struct viommu_range range)
 {
 	const struct model_domain *domain = &w.model.domains[d];
@@ -1354,7 +1366,9 @@ static void settle_deferred(const struct dma *dma, uint32_t before)
 	for (uint32_t i = 0; i < before && w.domains[dma->domain].endpoints == NULL; i++) {
 		struct viommu_range range = w.model.allowed[i];
 
-		if (!is_deferred(dma, range) && !driver_model_splits(&w.model, dma->domain, range.first, range.last))
+		/* One that does not fit a later start is let go of, and stays recorded. */
+		if (!is_deferred(dma, range) && is_in_range(range.first, range.last) &&
+		    !driver_model_splits(&w.model, dma->domain, range.first, range.last))
 			driver_model_remove(&w.model, dma->domain, range.first, range.last);
 	}
 }
@@ -1467,7 +1481,8 @@ static void check_dma_map(const struct dma *dma, const struct list *list, enum v
 		break;
 	case VIOMMU_E_FULL:
 		/* If nothing has changed behind the search. */
-		CHECK(w.model.ran || list->count > 1 || !has_room(dma, w.model.wishes[0].extent));
+		CHECK(!is_running() || w.model.ran || list->count > 1 ||
+		      !has_room(dma, w.model.wishes[0].extent));
 		break;
 	case VIOMMU_E_UNSUPP:
 		CHECK((list->how & VIOMMU_DMA_MMIO) != 0 && (w.model.limits.features & VIOMMU_F_MMIO) == 0);
@@ -1544,10 +1559,26 @@ static bool is_missing(const struct dma *dma, const struct list *list)
 	return false;
 }
 
+/* A record from before a restart that does not fit what the start brought. */
+static bool is_beyond(const struct list *list)
+{
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct viommu_range range = granules(list->buffers[i].iova, list->buffers[i].len);
+
+		if (!is_in_range(range.first, range.last))
+			return true;
+	}
+	return false;
+}
+
 static void check_dma_unmap(const struct dma *dma, const struct list *list, enum viommu_result r)
 {
 	bool strict = dma->config.deferred_count == 0;
 
+	if (r == VIOMMU_E_RANGE) {
+		CHECK(is_beyond(list));
+		return;
+	}
 	if (r != VIOMMU_OK) {
 		check_batch_result(dma->domain, r);
 		return;
@@ -1581,7 +1612,7 @@ static enum viommu_result list_unmap(uint32_t k, const struct viommu_driver_endp
 		r = viommu_driver_dma_unmap(&dma->handle, list->buffers, list->count, list->how);
 	leave();
 	settle_deferred(dma, before);
-	check_hooks(list, false, r == VIOMMU_OK);
+	check_hooks(list, false, r == VIOMMU_OK && doorbell == NULL);
 	if (w.model.domains[dma->domain].bypass)
 		CHECK(r == VIOMMU_OK && w.model.posted == 0);
 	else if (was_missing)
@@ -1594,7 +1625,16 @@ static enum viommu_result list_unmap(uint32_t k, const struct viommu_driver_endp
 
 static bool is_usable(uint32_t k)
 {
-	return w.lists[k].made && w.dmas[w.lists[k].dma].made;
+	const struct list *list = &w.lists[k];
+	const struct dma *dma = &w.dmas[list->dma];
+
+	if (!list->made || !dma->made)
+		return false;
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (is_deferred_by_others(dma->domain, dma, granules(list->buffers[i].iova, list->buffers[i].len)))
+			return false;
+	}
+	return true;
 }
 
 static void dma_unmap(uint32_t k)
