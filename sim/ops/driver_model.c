@@ -660,8 +660,7 @@ static void check_endpoint(struct driver_model *m, uint32_t e, enum viommu_resul
 	}
 	CHECK((m->may[e] & ~own) == 0);
 	/* After a recover that failed it waits for the next one, and nobody will be asked before. */
-	CHECK(!m->unsure[e] || handle->uncertain ||
-	      (m->call == CALL_RECOVER && m->drv->state == VIOMMU_DRIVER_FAILED));
+	CHECK(!m->unsure[e] || handle->uncertain || (m->call == CALL_RECOVER && m->drv->state == VIOMMU_DRIVER_FAILED));
 	m->unsure[e] = handle->life == m->drv->life && handle->uncertain;
 	if (own != m->may[e]) {
 		/* A request that could not be posted counts as one without outcome. */

@@ -101,12 +101,12 @@ struct driver_model {
 	uint32_t flags;
 	struct model_wish wishes[MODEL_WISHES]; /* MAPS */
 	uint32_t wish_count;
-	struct viommu_range window;                  /* for those that go anywhere */
+	struct viommu_range window;                 /* for those that go anywhere */
 	struct viommu_range allowed[MODEL_ALLOWED]; /* MAPS, UNMAPS, FLUSH: what may be unmapped; MAPs join it */
-	uint32_t allowed_count, allowed_before; /* those that were there when the call began come first */
+	uint32_t allowed_count, allowed_before;     /* those that were there when the call began come first */
 	/* out: what happened during it */
 	bool gave_up, rejected, unanswered;
-	uint32_t posted; /* MAPs and UNMAPs */
+	uint32_t posted;  /* MAPs and UNMAPs */
 	uint32_t granted; /* MAPs of the wishes */
 	bool wiped;
 	uint32_t replayed;
@@ -119,8 +119,8 @@ struct driver_model {
 	uint32_t size;
 	uint64_t ticket;
 	uint16_t added, published, seen;
-	uint32_t may[MODEL_ENDPOINTS]; /* domains it may be in, a mask */
-	bool unsure[MODEL_ENDPOINTS];  /* an ATTACH or DETACH without known outcome */
+	uint32_t may[MODEL_ENDPOINTS];  /* domains it may be in, a mask */
+	bool unsure[MODEL_ENDPOINTS];   /* an ATTACH or DETACH without known outcome */
 	uint32_t lost[MODEL_ENDPOINTS]; /* the domain that recover is to attach it to, or NOTHING */
 	struct viommu_driver_limits limits;
 	uint32_t probe_size;

@@ -75,7 +75,7 @@ struct scripted {
 	uint8_t settle;      /* looks at the generation that still see it change; FOREVER: all */
 	uint8_t reset_reads; /* of the status, before a reset is seen as finished; FOREVER: never */
 	bool refuses_features, refuses_queue, mute;
-	bool keeps_bypass; /* config.bypass is stored in vain */
+	bool keeps_bypass;                       /* config.bypass is stored in vain */
 	uint8_t properties[SCRIPTED_PROPERTIES]; /* of a PROBE reply */
 	struct scripted_plan plans[SCRIPTED_PLANS];
 	uint32_t plan_count;

@@ -92,13 +92,13 @@ struct world {
 	/* in this call */
 	uint32_t waits, locks, kicks[VIOMMU_QUEUE_COUNT];
 	uint32_t next_attempt;
-	uint32_t idle; /* attempts at which the device did nothing out of the ordinary */
+	uint32_t idle;                /* attempts at which the device did nothing out of the ordinary */
 	uint32_t cleans, invalidates; /* of buffers */
 	bool starting;
-	bool recovering, recovered; /* recover: not there yet; the device is up again */
-	bool storing;               /* shutdown: config.bypass may be written */
+	bool recovering, recovered;                     /* recover: not there yet; the device is up again */
+	bool storing;                                   /* shutdown: config.bypass may be written */
 	uint8_t config_before[VIOMMU_WIRE_CONFIG_SIZE]; /* as it was read at the last start */
-	bool running; /* the driver, not a hook */
+	bool running;                                   /* the driver, not a hook */
 	uint32_t operations;
 	int depth;
 	/* What is the device's to write, as it was when the driver began to run. */
@@ -754,8 +754,8 @@ static enum viommu_result endpoint_init(uint32_t e, uint32_t capacity)
 	bool was_running = is_running();
 	enum viommu_result r;
 
-	if (handle->drv != NULL && (viommu_driver_endpoint_domain(handle) != NULL || w.model.may[e] != 0 ||
-				    w.model.lost[e] != MODEL_NOTHING))
+	if (handle->drv != NULL &&
+	    (viommu_driver_endpoint_domain(handle) != NULL || w.model.may[e] != 0 || w.model.lost[e] != MODEL_NOTHING))
 		return VIOMMU_E_STATE;
 	w.model.endpoint = e;
 	w.model.may[e] = 0;
@@ -915,7 +915,8 @@ static enum viommu_result detach(uint32_t e)
 	switch (r) {
 	case VIOMMU_OK:
 		/* One that was lost twice may be where the recover that failed has sent it. */
-		CHECK((w.model.may[e] == 0 || (was_lost && is_broken())) && viommu_driver_endpoint_domain(handle) == NULL);
+		CHECK((w.model.may[e] == 0 || (was_lost && is_broken())) &&
+		      viommu_driver_endpoint_domain(handle) == NULL);
 		break;
 	case VIOMMU_E_STATE:
 		CHECK(handle->drv == NULL || w.drv.state == VIOMMU_DRIVER_STOPPED || !was_in);
@@ -1297,9 +1298,9 @@ static void dma_hook_invalidate(void *ctx, const struct viommu_dma_buffer *buffe
 	w.invalidates++;
 }
 
-static const struct viommu_dma_ops dma_ops = {
-	.size = sizeof dma_ops, .clean = dma_hook_clean, .invalidate = dma_hook_invalidate
-};
+static const struct viommu_dma_ops dma_ops = { .size = sizeof dma_ops,
+					       .clean = dma_hook_clean,
+					       .invalidate = dma_hook_invalidate };
 
 static void dma_init(uint32_t i, uint32_t d, bool bottom_up, uint32_t deferred, bool hints, struct viommu_range window)
 {
@@ -1336,7 +1337,8 @@ static bool buffers_are_bad(const struct list *list)
 	if ((list->how & ~(7u | VIOMMU_DMA_COHERENT)) != 0 || (list->how & VIOMMU_DMA_BIDIRECTIONAL) == 0)
 		return true;
 	for (uint32_t i = 0; i < list->count; i++) {
-		if (list->buffers[i].len == 0 || list->buffers[i].phys + (list->buffers[i].len - 1) < list->buffers[i].phys)
+		if (list->buffers[i].len == 0 ||
+		    list->buffers[i].phys + (list->buffers[i].len - 1) < list->buffers[i].phys)
 			return true;
 	}
 	return false;
@@ -1378,8 +1380,7 @@ static void check_hooks(const struct list *list, bool cleans, bool invalidates)
 	bool none = (list->how & VIOMMU_DMA_COHERENT) != 0;
 
 	CHECK(w.cleans == (none || !cleans ? 0 : list->count));
-	CHECK(w.invalidates ==
-	      (none || !invalidates || (list->how & VIOMMU_DMA_FROM_DEVICE) == 0 ? 0 : list->count));
+	CHECK(w.invalidates == (none || !invalidates || (list->how & VIOMMU_DMA_FROM_DEVICE) == 0 ? 0 : list->count));
 }
 
 /* Room for an aligned range of this size? The slow way: behind each thing that is in the way. */
@@ -1481,8 +1482,7 @@ static void check_dma_map(const struct dma *dma, const struct list *list, enum v
 		break;
 	case VIOMMU_E_FULL:
 		/* If nothing has changed behind the search. */
-		CHECK(!is_running() || w.model.ran || list->count > 1 ||
-		      !has_room(dma, w.model.wishes[0].extent));
+		CHECK(!is_running() || w.model.ran || list->count > 1 || !has_room(dma, w.model.wishes[0].extent));
 		break;
 	case VIOMMU_E_UNSUPP:
 		CHECK((list->how & VIOMMU_DMA_MMIO) != 0 && (w.model.limits.features & VIOMMU_F_MMIO) == 0);
@@ -1936,9 +1936,7 @@ static const struct sim_ops_verb verbs[] = {
 	[ABANDON] = { "abandon", { SIM_OPS_NO_ARGS }, 1 },
 	[SHUTDOWN] = { "shutdown", { { "handover", SIM_OPS_CHOICE, 3, words_handover } }, 1 },
 	/* last and pages of 0: none */
-	[WINDOW] = { "window",
-		     { DOMAIN, { "first", SIM_OPS_FIRST, 0, NULL }, { "last", SIM_OPS_LAST, 0, NULL } },
-		     2 },
+	[WINDOW] = { "window", { DOMAIN, { "first", SIM_OPS_FIRST, 0, NULL }, { "last", SIM_OPS_LAST, 0, NULL } }, 2 },
 	/* joining: an endpoint, or 3 for none */
 	[IDENTITY] = { "identity",
 		       { DOMAIN,
@@ -1968,11 +1966,7 @@ static const struct sim_ops_verb verbs[] = {
 	[DMA_UNMAP] = { "dma_unmap", { LIST }, 7 },
 	[DMA_FLUSH] = { "dma_flush", { DMA }, 3 },
 	[DOORBELL] = { "doorbell",
-		       { DMA,
-			 LIST,
-			 ENDPOINT,
-			 { "phys", SIM_OPS_ADDRESS, 0, NULL },
-			 { "len", SIM_OPS_U8, 0, NULL } },
+		       { DMA, LIST, ENDPOINT, { "phys", SIM_OPS_ADDRESS, 0, NULL }, { "len", SIM_OPS_U8, 0, NULL } },
 		       1 },
 	[DOORBELL_UNMAP] = { "doorbell_unmap", { LIST, ENDPOINT }, 1 },
 };
@@ -2160,8 +2154,7 @@ static void check_driver(void)
 	for (uint32_t i = 0; i < MODEL_ENDPOINTS; i++) {
 		uint32_t d = w.model.lost[i];
 
-		CHECK(w.endpoints[i].drv == NULL ||
-		      w.endpoints[i].lost == (d == MODEL_NOTHING ? NULL : &w.domains[d]));
+		CHECK(w.endpoints[i].drv == NULL || w.endpoints[i].lost == (d == MODEL_NOTHING ? NULL : &w.domains[d]));
 	}
 }
 

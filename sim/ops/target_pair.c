@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include <viommu/access.h>
-#include <viommu/driver.h>
+#include <viommu/dma.h>
 #include <viommu/pump.h>
 
 #include "../transport.h"
@@ -49,6 +49,27 @@
 #define CANARY_LEN 64u
 #define CANARY 0x66u
 #define CHECK_EVERY 16u /* operations */
+#define DMAS 2u
+#define LISTS 4u
+#define BUFFERS 3u
+#define HINTS VIOMMU_DMA_CLASSES
+#define DEFERRED 3u
+
+struct dma {
+	bool made;
+	uint32_t domain;
+	struct viommu_driver_dma handle;
+	viommu_iova hints[HINTS];
+	struct viommu_range deferred[DEFERRED];
+};
+
+/* Buffers as the driver has filled them in, mapped or not any more. */
+struct list {
+	bool made;
+	uint32_t dma;
+	uint32_t count, how;
+	struct viommu_dma_buffer buffers[BUFFERS];
+};
 
 struct mapping {
 	uint32_t domain, flags;
@@ -104,6 +125,9 @@ struct world {
 	struct viommu_driver_endpoint endpoints[ENDPOINTS];
 	struct viommu_resv_region regions[ENDPOINTS][2];
 	uint8_t drv_memory[NODES * VIOMMU_MAP_NODE_SIZE + 8192];
+	struct dma dmas[DMAS];
+	struct list lists[LISTS];
+	bool recovering;
 	int depth;
 	uint32_t locks, idle, faults;
 	uint32_t operations;
@@ -122,6 +146,7 @@ struct world {
 	uint32_t mapping_count;
 	uint64_t domain_of[ENDPOINTS]; /* or NOWHERE */
 	bool bypass_of[ENDPOINTS];
+	bool bypass;  /* config.bypass: endpoints in no domain reach everything */
 	bool changed; /* since the maps were compared */
 	bool lost;    /* what the device accepted is not known: the request was overwritten, or has no answer */
 	struct section sections[SECTIONS];
@@ -611,6 +636,16 @@ static uint8_t get_status(void *ctx)
 	return w.transport.register_ops->get_status(ctx);
 }
 
+/* Of an earlier life, which are still to be reported. */
+static bool has_failures(void)
+{
+	for (uint32_t d = 0; d < DOMAINS; d++) {
+		if (w.made[d] && w.domains[d].failures > 0)
+			return true;
+	}
+	return false;
+}
+
 static void set_status(void *ctx, uint8_t status)
 {
 	tick();
@@ -624,8 +659,24 @@ static void set_status(void *ctx, uint8_t status)
 	w.lost = false;
 	for (uint32_t i = 0; i < SECTIONS; i++)
 		w.sections[i].used = false;
+	if (w.recovering) {
+		w.meddled = false;
+		w.delayed = has_section() || has_failures();
+	}
 	w.changed = true;
 	check_maps();
+}
+
+static void config_write(void *ctx, uint32_t offset, const void *src, uint32_t len)
+{
+	uint8_t now;
+
+	tick();
+	CHECK(offset == VIOMMU_WIRE_CONFIG_BYPASS && len == 1);
+	w.transport.register_ops->config_write(ctx, offset, src, len);
+	/* Between the end of a life and the next one nothing is stored. */
+	w.transport.register_ops->config_read(ctx, offset, &now, 1);
+	w.bypass = now != 0;
 }
 
 static enum viommu_result queue_enable(void *ctx, uint32_t queue, const struct viommu_virtq_layout *layout)
@@ -736,6 +787,8 @@ static enum viommu_result domain_deinit(uint32_t d)
 	begin_call();
 	r = viommu_driver_domain_deinit(&w.domains[d]);
 	w.made[d] = r != VIOMMU_OK;
+	for (uint32_t i = 0; i < DMAS; i++)
+		w.dmas[i].made = w.dmas[i].made && (w.dmas[i].domain != d || w.made[d]);
 	return end_call(r, NONE, NONE, NONE, NONE);
 }
 
@@ -744,7 +797,8 @@ static enum viommu_result endpoint_init(uint32_t e)
 	struct viommu_driver_endpoint *handle = &w.endpoints[e];
 	enum viommu_result r;
 
-	if (handle->drv != NULL && w.drv.life == handle->life && (handle->domain != NULL || handle->uncertain))
+	if (handle->drv != NULL &&
+	    (handle->lost != NULL || (w.drv.life == handle->life && (handle->domain != NULL || handle->uncertain))))
 		return VIOMMU_E_STATE;
 	begin_call();
 	r = viommu_driver_endpoint_init(handle, &w.drv, FIRST_ENDPOINT + e, w.regions[e], 2);
@@ -834,15 +888,299 @@ static enum viommu_result map(uint32_t d, uint64_t first, uint64_t last, uint64_
 	return end_call(r, VIOMMU_E_EXISTS, VIOMMU_E_NOMEM, NONE, NONE);
 }
 
+static bool is_deferred_by_others(uint32_t d, const struct dma *but, struct viommu_range range);
+
 static enum viommu_result unmap(uint32_t d, uint64_t first, uint64_t last)
 {
 	enum viommu_result r;
 
-	if (!w.made[d])
+	if (!w.made[d] || is_deferred_by_others(d, NULL, (struct viommu_range){ first, last }))
 		return VIOMMU_E_STATE;
 	begin_call();
 	r = viommu_driver_unmap(&w.domains[d], first, last);
 	return end_call(r, VIOMMU_E_RANGE, VIOMMU_E_ARG, NONE, NONE);
+}
+
+/* A device that fails, goes, or is handed over */
+
+static struct viommu_driver_domain *place_of(uint32_t e)
+{
+	const struct viommu_driver_endpoint *handle = &w.endpoints[e];
+
+	if (handle->drv == NULL || handle->lost != NULL)
+		return handle->lost;
+	return handle->uncertain && w.drv.life == handle->life ? NULL : handle->domain;
+}
+
+static enum viommu_result recover(void)
+{
+	struct viommu_driver_domain *places[ENDPOINTS];
+	bool was_started = w.drv.registers != NULL;
+	uint32_t life = w.drv.life;
+	enum viommu_result r;
+
+	for (uint32_t e = 0; e < ENDPOINTS; e++)
+		places[e] = place_of(e);
+	begin_call();
+	w.recovering = true;
+	r = viommu_driver_recover(&w.drv);
+	w.recovering = false;
+	CHECK(w.depth == 0 && (r == VIOMMU_E_STATE) == !was_started);
+	if (r == VIOMMU_E_STATE)
+		return r;
+	if (w.drv.life == life) {
+		CHECK(r == VIOMMU_E_TIMEOUT && has_section());
+		w.meddled = true; /* as stop */
+		return r;
+	}
+	for (uint32_t e = 0; e < ENDPOINTS; e++) {
+		CHECK(r != VIOMMU_OK || w.endpoints[e].drv == NULL || w.endpoints[e].domain == places[e]);
+		CHECK(w.endpoints[e].drv == NULL || w.endpoints[e].domain == NULL ||
+		      w.endpoints[e].domain == places[e]);
+	}
+	/* What cannot be replayed: where nothing was told of reserved regions, or without memory. */
+	if (r == VIOMMU_E_RANGE || r == VIOMMU_E_BUSY)
+		CHECK(w.meddled || w.delayed || r == VIOMMU_E_RANGE);
+	else
+		(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, NONE, NONE);
+	CHECK(r != VIOMMU_E_TIMEOUT || w.drv.state == VIOMMU_DRIVER_FAILED);
+	for (uint32_t d = 0; d < DOMAINS && r == VIOMMU_OK; d++) {
+		if (w.made[d])
+			check_agreement(d);
+	}
+	return r;
+}
+
+static void look(void)
+{
+	bool was_running = w.drv.state == VIOMMU_DRIVER_RUNNING;
+	enum viommu_result r;
+
+	begin_call();
+	r = viommu_driver_look(&w.drv);
+	CHECK(w.depth == 0);
+	CHECK((r == VIOMMU_E_STATE) == (w.drv.state == VIOMMU_DRIVER_STOPPED));
+	CHECK(r == VIOMMU_OK || r == VIOMMU_E_STATE || r == VIOMMU_E_BROKEN);
+	CHECK(!was_running || w.meddled || r == VIOMMU_OK);
+}
+
+static void shutdown(enum viommu_driver_handover handover)
+{
+	bool was_stopped = w.drv.state == VIOMMU_DRIVER_STOPPED;
+	enum viommu_result r;
+
+	begin_call();
+	r = viommu_driver_shutdown(&w.drv, handover);
+	CHECK(w.depth == 0 && (r == VIOMMU_E_STATE) == was_stopped);
+	CHECK(r == VIOMMU_OK || r == VIOMMU_E_STATE || r == VIOMMU_E_PEER || (r == VIOMMU_E_TIMEOUT && has_section()));
+	CHECK(w.meddled || r != VIOMMU_E_PEER);
+	if (r == VIOMMU_OK) {
+		check_slots();
+		CHECK(handover == VIOMMU_HANDOVER_KEEP || w.bypass == (handover == VIOMMU_HANDOVER_BYPASS));
+	} else if (r == VIOMMU_E_TIMEOUT) {
+		w.meddled = true;
+	}
+}
+
+static void set_window(uint32_t d, struct viommu_range window)
+{
+	enum viommu_result r;
+
+	if (!w.made[d])
+		return;
+	begin_call();
+	r = viommu_driver_domain_set_msi_window(&w.domains[d], window);
+	CHECK(w.depth == 0 && (r == VIOMMU_E_ARG) == (window.first > window.last));
+	CHECK(r == VIOMMU_OK || r == VIOMMU_E_ARG || r == VIOMMU_E_EXISTS);
+}
+
+/* What the device has there, if it is exactly this. */
+static const struct mapping *exactly(uint32_t d, struct viommu_range range)
+{
+	for (uint32_t i = 0; i < w.mapping_count; i++) {
+		const struct mapping *m = &w.mappings[i];
+
+		if (m->domain == w.domains[d].id && m->first == range.first && m->last == range.last)
+			return m;
+	}
+	return NULL;
+}
+
+static bool is_mapped(uint32_t d, struct viommu_range range)
+{
+	for (uint32_t i = 0; i < w.mapping_count; i++) {
+		const struct mapping *m = &w.mappings[i];
+
+		if (m->domain == w.domains[d].id && m->first <= range.last && range.first <= m->last)
+			return true;
+	}
+	return false;
+}
+
+/* Does the device have what the driver believes that it has told it? */
+static bool is_told(uint32_t d)
+{
+	return !w.meddled && !w.lost && w.domains[d].endpoints != NULL;
+}
+
+static enum viommu_result end_maps(enum viommu_result r)
+{
+	if (r == VIOMMU_E_ARG || r == VIOMMU_E_FULL || r == VIOMMU_E_NOMEM)
+		return r;
+	return end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, VIOMMU_E_RANGE, VIOMMU_E_EXISTS);
+}
+
+static void map_identity(uint32_t d, uint32_t joining, struct viommu_range range, uint32_t flags)
+{
+	const struct viommu_driver_endpoint *handle = joining < ENDPOINTS ? &w.endpoints[joining] : NULL;
+	enum viommu_result r;
+
+	if (!w.made[d] || (handle != NULL && handle->drv == NULL))
+		return;
+	begin_call();
+	r = end_maps(viommu_driver_map_identity(&w.domains[d], handle, range.first, range.last, flags));
+	for (uint32_t i = 0; i < w.mapping_count && r == VIOMMU_OK && is_told(d); i++) {
+		const struct mapping *m = &w.mappings[i];
+		struct viommu_range there = { m->first, m->last };
+		bool left_out = viommu_range_overlaps(there, w.domains[d].msi_window) ||
+				viommu_range_overlaps(there, msi[0].range);
+
+		CHECK(m->domain != w.domains[d].id || left_out || !viommu_range_overlaps(there, range) ||
+		      m->phys == m->first);
+	}
+	if (r == VIOMMU_OK && is_told(d) && range.first % GRANULE == 0 &&
+	    (w.domains[d].msi_window.last == 0 || w.domains[d].msi_window.first > range.first) && !is_misled() &&
+	    range.first > msi[0].range.last)
+		CHECK(is_mapped(d, (struct viommu_range){ range.first, range.first }));
+}
+
+static void dma_init(uint32_t i, uint32_t d, bool bottom_up, uint32_t deferred, bool hints, struct viommu_range window)
+{
+	struct dma *dma = &w.dmas[i];
+	struct viommu_dma_config config = VIOMMU_DMA_CONFIG_INIT;
+
+	if (!w.made[d] || (dma->made && dma->handle.deferred_count > 0))
+		return;
+	config.bottom_up = bottom_up;
+	config.window = window;
+	config.hints = hints ? dma->hints : NULL;
+	config.hint_count = hints ? HINTS : 0;
+	config.deferred_count = deferred;
+	config.deferred = dma->deferred;
+	dma->made = viommu_driver_dma_init(&dma->handle, &w.domains[d], &config) == VIOMMU_OK;
+	dma->domain = d;
+	CHECK(dma->made == (window.first <= window.last));
+	for (uint32_t k = 0; k < LISTS; k++)
+		w.lists[k].made = w.lists[k].made && w.lists[k].dma != i;
+}
+
+static struct viommu_range granules(uint64_t from, uint64_t len)
+{
+	return (struct viommu_range){ from & ~(uint64_t)(GRANULE - 1), (from + (len - 1)) | (GRANULE - 1) };
+}
+
+/* What both sides know of a list that is mapped, and what the header says of its addresses. */
+static void check_list(const struct list *list, bool is_new)
+{
+	const struct dma *dma = &w.dmas[list->dma];
+	const struct viommu_range *set_aside = &w.domains[dma->domain].msi_window;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct viommu_dma_buffer *b = &list->buffers[i];
+		struct viommu_range range = granules(b->iova, b->len);
+		const struct mapping *m = exactly(dma->domain, range);
+
+		CHECK(range.first != 0 && ((b->iova ^ b->phys) & (GRANULE - 1)) == 0 && range.last <= LAST_IOVA);
+		CHECK(range.first >= dma->handle.window.first && range.last <= dma->handle.window.last);
+		CHECK(!is_new || set_aside->last == 0 || viommu_range_contains(*set_aside, dma->handle.window) ||
+		      !viommu_range_overlaps(*set_aside, range));
+		for (uint32_t k = 0; k < i; k++) {
+			struct viommu_range other = granules(list->buffers[k].iova, list->buffers[k].len);
+
+			CHECK(other.last < range.first || range.last < other.first);
+		}
+		if (is_told(dma->domain))
+			CHECK(m != NULL && m->phys + (b->iova - m->first) == b->phys && m->flags == (list->how & 7u));
+	}
+}
+
+static enum viommu_result dma_map(uint32_t i, uint32_t k, const struct list *made)
+{
+	struct dma *dma = &w.dmas[i];
+	struct list *list = &w.lists[k];
+	enum viommu_result r;
+
+	if (!dma->made)
+		return VIOMMU_E_STATE;
+	*list = *made;
+	list->dma = i;
+	begin_call();
+	r = end_maps(viommu_driver_dma_map(&dma->handle, list->buffers, list->count, list->how));
+	list->made = r == VIOMMU_OK && !w.domains[dma->domain].bypass;
+	if (list->made)
+		check_list(list, true);
+	return r;
+}
+
+static bool is_deferred(const struct dma *dma, struct viommu_range range)
+{
+	for (uint32_t i = 0; i < dma->handle.deferred_count; i++) {
+		if (viommu_range_overlaps(dma->deferred[i], range))
+			return true;
+	}
+	return false;
+}
+
+/* What waits for a flush is nobody else's to unmap. */
+static bool is_deferred_by_others(uint32_t d, const struct dma *but, struct viommu_range range)
+{
+	for (uint32_t i = 0; i < DMAS; i++) {
+		const struct dma *dma = &w.dmas[i];
+
+		if (dma->made && dma != but && dma->domain == d && is_deferred(dma, range))
+			return true;
+	}
+	return false;
+}
+
+static enum viommu_result dma_unmap(uint32_t k)
+{
+	struct list *list = &w.lists[k];
+	struct dma *dma = &w.dmas[list->dma];
+	enum viommu_result r;
+
+	if (!list->made || !dma->made)
+		return VIOMMU_E_STATE;
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (is_deferred_by_others(dma->domain, dma, granules(list->buffers[i].iova, list->buffers[i].len)))
+			return VIOMMU_E_STATE;
+	}
+	begin_call();
+	r = viommu_driver_dma_unmap(&dma->handle, list->buffers, list->count, list->how);
+	(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, VIOMMU_E_NOENT, NONE);
+	/* Strict, and confirmed: nothing arrives there any more. */
+	for (uint32_t i = 0; i < list->count && r == VIOMMU_OK && dma->handle.deferred_max == 0; i++) {
+		struct viommu_range range = granules(list->buffers[i].iova, list->buffers[i].len);
+
+		CHECK(!is_told(dma->domain) || !is_mapped(dma->domain, range));
+		CHECK(!is_told(dma->domain) || !is_in_use(w.domains[dma->domain].id, range.first, range.last));
+	}
+	return r;
+}
+
+static void dma_flush(uint32_t i)
+{
+	struct dma *dma = &w.dmas[i];
+	enum viommu_result r;
+
+	if (!dma->made)
+		return;
+	begin_call();
+	r = viommu_driver_dma_flush(&dma->handle, NULL);
+	(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, NONE, NONE);
+	CHECK(r != VIOMMU_OK || dma->handle.deferred_count == 0);
+	if (r == VIOMMU_OK)
+		check_agreement(dma->domain);
 }
 
 static void process(uint32_t budget)
@@ -885,7 +1223,7 @@ static bool translate(uint32_t e, uint64_t iova, uint32_t kind)
 	if (w.lost)
 		return false;
 	if (w.domain_of[e] == NOWHERE) {
-		CHECK(r == VIOMMU_E_FAULT);
+		CHECK(w.bypass ? r == VIOMMU_OK && t.gpa == iova : r == VIOMMU_E_FAULT);
 	} else if (w.bypass_of[e]) {
 		CHECK(r == VIOMMU_OK && t.gpa == iova);
 	} else if (doorbell) {
@@ -963,7 +1301,16 @@ enum {
 	CLOSE,
 	MEDDLE,
 	FLIP,
-	CHANGE
+	CHANGE,
+	RECOVER, /* what came later is at the end, for inputs that are older */
+	LOOK,
+	SHUTDOWN,
+	WINDOW,
+	IDENTITY,
+	DMA_INIT,
+	DMA_MAP,
+	DMA_UNMAP,
+	DMA_FLUSH
 };
 
 /* Ring features besides those that everybody has; the number of a word is the set of them. */
@@ -985,9 +1332,15 @@ static uint64_t features_of(uint64_t set)
 static const char *const words_memory[] = { "pointers", "copied" };
 static const char *const words_no_yes[] = { "no", "yes" };
 static const char *const words_kind[] = { "read", "write", "both" };
+static const char *const words_handover[] = { "keep", "block", "bypass" };
+static const uint32_t hows[] = { 3, 1, 2, 7, 0, 8 };
 
 #define DOMAIN SIM_OPS_ARG("domain", SIM_OPS_U8, DOMAINS, NULL)
 #define ENDPOINT SIM_OPS_ARG("endpoint", SIM_OPS_U8, ENDPOINTS, NULL)
+#define FIRST SIM_OPS_ARG("first", SIM_OPS_FIRST, 0, NULL)
+#define LAST SIM_OPS_ARG("last", SIM_OPS_LAST, 0, NULL)
+#define DMA SIM_OPS_ARG("dma", SIM_OPS_U8, DMAS, NULL)
+#define LIST SIM_OPS_ARG("list", SIM_OPS_U8, LISTS, NULL)
 #define KIND SIM_OPS_ARG("kind", SIM_OPS_CHOICE, 3, words_kind)
 #define WHICH SIM_OPS_ARG("which", SIM_OPS_U8, 0, NULL)
 #define OFFSET SIM_OPS_ARG("offset", SIM_OPS_U16, 0, NULL)
@@ -1024,6 +1377,38 @@ static const struct sim_ops_verb verbs[] = {
 	[MEDDLE] = { "meddle", { DELAY, PLACE, { "bytes", SIM_OPS_BYTES, MEDDLE_BYTES, NULL } }, 5 },
 	[FLIP] = { "flip", { DELAY, PLACE, { "mask", SIM_OPS_U8, 0, NULL } }, 5 },
 	[CHANGE] = { "change", { SIM_OPS_NO_ARGS }, 1 },
+	[RECOVER] = { "recover", { SIM_OPS_NO_ARGS }, 3 },
+	[LOOK] = { "look", { SIM_OPS_NO_ARGS }, 1 },
+	[SHUTDOWN] = { "shutdown", { { "handover", SIM_OPS_CHOICE, 3, words_handover } }, 1 },
+	[WINDOW] = { "window", { DOMAIN, FIRST, LAST }, 2 },
+	/* joining: an endpoint, or 3 for none */
+	[IDENTITY] = { "identity",
+		       { DOMAIN,
+			 { "joining", SIM_OPS_U8, ENDPOINTS + 1, NULL },
+			 FIRST,
+			 LAST,
+			 { "flags", SIM_OPS_U8, 8, NULL } },
+		       3 },
+	[DMA_INIT] = { "dma",
+		       { DMA,
+			 DOMAIN,
+			 { "bottom_up", SIM_OPS_CHOICE, 2, words_no_yes },
+			 { "deferred", SIM_OPS_U8, DEFERRED + 1, NULL },
+			 { "hints", SIM_OPS_CHOICE, 2, words_no_yes },
+			 FIRST,
+			 LAST },
+		       4 },
+	[DMA_MAP] = { "dma_map",
+		      { DMA,
+			LIST,
+			{ "count", SIM_OPS_U8, BUFFERS + 1, NULL },
+			{ "phys", SIM_OPS_ADDRESS, 0, NULL },
+			{ "len", SIM_OPS_U16, 0, NULL },
+			{ "step", SIM_OPS_U16, 0, NULL },
+			{ "how", SIM_OPS_PICK, sizeof hows / sizeof hows[0], hows } },
+		      8 },
+	[DMA_UNMAP] = { "dma_unmap", { LIST }, 6 },
+	[DMA_FLUSH] = { "dma_flush", { DMA }, 2 },
 };
 
 static void meddle(const struct sim_ops_op *op)
@@ -1057,6 +1442,51 @@ static void check_memory(void)
 
 	for (uint32_t i = 0; i < SECTIONS; i++)
 		CHECK(!settled || !w.sections[i].open || !w.sections[i].outdated);
+}
+
+static void run_dma_map(const uint64_t *a)
+{
+	struct list list = { .count = (uint32_t)a[2], .how = (uint32_t)a[6] };
+
+	for (uint32_t n = 0; n < list.count; n++)
+		list.buffers[n] = (struct viommu_dma_buffer){ .phys = a[3] + n * a[5], .len = a[4] };
+	(void)dma_map((uint32_t)a[0], (uint32_t)a[1], &list);
+}
+
+static void run_rest(const struct sim_ops_op *op)
+{
+	const uint64_t *a = op->arg;
+
+	switch (op->verb) {
+	case RECOVER:
+		(void)recover();
+		break;
+	case LOOK:
+		look();
+		break;
+	case SHUTDOWN:
+		shutdown((enum viommu_driver_handover)a[0]);
+		break;
+	case WINDOW:
+		set_window((uint32_t)a[0], (struct viommu_range){ a[1], a[2] });
+		break;
+	case IDENTITY:
+		map_identity((uint32_t)a[0], (uint32_t)a[1], (struct viommu_range){ a[2], a[3] }, (uint32_t)a[4]);
+		break;
+	case DMA_INIT:
+		dma_init((uint32_t)a[0], (uint32_t)a[1], a[2] != 0, (uint32_t)a[3], a[4] != 0,
+			 (struct viommu_range){ a[5], a[6] });
+		break;
+	case DMA_MAP:
+		run_dma_map(a);
+		break;
+	case DMA_UNMAP:
+		(void)dma_unmap((uint32_t)a[0]);
+		break;
+	default:
+		dma_flush((uint32_t)a[0]);
+		break;
+	}
 }
 
 static void run_other(const struct sim_ops_op *op)
@@ -1135,7 +1565,10 @@ static void run(void *world, const struct sim_ops_op *op)
 		process((uint32_t)a[0]);
 		break;
 	default:
-		run_other(op);
+		if (op->verb >= RECOVER)
+			run_rest(op);
+		else
+			run_other(op);
 		break;
 	}
 	CHECK(w.depth == 0);
@@ -1209,6 +1642,10 @@ static void *begin(void)
 	memset(w.made, 0, sizeof w.made);
 	memset(w.endpoints, 0, sizeof w.endpoints);
 	memset(w.sections, 0, sizeof w.sections);
+	memset(w.dmas, 0, sizeof w.dmas);
+	memset(w.lists, 0, sizeof w.lists);
+	w.recovering = false;
+	w.bypass = false;
 	w.awake = false;
 	w.depth = 0;
 	w.locks = 0;
@@ -1228,6 +1665,7 @@ static void *begin(void)
 	register_ops = *w.transport.register_ops;
 	register_ops.get_status = get_status;
 	register_ops.set_status = set_status;
+	register_ops.config_write = config_write;
 	register_ops.queue_enable = queue_enable;
 	register_ops.notify = notify;
 	register_ops.notify_data = notify_data;
@@ -1273,13 +1711,23 @@ static void check_nodes(struct viommu_map_pool *pool)
 /* Whatever the wire did: after a reset everything works, and nothing is missing. */
 static void end(void *world)
 {
+	struct list list = { .count = 2,
+			     .how = 3,
+			     .buffers = { { .phys = DMA_BUS + 7, .len = 8 },
+					  { .phys = DMA_BUS + 3 * GRANULE, .len = 9 } } };
 	uint32_t slots = 0;
+	enum viommu_result r;
 
 	(void)world;
 	check_both();
 	w.meddle_count = 0;
 	for (uint32_t i = 0; i < SECTIONS; i++)
 		section_close(i);
+	if (w.drv.registers != NULL) {
+		r = recover();
+		CHECK(r == VIOMMU_OK || r == VIOMMU_E_REJECTED || r == VIOMMU_E_RANGE);
+		check_both();
+	}
 	CHECK(stop() == VIOMMU_OK);
 	for (uint32_t d = 0; d < DOMAINS; d++)
 		CHECK(domain_deinit(d) == VIOMMU_OK);
@@ -1298,6 +1746,12 @@ static void end(void *world)
 	CHECK(unmap(0, 0, 4 * GRANULE - 1) == VIOMMU_OK && sync(0) == VIOMMU_OK);
 	check_maps();
 	CHECK(w.mapping_count == 0);
+	dma_init(0, 0, false, 0, true, (struct viommu_range){ 0, UINT32_MAX });
+	CHECK(dma_map(0, 0, &list) == VIOMMU_OK && recover() == VIOMMU_OK);
+	check_list(&w.lists[0], true);
+	move_bytes(0, w.lists[0].buffers[0].iova, list.buffers[0].phys);
+	move_bytes(1, w.lists[0].buffers[1].iova, list.buffers[1].phys);
+	CHECK(dma_unmap(0) == VIOMMU_OK && w.mapping_count == 0);
 	check_faults(1, 0);
 	CHECK(detach(0) == VIOMMU_OK && detach(1) == VIOMMU_OK && domain_deinit(0) == VIOMMU_OK);
 	for (const struct viommu_driver_slot *s = w.drv.free_slots; s != NULL; s = s->next)
