@@ -492,7 +492,13 @@ static bool is_same(const struct viommu_driver_failure *a, const struct viommu_d
 	       a->first == b->first && a->last == b->last;
 }
 
-/* Something of a domain that is waited for: the oldest, or the oldest of a batch. */
+static bool is_waited_for(const struct model_flight *f, uint32_t domain, bool of_batch)
+{
+	return f->used && !f->given_up && !f->waited && f->domain == domain && (f->batch || !of_batch) &&
+	       (f->type == VIOMMU_T_MAP || f->type == VIOMMU_T_UNMAP);
+}
+
+/* The oldest of a domain, or of a batch in it. */
 static struct model_flight *oldest_of(struct driver_model *m, uint32_t domain, bool of_batch)
 {
 	struct model_flight *oldest = NULL;
@@ -500,21 +506,30 @@ static struct model_flight *oldest_of(struct driver_model *m, uint32_t domain, b
 	for (uint32_t i = 0; i < MODEL_SLOTS; i++) {
 		struct model_flight *f = &m->flights[i];
 
-		if (f->used && !f->given_up && !f->waited && f->domain == domain && (f->batch || !of_batch) &&
-		    (f->type == VIOMMU_T_MAP || f->type == VIOMMU_T_UNMAP) &&
-		    (oldest == NULL || f->ticket < oldest->ticket))
+		if (is_waited_for(f, domain, of_batch) && (oldest == NULL || f->ticket < oldest->ticket))
 			oldest = f;
 	}
 	return oldest;
 }
 
-/* Who waits for a batch gives up no more than that; who waits for a domain, all of it from the oldest on. */
+/* Who waits for a batch gives up no more than that; who waits for a domain, all of it. By what the driver has left. */
+static bool is_of_batch(const struct driver_model *m, uint32_t domain)
+{
+	uint32_t left = 0, known = 0;
+
+	for (const struct viommu_driver_slot *s = m->handles[domain].oldest; s != NULL; s = s->next)
+		left += s->batch != NULL;
+	for (uint32_t i = 0; i < MODEL_SLOTS; i++)
+		known += is_waited_for(&m->flights[i], domain, true);
+	CHECK(known == left || known == left + 1);
+	return known != left;
+}
+
+/* Something that was given up: the oldest that is waited for. */
 static void give_up(struct driver_model *m, uint32_t domain, const struct viommu_driver_failure *failure)
 {
-	struct model_flight *oldest = oldest_of(m, domain, false);
+	struct model_flight *oldest = oldest_of(m, domain, is_of_batch(m, domain));
 
-	if (oldest != NULL && (oldest->type != failure->type || oldest->first != failure->first))
-		oldest = oldest_of(m, domain, true);
 	CHECK(oldest != NULL && oldest->type == failure->type && oldest->first == failure->first &&
 	      oldest->last == failure->last && failure->status == VIOMMU_S_OK);
 	CHECK(failure->result == VIOMMU_E_BROKEN ? m->broken : m->gave_up);

@@ -944,6 +944,11 @@ static enum viommu_result recover(void)
 	else
 		(void)end_call(r, VIOMMU_E_REJECTED, VIOMMU_E_PEER, NONE, NONE);
 	CHECK(r != VIOMMU_E_TIMEOUT || w.drv.state == VIOMMU_DRIVER_FAILED);
+	/* It failed again, and nobody is asked any more. */
+	if (w.drv.state == VIOMMU_DRIVER_FAILED) {
+		CHECK(w.meddled || w.delayed);
+		w.meddled = true;
+	}
 	for (uint32_t d = 0; d < DOMAINS && r == VIOMMU_OK; d++) {
 		if (w.made[d])
 			check_agreement(d);
