@@ -136,9 +136,10 @@ struct world {
 	uint32_t meddle_count;
 	struct place meddled_at[MEDDLES]; /* in this step of the device */
 	uint32_t meddled_count;
-	bool copied;  /* the device gets no pointers from now on */
-	bool delayed; /* since the last start a section was open: something may have timed out */
-	bool meddled; /* since the last start: the wire is not as it should be */
+	bool copied;   /* the device gets no pointers from now on */
+	bool delayed;  /* since the last start a section was open: something may have timed out */
+	bool inherits; /* since the last recover: a sync can report what failed before it */
+	bool meddled;  /* since the last start: the wire is not as it should be */
 	bool misled
 		[ENDPOINTS]; /* probed over such a wire: its reserved regions may not be known, after a restart too */
 	/* by the requests that the device accepted */
@@ -661,7 +662,8 @@ static void set_status(void *ctx, uint8_t status)
 		w.sections[i].used = false;
 	if (w.recovering) {
 		w.meddled = false;
-		w.delayed = has_section() || has_failures();
+		w.inherits = has_failures();
+		w.delayed = has_section() || w.inherits;
 	}
 	w.changed = true;
 	check_maps();
@@ -717,7 +719,7 @@ static enum viommu_result end_call(enum viommu_result r, enum viommu_result own0
 	CHECK(w.depth == 0);
 	CHECK(r == VIOMMU_OK || r == VIOMMU_E_STATE || r == VIOMMU_E_TIMEOUT || r == VIOMMU_E_BROKEN || r == own0 ||
 	      r == own1 || r == own2 || r == own3);
-	CHECK(w.meddled || r != VIOMMU_E_BROKEN);
+	CHECK(w.meddled || w.inherits || r != VIOMMU_E_BROKEN);
 	CHECK(w.meddled || w.delayed || (r != VIOMMU_E_PEER && r != VIOMMU_E_TIMEOUT));
 	return r;
 }
@@ -735,6 +737,7 @@ static enum viommu_result start(uint64_t ring_features)
 		w.drv.features_wanted = (VIOMMU_DRIVER_FEATURES & ~VIOMMU_VIRTQ_FEATURES) | ring_features;
 		w.meddled = false;
 		w.delayed = has_section();
+		w.inherits = false;
 	}
 	r = viommu_driver_start(&w.drv, &register_ops, w.transport.register_ctx);
 	(void)end_call(r, NONE, NONE, NONE, NONE);
@@ -1660,6 +1663,7 @@ static void *begin(void)
 	w.copied = false;
 	w.meddled = false;
 	w.delayed = false;
+	w.inherits = false;
 	w.lost = false;
 	w.mapping_count = 0;
 	for (uint32_t e = 0; e < ENDPOINTS; e++) {
