@@ -766,6 +766,26 @@ static void test_driver_dma_unmap__driver_stopped__state_and_still_recorded(void
 	driver_teardown(b.one.f);
 }
 
+/* Nobody is attached, and nothing is asked: the first one would be gone at once, and the list could not be told. */
+static void test_driver_dma_unmap__one_is_outside_of_a_later_input_range__range_and_all_is_recorded(void **state)
+{
+	struct viommu_dma_buffer list[2];
+	struct board b;
+
+	(void)state;
+	board_up_in(&b, 0xf000, 0x10fff, true);
+	make_list(list, 2);
+	assert_int_equal(viommu_driver_dma_map(&b.dma, list, 2, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+	assert_int_equal(viommu_driver_stop(&b.one.f->drv), VIOMMU_OK);
+	b.one.f->script.config.input_range.last = 0xffff;
+	assert_int_equal(driver_start(b.one.f), VIOMMU_OK);
+	assert_int_equal(viommu_driver_dma_unmap(&b.dma, list, 2, VIOMMU_DMA_TO_DEVICE), VIOMMU_E_RANGE);
+	assert_int_equal(record_count(&b.one.d), 2);
+	assert_int_equal(viommu_driver_dma_unmap(&b.dma, list, 1, VIOMMU_DMA_TO_DEVICE), VIOMMU_OK);
+	assert_int_equal(record_count(&b.one.d), 1);
+	driver_teardown(b.one.f);
+}
+
 /* While another range waits to be unmapped with a hole in it, nobody is put there. */
 static void test_driver_dma_map__unmap_of_a_hole_in_flight__waits_for_it(void **state)
 {
@@ -1196,6 +1216,8 @@ int main(void)
 		cmocka_unit_test(test_driver_dma_unmap__refused_or_no_answer__not_reused_until_confirmed),
 		cmocka_unit_test(test_driver_dma_unmap__twice_in_a_list__leaves_the_next_one_alone),
 		cmocka_unit_test(test_driver_dma_unmap__driver_stopped__state_and_still_recorded),
+		cmocka_unit_test(
+			test_driver_dma_unmap__one_is_outside_of_a_later_input_range__range_and_all_is_recorded),
 		cmocka_unit_test(test_driver_dma_map__unmap_of_a_hole_in_flight__waits_for_it),
 		cmocka_unit_test(test_driver_dma__not_coherent__cleaned_before_the_map_and_dropped_after_the_unmap),
 		cmocka_unit_test(test_driver_dma_unmap__lazy__nothing_is_sent_before_the_flush),

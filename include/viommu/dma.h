@@ -132,9 +132,9 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_dma_map(struct viommu_driver_d
  * VIOMMU_E_ARG: as map. VIOMMU_E_NOENT: one of them is not mapped, or waits for a flush; nothing was done.
  * VIOMMU_E_STATE, VIOMMU_E_REJECTED, VIOMMU_E_PEER, VIOMMU_E_TIMEOUT, VIOMMU_E_BROKEN, VIOMMU_E_PORT: as
  * viommu_driver_unmap and _sync; what the device did not confirm may still be reached and is UNCERTAIN, or was not even
- * asked for. VIOMMU_E_RANGE: one is outside of the input_range of a later start. After a failure all of the list is
- * still recorded, what the device confirmed too, and nobody gets these addresses: call it again with the same list. A
- * list has each buffer once.
+ * asked for. VIOMMU_E_RANGE: one is outside of the input_range of a later start; nothing was done. After a failure all
+ * of the list is still recorded, what the device confirmed too, and nobody gets these addresses: call it again with the
+ * same list. A list has each buffer once.
  * Steps: one map operation for each; lazy: and the ranges that wait. Locked, waits (lazy: if the memory is full).
  * Specification: IOMMU device, "UNMAP request".
  */

@@ -212,6 +212,8 @@ static VIOMMU_NOINLINE enum viommu_result unmap_check(const struct viommu_driver
 		driver_lock(dma->domain->drv);
 		if (!is_recorded(dma->domain, range) || is_deferred(dma, range))
 			result = VIOMMU_E_NOENT;
+		else if (!viommu_range_contains(dma->domain->drv->config.input_range, range))
+			result = VIOMMU_E_RANGE;
 		driver_unlock(dma->domain->drv);
 	}
 	return result;

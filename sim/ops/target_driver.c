@@ -1575,10 +1575,6 @@ static void check_dma_unmap(const struct dma *dma, const struct list *list, enum
 {
 	bool strict = dma->config.deferred_count == 0;
 
-	if (r == VIOMMU_E_RANGE) {
-		CHECK(is_beyond(list));
-		return;
-	}
 	if (r != VIOMMU_OK) {
 		check_batch_result(dma->domain, r);
 		return;
@@ -1598,6 +1594,7 @@ static enum viommu_result list_unmap(uint32_t k, const struct viommu_driver_endp
 	struct dma *dma = &w.dmas[list->dma];
 	bool lazy = dma->config.deferred_count != 0;
 	bool was_missing = is_missing(dma, list);
+	bool was_beyond = is_beyond(list);
 	uint32_t before = dma->handle.deferred_count;
 	enum viommu_result r;
 
@@ -1617,6 +1614,8 @@ static enum viommu_result list_unmap(uint32_t k, const struct viommu_driver_endp
 		CHECK(r == VIOMMU_OK && w.model.posted == 0);
 	else if (was_missing)
 		CHECK(r == VIOMMU_E_NOENT && w.model.posted == 0);
+	else if (was_beyond)
+		CHECK(r == VIOMMU_E_RANGE && w.model.posted == 0);
 	else
 		check_dma_unmap(dma, list, r);
 	end_call(r);
