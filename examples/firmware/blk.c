@@ -66,7 +66,7 @@ static uint64_t negotiate(struct blk *blk)
 
 static void set_up_queue(struct blk *blk, uint64_t features)
 {
-	const struct viommu_shared_memory ring = { shared.ring, blk->shared, sizeof shared.ring };
+	const struct viommu_shared_memory ring = { shared.ring, blk->shared.iova, sizeof shared.ring };
 	struct viommu_virtq_layout layout;
 
 	if (regs->queue_size_max(&blk->pci, 0) < QUEUE_SIZE)
@@ -93,7 +93,7 @@ void blk_start(struct platform *platform, struct blk *blk, const struct bus_func
 
 	reset(blk);
 	blk->iommu = iommu;
-	blk->shared = dma_map(iommu, &shared, sizeof shared, VIOMMU_MAP_F_READ | VIOMMU_MAP_F_WRITE);
+	dma_map(iommu, &blk->shared, &shared, sizeof shared, VIOMMU_DMA_BIDIRECTIONAL);
 	add_status(blk, VIOMMU_STATUS_ACKNOWLEDGE);
 	add_status(blk, VIOMMU_STATUS_DRIVER);
 	set_up_queue(blk, negotiate(blk));
@@ -107,12 +107,12 @@ void blk_start(struct platform *platform, struct blk *blk, const struct bus_func
 void blk_stop(struct blk *blk)
 {
 	reset(blk);
-	dma_unmap(blk->iommu, blk->shared, sizeof shared);
+	dma_unmap(blk->iommu, &blk->shared, VIOMMU_DMA_BIDIRECTIONAL);
 }
 
 static uint64_t address_of(const struct blk *blk, const void *member)
 {
-	return blk->shared + (uint64_t)((uintptr_t)member - (uintptr_t)&shared);
+	return blk->shared.iova + (uint64_t)((uintptr_t)member - (uintptr_t)&shared);
 }
 
 static bool needs_reset(struct blk *blk)

@@ -14,7 +14,7 @@ struct blk {
 	struct viommu_pci_driver_queue pci_queue;
 	struct viommu_virtq_driver queue;
 	struct iommu_device *iommu;
-	uint64_t shared; /* where the disk sees ring and request */
+	struct viommu_dma_buffer shared; /* where the disk sees ring and request */
 	uint64_t sectors;
 };
 

@@ -41,12 +41,13 @@ static uint32_t crc32(const uint8_t *bytes, uint32_t len)
 /* The buffer, of whole pages, is the disk's while this lasts. Returns where it was for the disk. */
 static uint64_t load(uint64_t sector, uint8_t *buffer, uint32_t len)
 {
-	uint64_t iova = dma_map(&device, buffer, len, VIOMMU_MAP_F_WRITE);
+	struct viommu_dma_buffer dma;
 
-	if (!blk_read(&blk, sector, iova, len))
+	dma_map(&device, &dma, buffer, len, VIOMMU_DMA_FROM_DEVICE);
+	if (!blk_read(&blk, sector, dma.iova, len))
 		fail("the disk does not read", VIOMMU_OK);
-	dma_unmap(&device, iova, len);
-	return iova;
+	dma_unmap(&device, &dma, VIOMMU_DMA_FROM_DEVICE);
+	return dma.iova;
 }
 
 /* The bytes of the stage, its header being in memory; not more than there is room and disk for. */

@@ -77,7 +77,7 @@ static void late(uint64_t iova)
 
 void firmware_main(const void *boot)
 {
-	uint64_t from, to;
+	struct viommu_dma_buffer from, to;
 	uint32_t number;
 
 	stack_paint();
@@ -94,13 +94,13 @@ void firmware_main(const void *boot)
 	bus_allow_dma(&platform, number, true);
 
 	fill();
-	from = dma_map(&device, source, sizeof source, VIOMMU_MAP_F_READ);
-	to = dma_map(&device, target, sizeof target, VIOMMU_MAP_F_WRITE);
-	copy(from, to);
-	stray(device.next);
-	dma_unmap(&device, from, sizeof source);
-	dma_unmap(&device, to, sizeof target);
-	late(to);
+	dma_map(&device, &from, source, sizeof source, VIOMMU_DMA_TO_DEVICE);
+	dma_map(&device, &to, target, sizeof target, VIOMMU_DMA_FROM_DEVICE);
+	copy(from.iova, to.iova);
+	stray(to.iova + sizeof target);
+	dma_unmap(&device, &from, VIOMMU_DMA_TO_DEVICE);
+	dma_unmap(&device, &to, VIOMMU_DMA_FROM_DEVICE);
+	late(to.iova);
 
 	bus_allow_dma(&platform, number, false);
 	iommu_remove(&device);

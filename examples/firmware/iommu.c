@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * iommu.c: the library's driver, the memory that it gets, and a few lines of policy: a domain for each device,
- * addresses from DMA_BASE on, each given out once.
+ * iommu.c: the library's driver, the memory that it gets, and a few lines of policy: a domain for each device, and
+ * buffers in a window of addresses, strictly: what was taken back is out of the device's reach at once.
  */
 #include "iommu.h"
 
@@ -14,7 +14,8 @@
 #define EVENT_COUNT 8u
 
 /* Far from where memory and MSI are, and below 2^39, which is what some machines can translate. */
-#define DMA_BASE UINT64_C(0x4000000000)
+#define DMA_FIRST UINT64_C(0x4000000000)
+#define DMA_LAST UINT64_C(0x7fffffffff)
 
 /* Turns of a loop. Seconds; the device answers within microseconds. */
 #define PATIENCE 50000000u
@@ -145,6 +146,7 @@ void iommu_stop(void)
 
 void iommu_add(struct platform *platform, struct iommu_device *device, uint32_t number)
 {
+	struct viommu_dma_config config = VIOMMU_DMA_CONFIG_INIT;
 	uint32_t id;
 
 	need(platform_endpoint(platform, number, &id), "an endpoint id for the device");
@@ -153,10 +155,12 @@ void iommu_add(struct platform *platform, struct iommu_device *device, uint32_t 
 	put(" is endpoint ");
 	put_hex(id);
 	put("\n");
-	device->next = DMA_BASE;
 	need(viommu_driver_endpoint_init(&device->endpoint, &driver, id, device->regions, 4), "probing the endpoint");
 	need(viommu_driver_domain_init(&device->domain, &driver, VIOMMU_DOMAIN_ANY, false), "a domain");
 	need(viommu_driver_attach(&device->domain, &device->endpoint, NULL), "attaching the endpoint");
+	config.window = (struct viommu_range){ DMA_FIRST, DMA_LAST };
+	config.bottom_up = true;
+	need(viommu_driver_dma_init(&device->dma, &device->domain, &config), "addresses for buffers");
 }
 
 void iommu_remove(struct iommu_device *device)
@@ -165,26 +169,15 @@ void iommu_remove(struct iommu_device *device)
 	need(viommu_driver_domain_deinit(&device->domain), "the end of the domain");
 }
 
-static size_t whole_pages(size_t len)
+void dma_map(struct iommu_device *device, struct viommu_dma_buffer *buffer, void *memory, size_t len, uint32_t how)
 {
-	return (len + PAGE - 1) & ~(size_t)(PAGE - 1);
+	*buffer = (struct viommu_dma_buffer){ .cpu = memory, .phys = (uintptr_t)memory, .len = len };
+	need(viommu_driver_dma_map(&device->dma, buffer, 1, how), "mapping a buffer");
 }
 
-uint64_t dma_map(struct iommu_device *device, const void *buffer, size_t len, uint32_t flags)
+void dma_unmap(struct iommu_device *device, const struct viommu_dma_buffer *buffer, uint32_t how)
 {
-	uint64_t iova = device->next;
-
-	len = whole_pages(len);
-	need(viommu_driver_map(&device->domain, iova, iova + len - 1, (uintptr_t)buffer, flags), "mapping a buffer");
-	need(viommu_driver_sync(&device->domain, NULL), "mapping a buffer");
-	device->next = iova + len;
-	return iova;
-}
-
-void dma_unmap(struct iommu_device *device, uint64_t iova, size_t len)
-{
-	need(viommu_driver_unmap(&device->domain, iova, iova + whole_pages(len) - 1), "unmapping a buffer");
-	need(viommu_driver_sync(&device->domain, NULL), "unmapping a buffer");
+	need(viommu_driver_dma_unmap(&device->dma, buffer, 1, how), "unmapping a buffer");
 }
 
 bool iommu_take_fault(struct viommu_wire_fault *fault)

@@ -3,7 +3,7 @@
 #ifndef FIRMWARE_IOMMU_H
 #define FIRMWARE_IOMMU_H
 
-#include <viommu/driver.h>
+#include <viommu/dma.h>
 
 #include "platform.h"
 
@@ -11,8 +11,8 @@
 struct iommu_device {
 	struct viommu_driver_endpoint endpoint;
 	struct viommu_driver_domain domain;
+	struct viommu_driver_dma dma;
 	struct viommu_resv_region regions[4];
-	uint64_t next; /* the first address that was not given out yet */
 };
 
 /* Finds the IOMMU and brings it up. Fails for good if there is none that will do. */
@@ -26,11 +26,11 @@ void iommu_add(struct platform *platform, struct iommu_device *device, uint32_t 
 void iommu_remove(struct iommu_device *device);
 
 /*
- * A place in the device's address space for a buffer, which has to begin at a multiple of 4 KiB and to be all of its
- * last page, and the end of it. flags: VIOMMU_MAP_F_*.
+ * Gives the device a buffer, at buffer->iova, and takes it back. What shares its first and its last page is within the
+ * device's reach as well. how: VIOMMU_DMA_*.
  */
-uint64_t dma_map(struct iommu_device *device, const void *buffer, size_t len, uint32_t flags);
-void dma_unmap(struct iommu_device *device, uint64_t iova, size_t len);
+void dma_map(struct iommu_device *device, struct viommu_dma_buffer *buffer, void *memory, size_t len, uint32_t how);
+void dma_unmap(struct iommu_device *device, const struct viommu_dma_buffer *buffer, uint32_t how);
 
 /*
  * Waits for a fault report, prints it, and drops those behind it: a device may cause one for each few bytes of the same
