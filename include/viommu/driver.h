@@ -126,10 +126,18 @@ struct viommu_driver_config {
  */
 #define VIOMMU_DRIVER_CONFIG_INIT { .size = sizeof(struct viommu_driver_config), .features = VIOMMU_DRIVER_FEATURES }
 
-/* Objects */
+/*
+ * Objects. What is used most comes first in each, bytes before words before what is large: small processors reach it
+ * with shorter instructions.
+ */
 
 /* Private: one request in flight. */
 struct viommu_driver_slot {
+	uint8_t state;
+	uint8_t type;
+	uint8_t status;
+	bool recorded; /* the record changes with the outcome */
+	enum viommu_result result;
 	struct viommu_driver_domain *domain; /* of an asynchronous request */
 	struct viommu_driver_slot *next;     /* in the domain, or in the free list */
 	struct viommu_driver_slot *prev;
@@ -137,15 +145,12 @@ struct viommu_driver_slot {
 	uint64_t ticket;
 	viommu_iova first;
 	viommu_iova last;
-	enum viommu_result result;
-	uint8_t state;
-	uint8_t type;
-	uint8_t status;
-	bool recorded; /* the record changes with the outcome */
 };
 
 /* An endpoint as the driver knows it. The caller's memory, in place until it is detached for good. Private members. */
 struct viommu_driver_endpoint {
+	uint32_t id;
+	bool uncertain; /* an ATTACH or DETACH without known outcome */
 	struct viommu_driver *drv;
 	struct viommu_driver_domain *domain; /* NULL: not attached */
 	struct viommu_driver_endpoint *next; /* in the domain, or among those that it lost */
@@ -153,28 +158,26 @@ struct viommu_driver_endpoint {
 	struct viommu_driver_domain *claimed; /* an ATTACH to it has no known outcome */
 	struct viommu_driver_domain *lost; /* it was there when the device was lost: recover attaches it again */
 	uint32_t region_count;
-	uint32_t id;
 	uint32_t life; /* of the driver, when this was last looked at */
-	bool uncertain; /* an ATTACH or DETACH without known outcome */
 };
 
 /* A domain. The caller's memory, in place until viommu_driver_domain_deinit. Private members. */
 struct viommu_driver_domain {
+	uint32_t id;
+	bool bypass;
+	bool incomplete; /* the device does not have all of the record, and an endpoint is still here */
 	struct viommu_driver *drv;
 	struct viommu_driver_domain *next; /* all domains, by id */
 	struct viommu_driver_endpoint *endpoints;
 	struct viommu_driver_endpoint *lost; /* recover is to attach them again */
 	struct viommu_driver_slot *oldest; /* its requests in flight, by ticket */
 	struct viommu_driver_slot *newest;
-	struct viommu_map map;
-	uint32_t id;
 	uint32_t failures; /* since the last sync */
 	uint32_t claims;   /* endpoints that may be here without our knowing */
 	uint32_t unmaps;   /* UNMAPs in flight */
-	bool incomplete;   /* the device does not have all of the record, and an endpoint is still here */
+	struct viommu_map map;
 	struct viommu_driver_failure first_failure;
 	struct viommu_range msi_window; /* last: 0 if there is none */
-	bool bypass;
 };
 
 /* Counters, saturating. */
@@ -198,39 +201,39 @@ enum viommu_driver_state {
 
 /* The driver. Private members. */
 struct viommu_driver {
+	uint8_t state; /* enum viommu_driver_state */
+	uint8_t granule_bits;
 	const struct viommu_driver_ops *ops;
 	void *ops_ctx;
 	const struct viommu_queue_ops *queues;
 	void *queues_ctx;
-	const struct viommu_register_ops *registers;
-	void *registers_ctx;
-	struct viommu_virtq_driver virtqs[VIOMMU_QUEUE_COUNT];
-	struct viommu_virtq_shadow *shadows[VIOMMU_QUEUE_COUNT];
-	struct viommu_shared_memory rings[VIOMMU_QUEUE_COUNT];
-	uint32_t used_at[VIOMMU_QUEUE_COUNT]; /* in these: what the device writes */
-	struct viommu_shared_memory slot_memory;
-	struct viommu_shared_memory event_memory;
-	struct viommu_shared_memory probe_memory;
 	struct viommu_driver_slot *slots;
 	struct viommu_driver_slot *free_slots;
 	struct viommu_driver_slot *probe_slot; /* whose reply goes to probe_memory; NULL: nobody's */
-	uint8_t *probe_copy; /* private: the reply as it is judged */
 	struct viommu_driver_domain *domains;
-	struct viommu_map_pool pool;
-	struct viommu_wire_config config; /* as read from the device at start */
-	uint64_t features_wanted;
-	uint64_t features; /* negotiated */
-	uint64_t next_ticket;
-	uint64_t granule_min;
-	uint64_t granule_max;
 	uint32_t queue_size;
-	uint32_t event_count;
-	uint32_t probe_size_max;
 	uint32_t slot_limit; /* slots in use: of the queue_size there are, those that fit into the device's queue */
 	uint32_t life; /* counts stops */
-	unsigned granule_bits;
-	uint8_t state; /* enum viommu_driver_state */
+	uint32_t event_count;
+	uint32_t probe_size_max;
+	uint8_t *probe_copy; /* private: the reply as it is judged */
+	const struct viommu_register_ops *registers;
+	void *registers_ctx;
+	uint64_t features; /* negotiated */
+	uint64_t next_ticket;
+	struct viommu_shared_memory slot_memory;
+	uint64_t features_wanted;
+	uint64_t granule_min;
+	uint64_t granule_max;
 	struct viommu_driver_stats stats;
+	struct viommu_wire_config config; /* as read from the device at start */
+	struct viommu_shared_memory event_memory;
+	struct viommu_shared_memory probe_memory;
+	uint32_t used_at[VIOMMU_QUEUE_COUNT]; /* in these: what the device writes */
+	struct viommu_virtq_shadow *shadows[VIOMMU_QUEUE_COUNT];
+	struct viommu_shared_memory rings[VIOMMU_QUEUE_COUNT];
+	struct viommu_virtq_driver virtqs[VIOMMU_QUEUE_COUNT];
+	struct viommu_map_pool pool;
 };
 
 /* Bring-up */

@@ -220,26 +220,26 @@ struct viommu_virtq_shadow {
 
 /* Private members. */
 struct viommu_virtq_driver {
-	uint8_t *desc;
-	uint8_t *avail;
-	uint8_t *used;
-	uint8_t *tables; /* size tables of VIOMMU_VIRTQ_TABLE_ENTRIES descriptors, or NULL */
-	uint64_t tables_addr;
-	struct viommu_virtq_shadow *shadow;
-	uint32_t size;
-	uint32_t free_count;
-	uint32_t reclaimed; /* heads below were given back by reclaim */
+	bool event_idx;
+	bool in_order;
+	bool order_platform;
+	bool notification_data;
+	bool broken;
 	uint16_t free_head;
 	uint16_t added;     /* free-running: chains in the available ring */
 	uint16_t published; /* the available index as the device sees it */
 	uint16_t seen;      /* free-running: chains taken back */
 	uint16_t batch;     /* with IN_ORDER: chains to be taken back before the next used entry is read */
 	uint32_t batch_len; /* used length of the last of them */
-	bool event_idx;
-	bool in_order;
-	bool order_platform;
-	bool notification_data;
-	bool broken;
+	uint32_t size;
+	uint32_t free_count;
+	uint32_t reclaimed; /* heads below were given back by reclaim */
+	uint8_t *desc;
+	uint8_t *avail;
+	uint8_t *used;
+	uint8_t *tables; /* size tables of VIOMMU_VIRTQ_TABLE_ENTRIES descriptors, or NULL */
+	uint64_t tables_addr;
+	struct viommu_virtq_shadow *shadow;
 	uint32_t clamped; /* used lengths beyond the buffer, saturating */
 };
 

@@ -128,7 +128,7 @@ static enum viommu_result configure(struct viommu_driver *drv, uint64_t features
 		return VIOMMU_E_NOMEM;
 	drv->config = *config;
 	drv->features = features;
-	drv->granule_bits = viommu_port_ctz64(granule);
+	drv->granule_bits = (uint8_t)viommu_port_ctz64(granule);
 	return VIOMMU_OK;
 }
 
