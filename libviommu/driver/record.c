@@ -2,12 +2,14 @@
 /* record.c: the record of a domain's mappings follows the device: it changes when an outcome is known. */
 #include "core.h"
 
+#include "../map/known.h"
+
 void viommu_i_record_remove(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
 {
 	struct viommu_map_limbo limbo = { 0, 0 };
 
 	/* Nothing to remove is fine; a split was ruled out when the request was posted. */
-	(void)!viommu_map_remove(&domain->map, first, last, &limbo);
+	viommu_i_map_cut(&domain->map, first, last, &limbo);
 	/* Only the holder of the lock reads the record: no grace period. */
 	viommu_map_pool_retire(&domain->drv->pool, &limbo);
 }
@@ -24,18 +26,7 @@ bool viommu_i_record_splits(const struct viommu_driver_domain *domain, viommu_io
 /* Returns whether anything is there. */
 static bool mark(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
 {
-	viommu_iova from = first;
-	bool any = false;
-	struct viommu_mapping m;
-
-	while (viommu_map_next(&domain->map, from, &m) && m.first <= last) {
-		(void)!viommu_map_set_flags(&domain->map, m.first, m.last, m.flags | MAPPING_UNCERTAIN);
-		any = true;
-		if (m.last >= last)
-			break;
-		from = m.last + 1;
-	}
-	return any;
+	return viommu_i_map_mark(&domain->map, first, last, VIOMMU_MAP_FLAGS, MAPPING_UNCERTAIN);
 }
 
 bool viommu_i_record_doubt(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last)
@@ -51,7 +42,8 @@ void viommu_i_record_let_go(struct viommu_driver_domain *domain, viommu_iova fir
 {
 	struct viommu_mapping m;
 
-	if (viommu_map_lookup(&domain->map, first, &m) && (m.flags & MAPPING_UNCERTAIN) != 0)
+	if (viommu_map_next(&domain->map, first, &m) && m.first == first && m.last == last &&
+	    (m.flags & MAPPING_UNCERTAIN) != 0)
 		viommu_i_record_remove(domain, first, last);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lookup.c: finding what is mapped. */
+#include "known.h"
+
 #include "node.h"
 
 void viommu_map_init(struct viommu_map *map, struct viommu_map_pool *pool, unsigned granule_bits)
@@ -197,25 +199,37 @@ bool viommu_map_next(const struct viommu_map *map, viommu_iova from, struct viom
 	return true;
 }
 
-enum viommu_result viommu_map_set_flags(struct viommu_map *map, viommu_iova first, viommu_iova last, uint32_t flags)
+bool viommu_i_map_mark(struct viommu_map *map, viommu_iova first, viommu_iova last, uint32_t kept, uint32_t flags)
 {
 	uint64_t g = viommu_port_shr64(first, map->granule_bits);
+	uint64_t end = viommu_port_shr64(last, map->granule_bits);
+	bool any = false;
+	struct chunk c;
+
+	while (viommu_i_map_seek(map, g, &c) && c.first <= end) {
+		viommu_port_set64(&c.node->entry[c.slot], (c.entry & (~ENTRY_FLAGS | kept)) | flags);
+		any = true;
+		if (c.last >= end)
+			break;
+		g = c.last + 1;
+	}
+	return any;
+}
+
+enum viommu_result viommu_map_set_flags(struct viommu_map *map, viommu_iova first, viommu_iova last, uint32_t flags)
+{
 	struct chunk c;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if ((flags & ~VIOMMU_MAP_FLAGS) != 0)
 		return VIOMMU_E_ARG;
-	if (!viommu_i_map_find(map, g, &c) || (c.entry & ENTRY_FIRST) == 0 ||
+	if (!viommu_i_map_find(map, viommu_port_shr64(first, map->granule_bits), &c) || (c.entry & ENTRY_FIRST) == 0 ||
 	    viommu_port_shl64(c.first, map->granule_bits) != first)
 		return VIOMMU_E_NOENT;
 	while ((c.entry & ENTRY_LAST) == 0)
 		(void)viommu_i_map_find(map, c.last + 1, &c);
 	if (granule_end(map, c.last) != last)
 		return VIOMMU_E_NOENT;
-	do {
-		(void)viommu_i_map_find(map, g, &c);
-		viommu_port_set64(&c.node->entry[c.slot], (c.entry & ~ENTRY_FLAGS) | flags);
-		g = c.last + 1;
-	} while ((c.entry & ENTRY_LAST) == 0);
+	(void)viommu_i_map_mark(map, first, last, 0, flags);
 	return VIOMMU_OK;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* remove.c: cutting mappings out. Work is along the two edges of the range; whole subtrees between them just leave. */
+#include "known.h"
+
 #include "node.h"
 
 /* Drops an entry that lies inside the range completely. */
@@ -167,25 +169,40 @@ static VIOMMU_NOINLINE bool splits(const struct viommu_map *map, uint64_t g, uin
 	return in_granule || (edge == ENTRY_FIRST ? c.first : c.last) != g || (c.entry & edge) == 0;
 }
 
+/* Would mappings be split by taking [first, last] out? */
+static bool is_splitting(const struct viommu_map *map, viommu_iova first, viommu_iova last)
+{
+	uint64_t below = viommu_port_shl64(1, map->granule_bits) - 1;
+
+	return splits(map, viommu_port_shr64(first, map->granule_bits), ENTRY_FIRST, (first & below) != 0) ||
+	       splits(map, viommu_port_shr64(last, map->granule_bits), ENTRY_LAST, (~last & below) != 0);
+}
+
+void viommu_i_map_cut(struct viommu_map *map, viommu_iova first, viommu_iova last, struct viommu_map_limbo *limbo)
+{
+	uint64_t a = viommu_port_shr64(first, map->granule_bits);
+	uint64_t b = viommu_port_shr64(last, map->granule_bits);
+
+	VIOMMU_ASSERT(!is_splitting(map, first, last));
+	if (!cut_chunk(map, a, b, limbo) && map->root != 0)
+		cut(map, a, b, limbo);
+	VIOMMU_ASSERT(viommu_map_is_valid(map));
+}
+
 enum viommu_result viommu_map_remove(struct viommu_map *map, viommu_iova first, viommu_iova last,
 				     struct viommu_map_limbo *limbo)
 {
 	uint64_t below = viommu_port_shl64(1, map->granule_bits) - 1;
-	uint64_t a = viommu_port_shr64(first, map->granule_bits);
-	uint64_t b = viommu_port_shr64(last, map->granule_bits);
-	bool in_a = (first & below) != 0;
-	bool in_b = (~last & below) != 0;
 
 	VIOMMU_ASSERT(viommu_map_is_valid(map));
 	if (last < first)
 		return VIOMMU_E_ARG;
-	if (!in_a && !in_b && cut_chunk(map, a, b, limbo))
+	if (((first | ~last) & below) == 0 && cut_chunk(map, viommu_port_shr64(first, map->granule_bits),
+							viommu_port_shr64(last, map->granule_bits), limbo))
 		return VIOMMU_OK;
-	if (splits(map, a, ENTRY_FIRST, in_a) || splits(map, b, ENTRY_LAST, in_b))
+	if (is_splitting(map, first, last))
 		return VIOMMU_E_RANGE;
-	if (map->root != 0)
-		cut(map, a, b, limbo);
-	VIOMMU_ASSERT(viommu_map_is_valid(map));
+	viommu_i_map_cut(map, first, last, limbo);
 	return VIOMMU_OK;
 }
 
