@@ -212,6 +212,8 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	last->next = slot;
 }
 
+static struct viommu_driver_poster poster;
+
 /* clang-format off */
 #define DRIVER_AT_ONCE_CASES(X)											\
 	X(AT_ONCE, no_hooks, DRV.ops = NULL)									\
@@ -225,6 +227,7 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	X(AT_ONCE, pool_is_not_valid, DRV.pool.fresh = 0)							\
 	X(AT_ONCE, free_slots_behind_the_end, DRV.free_slots = DRV.slots + QUEUE_SIZE)				\
 	X(AT_ONCE, probe_slot_behind_the_end, DRV.probe_slot = DRV.slots + QUEUE_SIZE)				\
+	X(AT_ONCE, waits_though_a_slot_is_free, DRV.waiters = &poster)						\
 	X(AT_ONCE, free_slot_that_is_none, DRV.free_slots = misaligned(DRV.free_slots))				\
 	X(AT_ONCE, probe_slot_that_is_none, DRV.probe_slot = misaligned(DRV.probe_slot))			\
 	X(AT_ONCE, unknown_state, DRV.state = VIOMMU_DRIVER_FAILED + 1)						\
@@ -252,6 +255,7 @@ static void extend_free_slots(struct viommu_driver_slot *slot)
 	X(IN_DETAIL, probe_slot_that_is_free, DRV.probe_slot = DRV.free_slots)					\
 	X(IN_DETAIL, probe_in_two_slots, abandoned()->type = VIOMMU_T_PROBE)					\
 	X(IN_DETAIL, slot_in_an_unknown_state, abandoned()->state = SLOT_ABANDONED + 1)				\
+	X(IN_DETAIL, slot_held_with_a_request, abandoned()->state = SLOT_HELD)					\
 	X(IN_DETAIL, ticket_of_the_future, abandoned()->ticket = DRV.next_ticket + 1)				\
 	X(IN_DETAIL, next_free_slot_that_is_none, DRV.free_slots->next = misaligned(DRV.free_slots))		\
 	X(IN_DETAIL, free_slot_that_is_in_use, DRV.free_slots = OLDEST)						\

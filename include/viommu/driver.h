@@ -210,6 +210,7 @@ struct viommu_driver {
 	struct viommu_driver_slot *slots;
 	struct viommu_driver_slot *free_slots;
 	struct viommu_driver_slot *probe_slot; /* whose reply goes to probe_memory; NULL: nobody's */
+	struct viommu_driver_poster *waiters;  /* for slots, first come first served; NULL if any is free */
 	struct viommu_driver_domain *domains;
 	uint32_t queue_size;
 	uint32_t slot_limit; /* slots in use: of the queue_size there are, those that fit into the device's queue */
@@ -449,9 +450,9 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_detach(struct viommu_driver_en
  * reserved region of an attached endpoint. VIOMMU_E_EXISTS: overlaps a mapping, or an UNCERTAIN range. VIOMMU_E_NOMEM:
  * no map nodes.
  * VIOMMU_E_BROKEN: the queue is. VIOMMU_E_TIMEOUT: all slots are in flight, or an UNMAP of that range is, and did not
- * come back. VIOMMU_E_PORT: seam B has fewer descriptors than promised. Nothing is posted if it fails. Locked. Steps:
- * one map operation, the reserved regions of the domain's endpoints, and the domain's requests in flight if one of them
- * is an UNMAP.
+ * come back. VIOMMU_E_PORT: seam B has fewer descriptors than promised. Nothing is posted if it fails. Locked. Where
+ * all slots are in flight threads get one in the order in which they came. Steps: one map operation, the reserved
+ * regions of the domain's endpoints, and the domain's requests in flight if one of them is an UNMAP.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_map(struct viommu_driver_domain *domain, viommu_iova first,
 						      viommu_iova last, viommu_gpa phys, uint32_t flags);

@@ -76,7 +76,8 @@ static void join(struct viommu_driver_endpoint *endpoint, struct viommu_driver_d
 }
 
 /* Posts one mapping of the record again. FULL: no slot. RANGE, UNSUPP: it does not fit what the last start brought. */
-static enum viommu_result post_again(struct viommu_driver_domain *domain, const struct viommu_mapping *m)
+static enum viommu_result post_again(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
+				     struct viommu_driver_poster *poster)
 {
 	struct viommu_driver *drv = domain->drv;
 	struct viommu_driver_slot *slot;
@@ -85,7 +86,7 @@ static enum viommu_result post_again(struct viommu_driver_domain *domain, const 
 		return VIOMMU_E_RANGE;
 	if ((m->flags & VIOMMU_MAP_F_MMIO) != 0 && (drv->features & VIOMMU_F_MMIO) == 0)
 		return VIOMMU_E_UNSUPP;
-	slot = viommu_i_slot_take(drv);
+	slot = viommu_i_slot_take(drv, poster);
 	if (slot == NULL)
 		return VIOMMU_E_FULL;
 	return viommu_i_post_map(domain, slot, m);
@@ -96,6 +97,7 @@ static enum viommu_result send_record(struct viommu_driver_domain *domain)
 {
 	struct viommu_driver *drv = domain->drv;
 	enum viommu_result result = VIOMMU_OK;
+	struct viommu_driver_poster poster = { 0 };
 	enum viommu_result waited;
 	viommu_iova from = 0;
 	struct viommu_mapping m = { 0 };
@@ -105,16 +107,17 @@ static enum viommu_result send_record(struct viommu_driver_domain *domain)
 		driver_lock(drv);
 		more = viommu_map_next(&domain->map, from, &m);
 		if (more)
-			result = post_again(domain, &m);
+			result = post_again(domain, &m, &poster);
 		driver_unlock(drv);
 		if (result == VIOMMU_E_FULL) {
-			result = viommu_i_wait_for_slot(drv, domain);
+			(void)viommu_i_wait_to_retry(domain, &poster, &result);
 			continue;
 		}
 		more = more && m.last != UINT64_MAX;
 		if (more)
 			from = m.last + 1;
 	}
+	poster_finish(drv, &poster);
 	/* Also after a failure: nothing of this domain is left in flight. */
 	waited = viommu_i_wait_for_domain(domain);
 	return result != VIOMMU_OK ? result : waited;

@@ -209,7 +209,7 @@ bool viommu_driver_is_valid(const struct viommu_driver *drv)
 	if (drv->ops == NULL || !sizes_are_valid(drv) || !layout_is_valid(drv))
 		return false;
 	if (!viommu_map_pool_is_valid(&drv->pool) || !is_slot_or_null(drv, drv->free_slots) ||
-	    !is_slot_or_null(drv, drv->probe_slot))
+	    !is_slot_or_null(drv, drv->probe_slot) || (drv->waiters != NULL && drv->free_slots != NULL))
 		return false;
 	if (drv->state == VIOMMU_DRIVER_STOPPED)
 		return true; /* the rest is from an earlier life, or from a start that failed */
@@ -242,7 +242,7 @@ struct tally {
 
 static bool check_slot(const struct viommu_driver *drv, const struct viommu_driver_slot *slot, struct tally *t)
 {
-	bool is_probe = slot->state != SLOT_FREE && slot->type == VIOMMU_T_PROBE;
+	bool is_probe = slot->state > SLOT_HELD && slot->type == VIOMMU_T_PROBE;
 
 	if (slot->state > SLOT_ABANDONED || slot->ticket > drv->next_ticket || is_probe != (slot == drv->probe_slot))
 		return false;
@@ -270,7 +270,7 @@ static bool check_slots(const struct viommu_driver *drv, struct tally *t)
 
 static bool waits_for_queue(const struct viommu_driver *drv, const struct viommu_driver_slot *slot)
 {
-	return viommu_i_is_element(slot, drv->slots, drv->slot_limit, sizeof *slot) && slot->state != SLOT_FREE &&
+	return viommu_i_is_element(slot, drv->slots, drv->slot_limit, sizeof *slot) && slot->state > SLOT_HELD &&
 	       slot->state != SLOT_FINISHED;
 }
 

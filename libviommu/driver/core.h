@@ -20,6 +20,7 @@
 
 enum slot_state {
 	SLOT_FREE,
+	SLOT_HELD,     /* given to a poster that has waited for one */
 	SLOT_POSTED,   /* nobody waits for it; it is in its domain's list */
 	SLOT_WAITED,   /* its poster waits */
 	SLOT_FINISHED, /* its poster may look at result and status */
@@ -35,6 +36,13 @@ struct viommu_driver_batch {
 	uint32_t pending;
 	uint32_t failures;
 	struct viommu_driver_failure first_failure;
+};
+
+/* Somebody who is about to post requests, one after the other. Starts as zeroes, but for the batch. */
+struct viommu_driver_poster {
+	struct viommu_driver_batch *batch; /* that the requests will be of; or NULL */
+	struct viommu_driver_slot *held;   /* for the next request; NULL: any that is free */
+	struct viommu_driver_poster *next; /* who comes after this one, while both wait for a slot */
 };
 
 /* Every public function has its way through here, or checks the driver by itself. */
@@ -94,7 +102,9 @@ void viommu_i_driver_end_life(struct viommu_driver *drv, bool is_lost);
 struct viommu_range viommu_i_driver_input_range(const struct viommu_driver *drv);
 
 /* slots.c, lock held */
-struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv); /* NULL: all in flight */
+/* NULL: all in flight, or for others. */
+struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv, struct viommu_driver_poster *poster);
+/* Goes to whoever has waited longest. */
 void viommu_i_slot_release(struct viommu_driver *drv, struct viommu_driver_slot *slot);
 void viommu_i_slots_reset(struct viommu_driver *drv); /* all free */
 /* Writes the request into the slot's shared memory and adds it to the queue. On failure the slot is free again. */
@@ -111,8 +121,13 @@ void viommu_i_slot_give_up(struct viommu_driver *drv, struct viommu_driver_slot 
 /* sync.c, lock not held */
 /* Publishes, kicks, and waits until done(arg), which is called with the lock held. TIMEOUT, BROKEN. */
 enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *arg), void *arg);
-/* Waits until a slot is free; requests of this domain (may be NULL) come first. */
-enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_domain *domain);
+/*
+ * Waits until the poster holds a slot. Whoever came to wait before it gets one before it, and nobody who comes later.
+ * On failure it holds none.
+ */
+enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_poster *poster);
+/* The poster holds no slot any more, and waits for none. Steps: posters that wait. */
+void viommu_i_poster_leave(struct viommu_driver *drv, struct viommu_driver_poster *poster);
 /* Waits for what is in flight for this domain now. Leaves failures to be reported by sync. */
 enum viommu_result viommu_i_wait_for_domain(struct viommu_driver_domain *domain);
 /* Waits for a batch of requests of this domain. What became of the first one that failed, or OK. */
@@ -120,17 +135,27 @@ enum viommu_result viommu_i_wait_for_batch(struct viommu_driver_domain *domain, 
 /* Posts a request and waits for its answer. probe_len: bytes of the properties, for PROBE. REJECTED: see *status. */
 enum viommu_result viommu_i_call(struct viommu_driver *drv, const struct viommu_wire_request *request, uint8_t *status);
 
+/* Of one that does not wait: only itself knows what it holds. */
+static inline void poster_finish(struct viommu_driver *drv, struct viommu_driver_poster *poster)
+{
+	if (poster->held != NULL)
+		viommu_i_poster_leave(drv, poster);
+}
+
 /* map.c */
 /*
- * Record and post, with the lock held; batch: to be waited for, or NULL. FULL: no slot. BUSY: an UNMAP of the range is
- * in flight.
+ * Record and post, with the lock held. FULL: no slot. BUSY: an UNMAP of the range is in flight.
  */
 enum viommu_result viommu_i_try_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
-				    struct viommu_driver_batch *batch);
+				    struct viommu_driver_poster *poster);
 enum viommu_result viommu_i_try_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
-				      struct viommu_driver_batch *batch);
-/* Waits for what a try ran into, without the lock. True: try again; false: *result is the last word. */
-bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, enum viommu_result *result);
+				      struct viommu_driver_poster *poster);
+/*
+ * Waits for what a try ran into, without the lock. True: try again; false: *result is the last word, and the poster
+ * holds no slot.
+ */
+bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, struct viommu_driver_poster *poster,
+			    enum viommu_result *result);
 /* Each tries until it is posted or refused. Lock not held. */
 enum viommu_result viommu_i_driver_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
 				       struct viommu_driver_batch *batch);

@@ -94,6 +94,7 @@ static enum viommu_result map_identically(const struct viommu_driver_dma *dma, s
 static enum viommu_result send_deferred(struct viommu_driver_dma *dma)
 {
 	struct viommu_driver_domain *domain = dma->domain;
+	struct viommu_driver_poster poster = { 0 };
 	enum viommu_result result;
 
 	do {
@@ -102,14 +103,14 @@ static enum viommu_result send_deferred(struct viommu_driver_dma *dma)
 		if (dma->deferred_count > 0) {
 			const struct viommu_range *range = &dma->deferred[dma->deferred_count - 1];
 
-			result = viommu_i_try_unmap(domain, range->first, range->last, NULL);
+			result = viommu_i_try_unmap(domain, range->first, range->last, &poster);
 			if (result == VIOMMU_OK)
 				viommu_i_iova_hint(dma, range->first, range->last);
 			/* One that does not fit the record any more must not be in the way of the others. */
 			dma->deferred_count -= result == VIOMMU_OK || result == VIOMMU_E_RANGE;
 		}
 		driver_unlock(domain->drv);
-	} while (result == VIOMMU_OK || result == VIOMMU_E_RANGE || viommu_i_wait_to_retry(domain, &result));
+	} while (result == VIOMMU_OK || result == VIOMMU_E_RANGE || viommu_i_wait_to_retry(domain, &poster, &result));
 	return result == VIOMMU_E_EMPTY ? VIOMMU_OK : result;
 }
 

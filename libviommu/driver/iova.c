@@ -111,11 +111,11 @@ static void cut(const struct viommu_driver_dma *dma, struct search *s, const str
 }
 
 static enum viommu_result claim(struct viommu_driver_dma *dma, const struct search *s, viommu_iova first,
-				struct viommu_mapping *m, struct viommu_driver_batch *batch)
+				struct viommu_mapping *m, struct viommu_driver_poster *poster)
 {
 	m->first = first;
 	m->last = first + s->extent;
-	return viommu_i_try_map(dma->domain, m, batch);
+	return viommu_i_try_map(dma->domain, m, poster);
 }
 
 /* A hint is good if a search could have come to it. */
@@ -131,7 +131,7 @@ static bool is_good(const struct viommu_driver_dma *dma, const struct search *s,
 
 /* EXISTS: no hint was good. One that cannot be used just now stays. */
 static VIOMMU_NOINLINE enum viommu_result try_hints(struct viommu_driver_dma *dma, const struct search *s,
-						    struct viommu_mapping *m, struct viommu_driver_batch *batch)
+						    struct viommu_mapping *m, struct viommu_driver_poster *poster)
 {
 	uint32_t magazine = s->order * dma->depth; /* where it begins */
 	uint32_t *count;
@@ -143,7 +143,7 @@ static VIOMMU_NOINLINE enum viommu_result try_hints(struct viommu_driver_dma *dm
 		viommu_iova first = dma->hints[magazine + *count - 1];
 
 		if (is_good(dma, s, first)) {
-			enum viommu_result result = claim(dma, s, first, m, batch);
+			enum viommu_result result = claim(dma, s, first, m, poster);
 
 			*count -= result == VIOMMU_OK;
 			return result;
@@ -154,7 +154,7 @@ static VIOMMU_NOINLINE enum viommu_result try_hints(struct viommu_driver_dma *dm
 
 /* EXISTS: not found yet. FULL, and over is not set: no slot. */
 static VIOMMU_NOINLINE enum viommu_result look_on(struct viommu_driver_dma *dma, struct search *s,
-						  struct viommu_mapping *m, struct viommu_driver_batch *batch)
+						  struct viommu_mapping *m, struct viommu_driver_poster *poster)
 {
 	struct viommu_range blocker;
 	enum viommu_result result;
@@ -174,7 +174,7 @@ static VIOMMU_NOINLINE enum viommu_result look_on(struct viommu_driver_dma *dma,
 			cut(dma, s, &blocker);
 			continue;
 		}
-		result = claim(dma, s, first, m, batch);
+		result = claim(dma, s, first, m, poster);
 		if (result == VIOMMU_OK)
 			dma->cursor = dma->bottom_up ? m->last : m->first; /* and that byte is taken */
 		return result;
@@ -185,6 +185,7 @@ static VIOMMU_NOINLINE enum viommu_result look_on(struct viommu_driver_dma *dma,
 enum viommu_result viommu_i_iova_map(struct viommu_driver_dma *dma, struct viommu_mapping *m,
 				     struct viommu_driver_batch *batch)
 {
+	struct viommu_driver_poster poster = { .batch = batch };
 	struct viommu_driver_domain *domain = dma->domain;
 	enum viommu_result result;
 	struct search s;
@@ -195,12 +196,14 @@ enum viommu_result viommu_i_iova_map(struct viommu_driver_dma *dma, struct viomm
 	do {
 		driver_lock(domain->drv);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
-		result = try_hints(dma, &s, m, batch);
+		result = try_hints(dma, &s, m, &poster);
 		if (result == VIOMMU_E_EXISTS)
-			result = look_on(dma, &s, m, batch);
+			result = look_on(dma, &s, m, &poster);
+		if (s.over)
+			result = VIOMMU_E_NOENT; /* FULL would be waited for */
 		driver_unlock(domain->drv);
-	} while (result == VIOMMU_E_EXISTS || (!s.over && viommu_i_wait_to_retry(domain, &result)));
-	return result;
+	} while (result == VIOMMU_E_EXISTS || viommu_i_wait_to_retry(domain, &poster, &result));
+	return s.over ? VIOMMU_E_FULL : result;
 }
 
 void viommu_i_iova_hint(struct viommu_driver_dma *dma, viommu_iova first, viommu_iova last)

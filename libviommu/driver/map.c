@@ -58,7 +58,7 @@ static VIOMMU_NOINLINE enum viommu_result map_check(const struct viommu_driver_d
 }
 
 enum viommu_result viommu_i_try_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
-				    struct viommu_driver_batch *batch)
+				    struct viommu_driver_poster *poster)
 {
 	struct viommu_driver *drv = domain->drv;
 	struct viommu_driver_slot *slot;
@@ -66,7 +66,7 @@ enum viommu_result viommu_i_try_map(struct viommu_driver_domain *domain, const s
 
 	if (result != VIOMMU_OK)
 		return result;
-	if (domain->endpoints != NULL && drv->free_slots == NULL)
+	if (domain->endpoints != NULL && poster->held == NULL && drv->free_slots == NULL)
 		return VIOMMU_E_FULL;
 	/*
 	 * Holes of an UNMAP in flight too: its answer settles all of its range, and must not meet what came after it.
@@ -77,38 +77,45 @@ enum viommu_result viommu_i_try_map(struct viommu_driver_domain *domain, const s
 	if (result != VIOMMU_OK || domain->endpoints == NULL)
 		return result;
 
-	slot = viommu_i_slot_take(drv);
+	slot = viommu_i_slot_take(drv, poster);
 	slot->recorded = true;
-	slot->batch = batch;
+	slot->batch = poster->batch;
 	result = viommu_i_post_map(domain, slot, m);
 	if (result != VIOMMU_OK)
 		viommu_i_record_remove(domain, m->first, m->last);
 	return result;
 }
 
-bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, enum viommu_result *result)
+bool viommu_i_wait_to_retry(struct viommu_driver_domain *domain, struct viommu_driver_poster *poster,
+			    enum viommu_result *result)
 {
-	if (*result == VIOMMU_E_FULL)
-		*result = viommu_i_wait_for_slot(domain->drv, domain);
-	else if (*result == VIOMMU_E_BUSY)
+	bool needs_slot = *result == VIOMMU_E_FULL;
+
+	if (needs_slot || *result == VIOMMU_E_BUSY) {
+		/* All of the domain's at once: refilling the queue one by one would kick for each. */
 		*result = viommu_i_wait_for_domain(domain);
-	else
-		return false;
-	return *result == VIOMMU_OK;
+		if (*result == VIOMMU_OK && needs_slot)
+			*result = viommu_i_wait_for_slot(domain->drv, poster);
+		if (*result == VIOMMU_OK)
+			return true;
+	}
+	poster_finish(domain->drv, poster);
+	return false;
 }
 
 enum viommu_result viommu_i_driver_map(struct viommu_driver_domain *domain, const struct viommu_mapping *m,
 				       struct viommu_driver_batch *batch)
 {
+	struct viommu_driver_poster poster = { .batch = batch };
 	enum viommu_result result;
 
 	do {
 		driver_lock(domain->drv);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
-		result = viommu_i_try_map(domain, m, batch);
+		result = viommu_i_try_map(domain, m, &poster);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		driver_unlock(domain->drv);
-	} while (viommu_i_wait_to_retry(domain, &result));
+	} while (viommu_i_wait_to_retry(domain, &poster, &result));
 	return result;
 }
 
@@ -137,7 +144,7 @@ static enum viommu_result unmap_check(const struct viommu_driver_domain *domain,
 }
 
 enum viommu_result viommu_i_try_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
-				      struct viommu_driver_batch *batch)
+				      struct viommu_driver_poster *poster)
 {
 	struct viommu_driver *drv = domain->drv;
 	struct viommu_wire_request request = {
@@ -153,11 +160,11 @@ enum viommu_result viommu_i_try_unmap(struct viommu_driver_domain *domain, viomm
 		viommu_i_record_remove(domain, first, last);
 		return VIOMMU_OK;
 	}
-	slot = viommu_i_slot_take(drv);
+	slot = viommu_i_slot_take(drv, poster);
 	if (slot == NULL)
 		return VIOMMU_E_FULL;
 	slot->domain = domain;
-	slot->batch = batch;
+	slot->batch = poster->batch;
 	slot->first = first;
 	slot->last = last;
 	slot->recorded = true;
@@ -167,15 +174,16 @@ enum viommu_result viommu_i_try_unmap(struct viommu_driver_domain *domain, viomm
 enum viommu_result viommu_i_driver_unmap(struct viommu_driver_domain *domain, viommu_iova first, viommu_iova last,
 					 struct viommu_driver_batch *batch)
 {
+	struct viommu_driver_poster poster = { .batch = batch };
 	enum viommu_result result;
 
 	do {
 		driver_lock(domain->drv);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
-		result = viommu_i_try_unmap(domain, first, last, batch);
+		result = viommu_i_try_unmap(domain, first, last, &poster);
 		VIOMMU_ASSERT(viommu_driver_domain_is_valid(domain));
 		driver_unlock(domain->drv);
-	} while (viommu_i_wait_to_retry(domain, &result));
+	} while (viommu_i_wait_to_retry(domain, &poster, &result));
 	return result;
 }
 

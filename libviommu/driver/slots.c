@@ -14,25 +14,38 @@ void viommu_i_slots_reset(struct viommu_driver *drv)
 	memset(drv->slots, 0, drv->queue_size * sizeof *drv->slots);
 	drv->free_slots = NULL;
 	drv->probe_slot = NULL;
+	drv->waiters = NULL;
 	for (uint32_t left = drv->slot_limit; left > 0; left--)
 		viommu_i_slot_release(drv, &drv->slots[left - 1]);
 }
 
-struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv)
+struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv, struct viommu_driver_poster *poster)
 {
-	struct viommu_driver_slot *slot = drv->free_slots;
+	struct viommu_driver_slot *slot = poster->held;
 
-	if (slot != NULL) {
+	poster->held = NULL;
+	if (slot == NULL) {
+		slot = drv->free_slots;
+		if (slot == NULL)
+			return NULL;
 		drv->free_slots = slot->next;
-		memset(slot, 0, sizeof *slot);
 	}
+	memset(slot, 0, sizeof *slot);
 	return slot;
 }
 
 void viommu_i_slot_release(struct viommu_driver *drv, struct viommu_driver_slot *slot)
 {
+	struct viommu_driver_poster *first = drv->waiters;
+
 	if (drv->probe_slot == slot)
 		drv->probe_slot = NULL;
+	if (first != NULL) {
+		slot->state = SLOT_HELD;
+		first->held = slot;
+		drv->waiters = first->next;
+		return;
+	}
 	slot->state = SLOT_FREE;
 	slot->next = drv->free_slots;
 	drv->free_slots = slot;
@@ -211,7 +224,7 @@ static void complete(struct viommu_driver *drv, struct viommu_driver_slot *slot,
 		break;
 	default:
 		/*
-		 * FREE or FINISHED. The queue gives a token back once; one behind seam B that does not is beyond
+		 * FREE, HELD or FINISHED. The queue gives a token back once; one behind seam B that does not is beyond
 		 * trust.
 		 */
 		drv->state = VIOMMU_DRIVER_FAILED;

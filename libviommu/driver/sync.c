@@ -19,7 +19,8 @@ enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *a
 			attempt = 0;
 		finished = done(arg);
 		dead = drv->state != VIOMMU_DRIVER_RUNNING;
-		if (!finished && !dead && !published) {
+		/* Who waits for a slot waits also for those in front, who may post and never sync. */
+		if (!finished && !dead && (!published || drv->waiters != NULL)) {
 			kick = drv->queues->publish(drv->queues_ctx, VIOMMU_QUEUE_REQUEST);
 			if (kick)
 				viommu_count(&drv->stats.kicks);
@@ -42,11 +43,11 @@ enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *a
 	}
 }
 
-static bool has_free_slot(void *arg)
+static bool has_slot(void *arg)
 {
-	const struct viommu_driver *drv = arg;
+	const struct viommu_driver_poster *poster = arg;
 
-	return drv->free_slots != NULL;
+	return poster->held != NULL;
 }
 
 /* A point in a domain's sequence of requests. */
@@ -125,16 +126,55 @@ enum viommu_result viommu_i_wait_for_batch(struct viommu_driver_domain *domain, 
 	return batch->failures > 0 ? batch->first_failure.result : VIOMMU_OK;
 }
 
-enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_domain *domain)
+/* Where it is among those that wait, or the end. */
+static struct viommu_driver_poster **link_to(struct viommu_driver *drv, const struct viommu_driver_poster *poster)
 {
-	/* All of the domain's at once: refilling the queue one by one would kick for each. */
-	if (domain != NULL) {
-		enum viommu_result result = viommu_i_wait_for_domain(domain);
+	struct viommu_driver_poster **link = &drv->waiters;
 
-		if (result != VIOMMU_OK)
-			return result;
+	while (*link != NULL && *link != poster)
+		link = &(*link)->next;
+	return link;
+}
+
+/* Behind all others. A slot that is free is for the first of them. */
+static void begin_to_wait(struct viommu_driver *drv, struct viommu_driver_poster *poster)
+{
+	struct viommu_driver_slot *slot;
+
+	driver_lock(drv);
+	slot = drv->free_slots;
+	poster->next = NULL;
+	*link_to(drv, poster) = poster;
+	if (slot != NULL) {
+		drv->free_slots = slot->next;
+		viommu_i_slot_release(drv, slot);
 	}
-	return viommu_i_wait(drv, has_free_slot, drv);
+	driver_unlock(drv);
+}
+
+void viommu_i_poster_leave(struct viommu_driver *drv, struct viommu_driver_poster *poster)
+{
+	struct viommu_driver_poster **link;
+
+	driver_lock(drv);
+	link = link_to(drv, poster);
+	if (*link != NULL)
+		*link = poster->next;
+	if (poster->held != NULL)
+		viommu_i_slot_release(drv, poster->held);
+	poster->held = NULL;
+	driver_unlock(drv);
+}
+
+enum viommu_result viommu_i_wait_for_slot(struct viommu_driver *drv, struct viommu_driver_poster *poster)
+{
+	enum viommu_result result;
+
+	begin_to_wait(drv, poster);
+	result = viommu_i_wait(drv, has_slot, poster);
+	if (result != VIOMMU_OK)
+		viommu_i_poster_leave(drv, poster);
+	return result;
 }
 
 enum viommu_result viommu_driver_sync(struct viommu_driver_domain *domain, struct viommu_driver_failure *failure)
@@ -165,41 +205,44 @@ static bool is_finished(void *arg)
 	return slot->state == SLOT_FINISHED;
 }
 
-/* A slot for a request of our own, and the request in it. */
+/* Posts a request of our own, with the lock held. FULL: no slot. BUSY: another PROBE has the memory for its reply. */
+static enum viommu_result try_call(struct viommu_driver *drv, const struct viommu_wire_request *request,
+				   struct viommu_driver_poster *poster, struct viommu_driver_slot **out)
+{
+	bool is_probe = request->type == VIOMMU_T_PROBE;
+	enum viommu_result result;
+
+	if (drv->state != VIOMMU_DRIVER_RUNNING)
+		return drv->state == VIOMMU_DRIVER_FAILED ? VIOMMU_E_BROKEN : VIOMMU_E_STATE;
+	if (is_probe && drv->probe_slot != NULL)
+		return VIOMMU_E_BUSY;
+	*out = viommu_i_slot_take(drv, poster);
+	if (*out == NULL)
+		return VIOMMU_E_FULL;
+	result = viommu_i_slot_post(drv, *out, request, SLOT_WAITED);
+	if (result == VIOMMU_OK && is_probe)
+		drv->probe_slot = *out;
+	return result;
+}
+
 static enum viommu_result post(struct viommu_driver *drv, const struct viommu_wire_request *request,
 			       struct viommu_driver_slot **out)
 {
-	for (;;) {
-		enum viommu_result result = VIOMMU_E_BUSY;
-		struct viommu_driver_slot *slot;
+	struct viommu_driver_poster poster = { 0 };
+	enum viommu_result result;
 
+	do {
 		driver_lock(drv);
-		if (drv->state != VIOMMU_DRIVER_RUNNING) {
-			result = drv->state == VIOMMU_DRIVER_FAILED ? VIOMMU_E_BROKEN : VIOMMU_E_STATE;
-			driver_unlock(drv);
-			return result;
-		}
-		slot = viommu_i_slot_take(drv);
-		if (slot != NULL && request->type == VIOMMU_T_PROBE && drv->probe_slot != NULL)
-			viommu_i_slot_release(drv, slot);
-		else if (slot != NULL)
-			result = viommu_i_slot_post(drv, slot, request, SLOT_WAITED);
-		if (result == VIOMMU_OK && request->type == VIOMMU_T_PROBE)
-			drv->probe_slot = slot;
+		result = try_call(drv, request, &poster, out);
 		driver_unlock(drv);
-		if (slot != NULL) {
-			*out = slot;
-			return result;
-		}
-		result = viommu_i_wait_for_slot(drv, NULL);
-		if (result != VIOMMU_OK)
-			return result;
-	}
+	} while (result == VIOMMU_E_FULL && (result = viommu_i_wait_for_slot(drv, &poster)) == VIOMMU_OK);
+	poster_finish(drv, &poster);
+	return result;
 }
 
 enum viommu_result viommu_i_call(struct viommu_driver *drv, const struct viommu_wire_request *request, uint8_t *status)
 {
-	struct viommu_driver_slot *slot;
+	struct viommu_driver_slot *slot = NULL;
 	enum viommu_result result = post(drv, request, &slot);
 
 	if (result != VIOMMU_OK)
