@@ -115,21 +115,24 @@ static struct place place_of(const struct viommu_driver *drv, const struct viomm
 }
 
 /*
- * Writes a request, and a reply that the device has not written: it must not read as an answer. Returns the request's
- * length. Not inline: the bytes would lie on the stack under the queue.
+ * Writes a request, and a reply that the device has not written: it must not read as an answer. Not inline, as what is
+ * needed for it would lie on the stack under the queue.
  */
-static VIOMMU_NOINLINE uint32_t write_request(struct viommu_driver *drv, const struct place *p,
-					      const struct viommu_wire_request *request)
+static VIOMMU_NOINLINE void write_request(struct viommu_driver *drv, const struct viommu_driver_slot *slot,
+					  const struct viommu_wire_request *request,
+					  struct viommu_bus_segment segments[2])
 {
 	static const uint8_t no_status[VIOMMU_WIRE_TAIL_SIZE] = { NO_STATUS, NO_STATUS, NO_STATUS, NO_STATUS };
 	uint8_t bytes[VIOMMU_WIRE_REQUEST_MAX];
 	size_t len = viommu_wire_request_encode(request, bytes, sizeof bytes);
+	struct place p = place_of(drv, slot);
 
-	viommu_port_copy_out(p->request, bytes, len);
-	viommu_port_copy_out(p->reply + p->tail, no_status, sizeof no_status);
-	driver_clean(drv, p->request, len);
-	driver_clean(drv, p->reply, p->tail + VIOMMU_WIRE_TAIL_SIZE);
-	return (uint32_t)len;
+	viommu_port_copy_out(p.request, bytes, len);
+	viommu_port_copy_out(p.reply + p.tail, no_status, sizeof no_status);
+	driver_clean(drv, p.request, len);
+	driver_clean(drv, p.reply, p.tail + VIOMMU_WIRE_TAIL_SIZE);
+	segments[0] = (struct viommu_bus_segment){ p.request_addr, (uint32_t)len };
+	segments[1] = (struct viommu_bus_segment){ p.reply_addr, p.tail + VIOMMU_WIRE_TAIL_SIZE };
 }
 
 enum viommu_result viommu_i_slot_post(struct viommu_driver *drv, struct viommu_driver_slot *slot,
@@ -137,12 +140,9 @@ enum viommu_result viommu_i_slot_post(struct viommu_driver *drv, struct viommu_d
 {
 	struct viommu_bus_segment segments[2];
 	enum viommu_result result;
-	struct place p;
 
 	slot->type = request->type;
-	p = place_of(drv, slot);
-	segments[0] = (struct viommu_bus_segment){ p.request_addr, write_request(drv, &p, request) };
-	segments[1] = (struct viommu_bus_segment){ p.reply_addr, p.tail + VIOMMU_WIRE_TAIL_SIZE };
+	write_request(drv, slot, request, segments);
 	result = drv->queues->add(drv->queues_ctx, VIOMMU_QUEUE_REQUEST, segments, 1, 1, slot);
 	if (result != VIOMMU_OK) {
 		if (result == VIOMMU_E_BROKEN)
@@ -155,7 +155,7 @@ enum viommu_result viommu_i_slot_post(struct viommu_driver *drv, struct viommu_d
 	slot->ticket = ++drv->next_ticket;
 	if (state == SLOT_POSTED)
 		domain_append(slot);
-	viommu_count(&drv->stats.requests[request->type]);
+	viommu_count(&drv->stats.requests[slot->type]);
 	return VIOMMU_OK;
 }
 

@@ -64,7 +64,7 @@ static bool has_passed(void *arg)
 	return oldest == NULL || oldest->ticket > until->ticket;
 }
 
-static struct until now(struct viommu_driver_domain *domain)
+static VIOMMU_NOINLINE struct until now(struct viommu_driver_domain *domain)
 {
 	struct until until = { .domain = domain };
 
@@ -75,7 +75,7 @@ static struct until now(struct viommu_driver_domain *domain)
 }
 
 /* What did not come in time will not be waited for again. */
-static void give_up(struct viommu_driver_domain *domain, const struct until *until, enum viommu_result why)
+static VIOMMU_NOINLINE void give_up(struct viommu_driver_domain *domain, const struct until *until, enum viommu_result why)
 {
 	struct viommu_driver *drv = domain->drv;
 
