@@ -210,7 +210,6 @@ static enum viommu_result try_call(struct viommu_driver *drv, const struct viomm
 				   struct viommu_driver_poster *poster, struct viommu_driver_slot **out)
 {
 	bool is_probe = request->type == VIOMMU_T_PROBE;
-	enum viommu_result result;
 
 	if (drv->state != VIOMMU_DRIVER_RUNNING)
 		return drv->state == VIOMMU_DRIVER_FAILED ? VIOMMU_E_BROKEN : VIOMMU_E_STATE;
@@ -219,10 +218,9 @@ static enum viommu_result try_call(struct viommu_driver *drv, const struct viomm
 	*out = viommu_i_slot_take(drv, poster);
 	if (*out == NULL)
 		return VIOMMU_E_FULL;
-	result = viommu_i_slot_post(drv, *out, request, SLOT_WAITED);
-	if (result == VIOMMU_OK && is_probe)
-		drv->probe_slot = *out;
-	return result;
+	if (is_probe)
+		drv->probe_slot = *out; /* until it is released, at once if it cannot be posted */
+	return viommu_i_slot_post(drv, *out, request, SLOT_WAITED);
 }
 
 static enum viommu_result post(struct viommu_driver *drv, const struct viommu_wire_request *request,
