@@ -271,6 +271,81 @@ static void test_driver_process__fault_hook_stops_the_driver__ends(void **state)
 	driver_teardown(f);
 }
 
+static void count_one(void *ctx, const struct viommu_wire_fault *fault)
+{
+	uint64_t *addresses = ctx;
+
+	*addresses += fault->address;
+}
+
+static void report(struct driver_fixture *f, uint32_t endpoint, uint64_t address)
+{
+	struct viommu_wire_fault fault = sample;
+
+	fault.endpoint = endpoint;
+	fault.address = address;
+	assert_true(script_fault(f, &fault));
+	assert_false(viommu_driver_process(&f->drv, 8));
+}
+
+/* Owners get what is about their endpoints as long as these are attached; the driver's hook gets the rest. */
+static void test_driver_process__endpoints_with_owners__each_is_told_of_its_own(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain a, b;
+	struct viommu_driver_endpoint ea, eb, beside;
+	uint64_t of_a = 0, of_b = 0;
+
+	(void)state;
+	domain_up(f, &a, &ea, 8);
+	domain_up(f, &b, &eb, 9);
+	endpoint_up(f, &beside, 10);
+	assert_int_equal(viommu_driver_attach(&b, &beside, NULL), VIOMMU_OK);
+	viommu_driver_endpoint_set_fault(&ea, count_one, &of_a);
+	viommu_driver_endpoint_set_fault(&eb, count_one, &of_b);
+	report(f, 8, 0x1);
+	report(f, 9, 0x10);
+	assert_int_equal(f->fault_count, 0);
+	report(f, 10, 0x100); /* without an owner */
+	report(f, 11, 0x1000);
+	assert_int_equal(f->fault_count, 2);
+	report(f, 8, 0x2);
+	assert_int_equal(of_a, 0x3);
+	assert_int_equal(of_b, 0x10);
+	viommu_driver_endpoint_set_fault(&ea, NULL, NULL);
+	report(f, 8, 0x4);
+	assert_int_equal(f->fault_count, 3);
+	assert_int_equal(viommu_driver_detach(&eb, NULL), VIOMMU_OK);
+	report(f, 9, 0x20);
+	assert_int_equal(f->fault_count, 4);
+	assert_int_equal(of_a, 0x3);
+	assert_int_equal(of_b, 0x10);
+	assert_int_equal(viommu_driver_get_stats(&f->drv)->faults, 7);
+	driver_teardown(f);
+}
+
+/* A report that is none is about nobody, whatever was reported before. */
+static void test_driver_process__malformed_report_after_a_good_one__nobody_is_told(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_wire_fault fault = sample;
+	struct viommu_driver_domain d;
+	struct viommu_driver_endpoint e;
+	uint64_t told = 0;
+
+	(void)state;
+	domain_up(f, &d, &e, 8);
+	viommu_driver_endpoint_set_fault(&e, count_one, &told);
+	fault.endpoint = 8;
+	fault.address = 0x1;
+	assert_true(script_fault(f, &fault));
+	assert_true(script_event(f, sample_bytes, sizeof sample_bytes, 0));
+	assert_false(viommu_driver_process(&f->drv, 8));
+	assert_int_equal(told, 1);
+	assert_int_equal(f->fault_count, 0);
+	driver_teardown(f);
+}
+
 static void test_driver_process__used_entry_that_names_nothing__fails_the_driver(void **state)
 {
 	static const struct {
@@ -385,6 +460,8 @@ int main(void)
 		cmocka_unit_test(test_driver_process__buffers_given_back__device_is_kicked),
 		cmocka_unit_test(test_driver_process__fault_hook__may_call_the_driver),
 		cmocka_unit_test(test_driver_process__fault_hook_stops_the_driver__ends),
+		cmocka_unit_test(test_driver_process__endpoints_with_owners__each_is_told_of_its_own),
+		cmocka_unit_test(test_driver_process__malformed_report_after_a_good_one__nobody_is_told),
 		cmocka_unit_test(test_driver_process__used_entry_that_names_nothing__fails_the_driver),
 		cmocka_unit_test(test_driver_process__same_buffer_twice__fails_the_driver),
 		cmocka_unit_test(test_driver_start__event_counts__that_many_buffers),

@@ -87,7 +87,10 @@ struct viommu_driver_ops {
 	/* Both or neither. May disable interrupts. */
 	void (*lock)(void *ctx);
 	void (*unlock)(void *ctx);
-	/* A fault report. Lock not held; may call the driver. NULL: counted only. */
+	/*
+	 * A fault report of an endpoint whose owner has no hook (see viommu_driver_endpoint_set_fault). Lock not held;
+	 * may call the driver. NULL: counted only.
+	 */
 	void (*fault)(void *ctx, const struct viommu_wire_fault *fault);
 	/*
 	 * Each MAP and UNMAP that failed, but for those of a replay, when it is found out. Lock held: must not call the
@@ -159,6 +162,8 @@ struct viommu_driver_endpoint {
 	struct viommu_driver_domain *lost; /* it was there when the device was lost: recover attaches it again */
 	uint32_t region_count;
 	uint32_t life; /* of the driver, when this was last looked at */
+	void (*fault)(void *ctx, const struct viommu_wire_fault *fault); /* its owner's; or NULL */
+	void *fault_ctx;
 };
 
 /* A domain. The caller's memory, in place until viommu_driver_domain_deinit. Private members. */
@@ -382,6 +387,14 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_endpoint_init(struct viommu_dr
 								struct viommu_driver *drv, uint32_t id,
 								struct viommu_resv_region *regions, uint32_t capacity);
 
+/*
+ * Reports about this endpoint go to `fault`, from now on and as long as it is attached; others, and after NULL, to the
+ * hook of the driver. Called like that one, by viommu_driver_process; one that has been looked up already may still be
+ * called after this, or after a detach, on the thread that processes. An endpoint that was initialised. Locked.
+ */
+void viommu_driver_endpoint_set_fault(struct viommu_driver_endpoint *endpoint,
+				      void (*fault)(void *ctx, const struct viommu_wire_fault *fault), void *ctx);
+
 /* The regions found. Any thread. */
 const struct viommu_resv_region *viommu_driver_endpoint_regions(const struct viommu_driver_endpoint *endpoint,
 								uint32_t *count);
@@ -497,8 +510,9 @@ bool viommu_driver_next_mapping(struct viommu_driver_domain *domain, viommu_iova
 /* Events */
 
 /*
- * Takes completions and at most `budget` fault reports, calls the fault hook, and refills the event queue. Call it on
- * an interrupt or from time to time. Returns whether there may be more; with a budget of 0, true. Locked.
+ * Takes completions and at most `budget` fault reports, calls the fault hook of the endpoint's owner or the driver's,
+ * and refills the event queue. Call it on an interrupt or from time to time. Returns whether there may be more; with a
+ * budget of 0, true. Locked. Steps: requests in flight, and for each report the attached endpoints.
  */
 bool viommu_driver_process(struct viommu_driver *drv, uint32_t budget);
 

@@ -65,6 +65,32 @@ static enum viommu_result take(struct viommu_driver *drv, struct viommu_wire_fau
 	return result;
 }
 
+void viommu_driver_endpoint_set_fault(struct viommu_driver_endpoint *endpoint,
+				      void (*fault)(void *ctx, const struct viommu_wire_fault *fault), void *ctx)
+{
+	driver_lock(endpoint->drv);
+	endpoint->fault = fault;
+	endpoint->fault_ctx = ctx;
+	driver_unlock(endpoint->drv);
+}
+
+/* Whoever is to be told of a fault. */
+struct owner {
+	void (*fault)(void *ctx, const struct viommu_wire_fault *fault);
+	void *ctx;
+};
+
+static struct owner owner_of(const struct viommu_driver *drv, uint32_t id)
+{
+	for (const struct viommu_driver_domain *d = drv->domains; d != NULL; d = d->next) {
+		for (const struct viommu_driver_endpoint *e = d->endpoints; e != NULL; e = e->next) {
+			if (e->id == id && e->fault != NULL)
+				return (struct owner){ e->fault, e->fault_ctx };
+		}
+	}
+	return (struct owner){ drv->ops->fault, drv->ops_ctx };
+}
+
 bool viommu_driver_process(struct viommu_driver *drv, uint32_t budget)
 {
 	enum viommu_result result = VIOMMU_OK;
@@ -77,6 +103,7 @@ bool viommu_driver_process(struct viommu_driver *drv, uint32_t budget)
 	driver_unlock(drv);
 	while (budget > 0) {
 		struct viommu_wire_fault fault;
+		struct owner owner = { 0 };
 
 		driver_lock(drv);
 		if (drv->state == VIOMMU_DRIVER_RUNNING) {
@@ -85,14 +112,16 @@ bool viommu_driver_process(struct viommu_driver *drv, uint32_t budget)
 				result = take(drv, &fault);
 			if (result == VIOMMU_E_BROKEN)
 				drv->state = VIOMMU_DRIVER_FAILED;
+			if (result == VIOMMU_OK)
+				owner = owner_of(drv, fault.endpoint);
 		} else {
 			result = VIOMMU_E_BROKEN;
 		}
 		driver_unlock(drv);
 		if (result == VIOMMU_E_EMPTY || result == VIOMMU_E_BROKEN)
 			break;
-		if (result == VIOMMU_OK && drv->ops->fault != NULL)
-			drv->ops->fault(drv->ops_ctx, &fault);
+		if (owner.fault != NULL)
+			owner.fault(owner.ctx, &fault);
 		budget--;
 	}
 	driver_lock(drv);
