@@ -247,7 +247,8 @@ static void test_driver_recover__failure_not_reported_yet__is_reported_by_the_ne
 	driver_teardown(f);
 }
 
-static void test_driver_recover__reset_takes_long__nothing_has_changed(void **state)
+/* Nor does anybody ask a device that may be reset by now. */
+static void test_driver_recover__reset_takes_long__has_failed_and_lost_nothing(void **state)
 {
 	struct house h;
 
@@ -256,8 +257,10 @@ static void test_driver_recover__reset_takes_long__nothing_has_changed(void **st
 	h.f->script.reset_reads = UINT32_MAX;
 	assert_int_equal(viommu_driver_recover(&h.f->drv), VIOMMU_E_TIMEOUT);
 	assert_ptr_equal(viommu_driver_endpoint_domain(&h.ea[0]), &h.a);
-	assert_int_equal(h.f->script.count, 0);
 	assert_int_equal(steps_of(h.f, SET_FEATURES), 0);
+	assert_int_equal(map_page(&h.a, 1), VIOMMU_E_BROKEN);
+	assert_int_equal(viommu_driver_stop(&h.f->drv), VIOMMU_E_TIMEOUT);
+	assert_int_equal(h.f->script.count, 0);
 	h.f->script.reset_reads = 3;
 	h.f->script.resetting = 0;
 	assert_int_equal(viommu_driver_recover(&h.f->drv), VIOMMU_OK);
@@ -430,6 +433,29 @@ static void test_driver_recover__endpoint_in_doubt__is_in_no_domain(void **state
 	assert_int_equal(viommu_driver_attach(&a, &detaching, NULL), VIOMMU_OK);
 	assert_int_equal(script_count(f, VIOMMU_T_DETACH), 0);
 	assert_record_is_model(f, &a);
+	driver_teardown(f);
+}
+
+/* Nothing was sent, so recover still knows where everybody was; and who was to go does not come back. */
+static void test_driver_recover__attach_and_detach_after_it_failed__first_one_changes_nothing(void **state)
+{
+	struct driver_fixture *f = driver_up(NULL);
+	struct viommu_driver_domain a, b;
+	struct viommu_driver_endpoint staying, leaving;
+
+	(void)state;
+	domain_up(f, &a, &staying, 8);
+	domain_up(f, &b, &leaving, 9);
+	f->script.status |= VIOMMU_STATUS_NEEDS_RESET;
+	assert_int_equal(viommu_driver_look(&f->drv), VIOMMU_E_BROKEN);
+	f->script.count = 0;
+	assert_int_equal(viommu_driver_attach(&b, &staying, NULL), VIOMMU_E_BROKEN);
+	assert_int_equal(viommu_driver_detach(&leaving, NULL), VIOMMU_E_BROKEN);
+	assert_int_equal(f->script.count, 0);
+	assert_ptr_equal(viommu_driver_endpoint_domain(&staying), &a);
+	assert_int_equal(viommu_driver_recover(&f->drv), VIOMMU_OK);
+	assert_ptr_equal(viommu_driver_endpoint_domain(&staying), &a);
+	assert_null(viommu_driver_endpoint_domain(&leaving));
 	driver_teardown(f);
 }
 
@@ -838,13 +864,14 @@ int main(void)
 		cmocka_unit_test(test_driver_recover__device_has_kept_mappings__they_are_wiped_first),
 		cmocka_unit_test(test_driver_recover__device_will_not_wipe__the_replay_judges),
 		cmocka_unit_test(test_driver_recover__failure_not_reported_yet__is_reported_by_the_next_sync),
-		cmocka_unit_test(test_driver_recover__reset_takes_long__nothing_has_changed),
+		cmocka_unit_test(test_driver_recover__reset_takes_long__has_failed_and_lost_nothing),
 		cmocka_unit_test(test_driver_recover__features_refused__endpoints_wait_for_another_one),
 		cmocka_unit_test(test_driver_recover__stopped_in_between__endpoints_wait_no_longer),
 		cmocka_unit_test(test_driver_recover__one_endpoint_is_gone__the_others_are_back),
 		cmocka_unit_test(test_driver_recover__replay_refused__its_endpoints_are_in_no_domain),
 		cmocka_unit_test(test_driver_recover__device_is_another_one__what_does_not_fit_stays_out),
 		cmocka_unit_test(test_driver_recover__endpoint_in_doubt__is_in_no_domain),
+		cmocka_unit_test(test_driver_recover__attach_and_detach_after_it_failed__first_one_changes_nothing),
 		cmocka_unit_test(test_driver_recover__device_dies_again_at_any_request__the_next_one_puts_all_back),
 		cmocka_unit_test(test_driver_recover__never_started__state),
 		cmocka_unit_test(test_driver_look__device_works__ok_and_only_reads),

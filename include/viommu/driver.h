@@ -294,7 +294,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_start_queues(struct viommu_dri
 /*
  * Resets the device (with start_queues: the embedder does that before) and forgets what was in flight. Endpoints are
  * detached, also those that recover has still to attach; domains keep their records. VIOMMU_E_TIMEOUT: the device does
- * not finish its reset, so it may still touch the shared memory; stop again to go on waiting. Owner.
+ * not finish its reset, so it may still touch the shared memory; the driver has failed. Stop again to go on waiting.
+ * Owner.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_stop(struct viommu_driver *drv);
 
@@ -319,7 +320,8 @@ VIOMMU_NODISCARD enum viommu_result viommu_driver_look(struct viommu_driver *drv
  * domain; no range is UNCERTAIN. Failures not yet reported are still reported by the next sync. From the reset to its
  * ATTACH an endpoint reaches what config.bypass allows it. Not asked again: PROBE.
  *
- * VIOMMU_E_TIMEOUT before the reset is finished: nothing has changed, and the device may still touch the shared memory.
+ * VIOMMU_E_TIMEOUT before the reset is finished: the driver has failed, and nothing else has changed; the device may
+ * still touch the shared memory.
  * Errors of start: stopped; the endpoints wait for another recover (attach and detach take one out, stop takes all).
  * VIOMMU_E_REJECTED, VIOMMU_E_RANGE, VIOMMU_E_UNSUPP, with the driver running: one endpoint, the first one of perhaps
  * several, is in no domain, for the reason that attach gives; all others are where they were.
@@ -435,8 +437,8 @@ uint32_t viommu_driver_domain_id(const struct viommu_driver_domain *domain);
  * VIOMMU_E_STATE: not running. VIOMMU_E_RANGE: a mapping of the domain overlaps a reserved region of the endpoint, or,
  * with a record from before a restart, the domain or a mapping is out of range now. VIOMMU_E_UNSUPP: so is a feature
  * that they need. VIOMMU_E_REJECTED: the device refused (*status says how, if not NULL). If it refused the ATTACH, all
- * is as before; viommu_driver_endpoint_domain tells. VIOMMU_E_PEER, VIOMMU_E_TIMEOUT, VIOMMU_E_BROKEN, VIOMMU_E_PORT:
- * not known; the endpoint is UNCERTAIN: the next attach or detach begins with taking it out of wherever it may be.
+ * is as before; viommu_driver_endpoint_domain tells. VIOMMU_E_BROKEN of a driver that has failed before: likewise, so
+ * that recover puts it back. VIOMMU_E_PEER, VIOMMU_E_TIMEOUT, VIOMMU_E_BROKEN, VIOMMU_E_PORT: not known; the endpoint is UNCERTAIN: the next attach or detach begins with taking it out of wherever it may be.
  * VIOMMU_E_BUSY: there is another endpoint of which it is not known whether it is in the domain, or which could not be
  * detached after a replay that failed: attach or detach that one first.
  * Locked, waits; no other call on this domain or endpoint meanwhile.
@@ -449,7 +451,8 @@ struct viommu_driver_domain *viommu_driver_endpoint_domain(const struct viommu_d
 
 /*
  * Detaches it from its domain, or takes it out of those that wait for recover. VIOMMU_E_STATE: not attached, not
- * running. Other errors as attach. Locked, waits.
+ * running. Other errors as attach, but that VIOMMU_E_BROKEN always leaves it UNCERTAIN: recover does not put back what
+ * was to go. Locked, waits.
  */
 VIOMMU_NODISCARD enum viommu_result viommu_driver_detach(struct viommu_driver_endpoint *endpoint, uint8_t *status);
 

@@ -263,8 +263,8 @@ static enum viommu_result attach_check(const struct viommu_driver_domain *domain
 {
 	const struct viommu_driver *drv = domain->drv;
 
-	if (drv->state == VIOMMU_DRIVER_STOPPED)
-		return VIOMMU_E_STATE;
+	if (drv->state != VIOMMU_DRIVER_RUNNING)
+		return drv->state == VIOMMU_DRIVER_FAILED ? VIOMMU_E_BROKEN : VIOMMU_E_STATE;
 	if (domain->bypass && (drv->features & VIOMMU_F_BYPASS_CONFIG) == 0)
 		return VIOMMU_E_UNSUPP;
 	if (domain->id < drv->config.domain_first || domain->id > drv->config.domain_last)

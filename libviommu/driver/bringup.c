@@ -19,6 +19,10 @@ enum viommu_result viommu_i_device_reset(struct viommu_driver *drv)
 	uint32_t attempt = 0;
 
 	drv->registers->set_status(drv->registers_ctx, 0);
+	driver_lock(drv);
+	if (drv->state == VIOMMU_DRIVER_RUNNING)
+		drv->state = VIOMMU_DRIVER_FAILED;
+	driver_unlock(drv);
 	while (drv->registers->get_status(drv->registers_ctx) != 0) {
 		if (drv->ops->wait(drv->ops_ctx, viommu_i_step(&attempt)) != VIOMMU_OK)
 			return VIOMMU_E_TIMEOUT;

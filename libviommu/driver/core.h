@@ -89,7 +89,7 @@ static inline uint64_t driver_granule(const struct viommu_driver *drv)
 }
 
 /* bringup.c, lock not held */
-/* TIMEOUT: the device may still touch the shared memory. */
+/* A driver that was running has failed with that. TIMEOUT: the device may still touch the shared memory. */
 enum viommu_result viommu_i_device_reset(struct viommu_driver *drv);
 /* From a reset to DRIVER_OK. */
 enum viommu_result viommu_i_device_start(struct viommu_driver *drv);

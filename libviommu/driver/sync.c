@@ -7,39 +7,43 @@
 enum viommu_result viommu_i_wait(struct viommu_driver *drv, bool (*done)(void *arg), void *arg)
 {
 	bool published = false;
+	bool over = false;
 	uint32_t attempt = 0;
 
 	for (;;) {
 		bool kick = false;
 		bool ready = false;
-		bool finished, dead;
+		bool finished, dead, waits;
 
 		driver_lock(drv);
 		if (viommu_i_reap(drv))
 			attempt = 0;
 		finished = done(arg);
 		dead = drv->state != VIOMMU_DRIVER_RUNNING;
+		waits = !finished && !dead && !over;
 		/* Who waits for a slot waits also for those in front, who may post and never sync. */
-		if (!finished && !dead && (!published || drv->waiters != NULL)) {
+		if (waits && (!published || drv->waiters != NULL)) {
 			kick = drv->queues->publish(drv->queues_ctx, VIOMMU_QUEUE_REQUEST);
 			if (kick)
 				viommu_count(&drv->stats.kicks);
 			published = true;
 		}
 		/* From here on somebody may sleep until the device notifies. */
-		if (!finished && !dead)
+		if (waits)
 			ready = driver_arm(drv, VIOMMU_QUEUE_REQUEST);
 		driver_unlock(drv);
 		if (finished)
 			return VIOMMU_OK;
 		if (dead)
 			return VIOMMU_E_BROKEN;
+		if (over)
+			return VIOMMU_E_TIMEOUT;
 		if (kick)
 			drv->queues->kick(drv->queues_ctx, VIOMMU_QUEUE_REQUEST);
 		if (ready)
 			continue;
-		if (drv->ops->wait(drv->ops_ctx, viommu_i_step(&attempt)) != VIOMMU_OK)
-			return VIOMMU_E_TIMEOUT;
+		/* What came while it gave up still counts. */
+		over = drv->ops->wait(drv->ops_ctx, viommu_i_step(&attempt)) != VIOMMU_OK;
 	}
 }
 
@@ -75,7 +79,8 @@ static VIOMMU_NOINLINE struct until now(struct viommu_driver_domain *domain)
 }
 
 /* What did not come in time will not be waited for again. */
-static VIOMMU_NOINLINE void give_up(struct viommu_driver_domain *domain, const struct until *until, enum viommu_result why)
+static VIOMMU_NOINLINE void give_up(struct viommu_driver_domain *domain, const struct until *until,
+				    enum viommu_result why)
 {
 	struct viommu_driver *drv = domain->drv;
 
