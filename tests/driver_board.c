@@ -138,13 +138,26 @@ static const struct viommu_driver_ops ops = {
 	.size = sizeof ops, .wait = hook_wait, .lock = hook_lock, .unlock = hook_unlock
 };
 
-void board_up(struct board *b, uint32_t pace)
+void board_start(struct board *b)
 {
 	const struct viommu_wire_config space = { .page_size_mask = ~(PAGE - 1),
 						  .input_range = { 0, UINT64_MAX },
 						  .domain_last = UINT32_MAX };
-	struct viommu_driver_config config = VIOMMU_DRIVER_CONFIG_INIT;
 	uint8_t bytes[VIOMMU_WIRE_CONFIG_SIZE];
+
+	b->added = 0;
+	b->visible = 0;
+	b->answered = 0;
+	b->popped = 0;
+	viommu_wire_config_encode(&space, bytes);
+	assert_int_equal(
+		viommu_driver_start_queues(&b->drv, &queue_ops, b, VIOMMU_F_VERSION_1 | VIOMMU_F_MAP_UNMAP, bytes),
+		VIOMMU_OK);
+}
+
+void board_up(struct board *b, uint32_t pace)
+{
+	struct viommu_driver_config config = VIOMMU_DRIVER_CONFIG_INIT;
 	size_t len;
 
 	memset(b, 0, sizeof *b);
@@ -156,10 +169,7 @@ void board_up(struct board *b, uint32_t pace)
 	assert_int_equal(viommu_driver_mem_size(&config, &len, &len), VIOMMU_OK);
 	assert_int_equal(viommu_driver_init(&b->drv, &config, private_memory, sizeof private_memory, &b->shared),
 			 VIOMMU_OK);
-	viommu_wire_config_encode(&space, bytes);
-	assert_int_equal(
-		viommu_driver_start_queues(&b->drv, &queue_ops, b, VIOMMU_F_VERSION_1 | VIOMMU_F_MAP_UNMAP, bytes),
-		VIOMMU_OK);
+	board_start(b);
 	for (uint32_t i = 0; i < 2; i++) {
 		assert_int_equal(viommu_driver_endpoint_init(&b->endpoints[i], &b->drv, i, NULL, 0), VIOMMU_OK);
 		assert_int_equal(viommu_driver_domain_init(&b->domains[i], &b->drv, VIOMMU_DOMAIN_ANY, false),

@@ -53,6 +53,9 @@ extern struct board board;
 void board_up(struct board *b, uint32_t pace);
 void board_down(struct board *b);
 
+/* Queues of a device that has been reset, for a driver that is stopped. */
+void board_start(struct board *b);
+
 /* The device answers the oldest of what it sees. */
 void board_answer(struct board *b);
 

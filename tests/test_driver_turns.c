@@ -335,6 +335,46 @@ static void test_driver_turns__nothing_to_replay_by_then__slot_is_not_kept(void 
 	all_free(b);
 }
 
+static void restart(struct board *b)
+{
+	b->other = NULL;
+	b->pace = 1;
+	assert_int_equal(viommu_driver_stop(&b->drv), VIOMMU_OK);
+	board_start(b);
+}
+
+static void restart_when_it_has_a_slot(struct board *b)
+{
+	board_answer(b);
+	(void)viommu_driver_process(&b->drv, 0);
+	restart(b);
+}
+
+/* Every slot is free then, also the one that was held: there is that, or another one, for who waits. */
+static void test_driver_turns__driver_restarted_by_then__goes_on_with_what_is_there(void **state)
+{
+	(void)state;
+	for (int held = 0; held < 2; held++) {
+		struct board *b = board_full(0);
+
+		b->other = held ? restart_when_it_has_a_slot : restart;
+		assert_int_equal(viommu_driver_detach(b->endpoints, NULL), VIOMMU_OK);
+		assert_int_equal(b->rounds, 2);
+		all_free(b);
+	}
+}
+
+/* Nobody is attached any more, so that no slot is needed: what was held before is not given back a second time. */
+static void test_driver_turns__driver_restarted_and_nothing_to_post__slots_are_all_there(void **state)
+{
+	struct board *b = board_full(0);
+
+	(void)state;
+	b->other = restart_when_it_has_a_slot;
+	map_page(b->domains, 0);
+	all_free(b);
+}
+
 static void fail_when_it_has_a_slot(struct board *b)
 {
 	board_answer(b);
@@ -413,6 +453,8 @@ int main(void)
 		cmocka_unit_test(test_driver_turns__refused_by_then__slot_is_not_kept),
 		cmocka_unit_test(test_driver_turns__no_room_by_then__slot_is_not_kept),
 		cmocka_unit_test(test_driver_turns__nothing_to_replay_by_then__slot_is_not_kept),
+		cmocka_unit_test(test_driver_turns__driver_restarted_by_then__goes_on_with_what_is_there),
+		cmocka_unit_test(test_driver_turns__driver_restarted_and_nothing_to_post__slots_are_all_there),
 		cmocka_unit_test(test_driver_turns__driver_fails_by_then__slot_is_not_kept),
 		cmocka_unit_test(test_driver_turns__other_maps_where_a_buffer_was__mapping_stays),
 	};

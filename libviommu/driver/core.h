@@ -43,6 +43,7 @@ struct viommu_driver_poster {
 	struct viommu_driver_batch *batch; /* that the requests will be of; or NULL */
 	struct viommu_driver_slot *held;   /* for the next request; NULL: any that is free */
 	struct viommu_driver_poster *next; /* who comes after this one, while both wait for a slot */
+	uint32_t ticket;                   /* of the slot when it was given, the low half: has a stop taken it back? */
 };
 
 /* Every public function has its way through here, or checks the driver by itself. */
@@ -102,6 +103,8 @@ void viommu_i_driver_end_life(struct viommu_driver *drv, bool is_lost);
 struct viommu_range viommu_i_driver_input_range(const struct viommu_driver *drv);
 
 /* slots.c, lock held */
+/* Is there a slot for the poster? */
+bool viommu_i_slot_is_there(const struct viommu_driver *drv, struct viommu_driver_poster *poster);
 /* NULL: all in flight, or for others. */
 struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv, struct viommu_driver_poster *poster);
 /* Goes to whoever has waited longest. */

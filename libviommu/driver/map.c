@@ -66,7 +66,7 @@ enum viommu_result viommu_i_try_map(struct viommu_driver_domain *domain, const s
 
 	if (result != VIOMMU_OK)
 		return result;
-	if (domain->endpoints != NULL && poster->held == NULL && drv->free_slots == NULL)
+	if (domain->endpoints != NULL && !viommu_i_slot_is_there(drv, poster))
 		return VIOMMU_E_FULL;
 	/*
 	 * Holes of an UNMAP in flight too: its answer settles all of its range, and must not meet what came after it.

@@ -14,20 +14,27 @@ void viommu_i_slots_reset(struct viommu_driver *drv)
 	memset(drv->slots, 0, drv->queue_size * sizeof *drv->slots);
 	drv->free_slots = NULL;
 	drv->probe_slot = NULL;
-	drv->waiters = NULL;
 	for (uint32_t left = drv->slot_limit; left > 0; left--)
 		viommu_i_slot_release(drv, &drv->slots[left - 1]);
 }
 
+bool viommu_i_slot_is_there(const struct viommu_driver *drv, struct viommu_driver_poster *poster)
+{
+	if (poster->held != NULL && (uint32_t)poster->held->ticket != poster->ticket)
+		poster->held = NULL;
+	return poster->held != NULL || drv->free_slots != NULL;
+}
+
 struct viommu_driver_slot *viommu_i_slot_take(struct viommu_driver *drv, struct viommu_driver_poster *poster)
 {
-	struct viommu_driver_slot *slot = poster->held;
+	struct viommu_driver_slot *slot;
 
+	if (!viommu_i_slot_is_there(drv, poster))
+		return NULL;
+	slot = poster->held;
 	poster->held = NULL;
 	if (slot == NULL) {
 		slot = drv->free_slots;
-		if (slot == NULL)
-			return NULL;
 		drv->free_slots = slot->next;
 	}
 	memset(slot, 0, sizeof *slot);
@@ -42,6 +49,8 @@ void viommu_i_slot_release(struct viommu_driver *drv, struct viommu_driver_slot 
 		drv->probe_slot = NULL;
 	if (first != NULL) {
 		slot->state = SLOT_HELD;
+		slot->ticket = ++drv->next_ticket;
+		first->ticket = (uint32_t)slot->ticket;
 		first->held = slot;
 		drv->waiters = first->next;
 		return;

@@ -165,7 +165,7 @@ void viommu_i_poster_leave(struct viommu_driver *drv, struct viommu_driver_poste
 	link = link_to(drv, poster);
 	if (*link != NULL)
 		*link = poster->next;
-	if (poster->held != NULL)
+	if (viommu_i_slot_is_there(drv, poster) && poster->held != NULL)
 		viommu_i_slot_release(drv, poster->held);
 	poster->held = NULL;
 	driver_unlock(drv);
