@@ -350,8 +350,9 @@ static void test_replay__random_requests__agree(void **state)
 
 static void test_replay__shipped_recordings__agree(void **state)
 {
-	static const char *const files[] = { "boot",      "vblk-strict", "vblk-lazy",          "nvme-strict",
-					     "nvme-lazy", "vfio-dpdk",   "lookup-mixed-strict" };
+	static const char *const files[] = { "boot",        "vblk-strict", "vblk-lazy",           "nvme-strict",
+					     "nvme-lazy",   "vfio-dpdk",   "lookup-mixed-strict", "server-remove",
+					     "server-vfio", "server-disks" };
 
 	(void)state;
 	for (size_t i = 0; i < sim_env_rounds(SIZE_OF(files), 1); i++) {
