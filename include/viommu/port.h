@@ -38,9 +38,10 @@
 
 /*
  * For the few places where a hot path depends on it. NOINLINE: what is rare, or one of several ways, and would take
- * registers from the rest. LIKELY: which way goes straight on.
+ * registers from the rest. INLINE: even where more than one function calls it. LIKELY: which way goes straight on.
  */
 #define VIOMMU_NOINLINE __attribute__((noinline))
+#define VIOMMU_INLINE inline __attribute__((always_inline))
 #define VIOMMU_LIKELY(e) __builtin_expect(e, 1)
 
 /* For functions whose unsigned numbers wrap on purpose. In all others clang's integer sanitizer reports it. */
