@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * driver_calls.c: what all calls of the target `driver` have in common: the hooks, what is checked around each call, and
- * what the model says of a domain.
+ * driver_calls.c: what all calls of the target `driver` have in common: the hooks, what is checked around each call,
+ * and what the model says of a domain.
  */
 #include "driver_calls.h"
 

@@ -4,9 +4,9 @@
  * calls of the driver, and what the device does: now, at a later call of the wait hook, or while the configuration is
  * read.
  *
- * driver_model.h foretells the records and the reports; driver_calls.h has the results of calls, the hooks (which lock is
- * held, how often they are called), the parts of the shared memory that are the device's to write, PROBE replies against
- * a second parser, and what dma.h says of addresses; here are the operations, and what the device does.
+ * driver_model.h foretells the records and the reports; driver_calls.h has the results of calls, the hooks (which lock
+ * is held, how often they are called), the parts of the shared memory that are the device's to write, PROBE replies
+ * against a second parser, and what dma.h says of addresses; here are the operations, and what the device does.
  */
 #include <string.h>
 
