@@ -193,6 +193,17 @@ enum viommu_result driver_calls_endpoint_init(uint32_t e, uint32_t capacity)
 	return r;
 }
 
+/* Of a request that was sent, and not carried out for all the driver knows. */
+static void check_answer(enum viommu_result r)
+{
+	if (r == VIOMMU_E_BROKEN)
+		CHECK(driver_calls_is_broken());
+	else if (r == VIOMMU_E_PEER)
+		CHECK(w->model.unanswered);
+	else
+		CHECK(r == VIOMMU_E_REJECTED || r == VIOMMU_E_TIMEOUT);
+}
+
 enum viommu_result driver_calls_attach(uint32_t d, uint32_t e)
 {
 	struct viommu_driver_endpoint *handle = &w->endpoints[e];
@@ -231,14 +242,8 @@ enum viommu_result driver_calls_attach(uint32_t d, uint32_t e)
 	case VIOMMU_E_BUSY:
 		CHECK(was_unknown || driver_calls_is_unknown(d));
 		break;
-	case VIOMMU_E_BROKEN:
-		CHECK(driver_calls_is_broken());
-		break;
-	case VIOMMU_E_PEER:
-		CHECK(w->model.unanswered);
-		break;
 	default:
-		CHECK(r == VIOMMU_E_REJECTED || r == VIOMMU_E_TIMEOUT);
+		check_answer(r);
 		break;
 	}
 	driver_calls_end(r);
@@ -269,14 +274,8 @@ enum viommu_result driver_calls_detach(uint32_t e)
 	case VIOMMU_E_STATE:
 		CHECK(handle->drv == NULL || w->drv.state == VIOMMU_DRIVER_STOPPED || !was_in);
 		break;
-	case VIOMMU_E_BROKEN:
-		CHECK(driver_calls_is_broken());
-		break;
-	case VIOMMU_E_PEER:
-		CHECK(w->model.unanswered);
-		break;
 	default:
-		CHECK(r == VIOMMU_E_REJECTED || r == VIOMMU_E_TIMEOUT);
+		check_answer(r);
 		break;
 	}
 	driver_calls_end(r);
