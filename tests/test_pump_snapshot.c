@@ -304,6 +304,29 @@ static void test_pump_snapshot__something_half_done__busy(void **state)
 	teardown(w);
 }
 
+/* The driver does not ask when a bypass is over that it has ended, so the pump does. */
+static void test_pump_snapshot__bypass_ends__busy_until_processed(void **state)
+{
+	static const uint8_t on = 1, off = 0;
+	struct viommu_registers *regs = viommu_pump_registers(&world.pump);
+	struct viommu_access_token token;
+	struct world *w = &world;
+	size_t len;
+
+	(void)state;
+	setup(w, 0);
+	bring_up(w, 0);
+	viommu_registers_config_write(regs, VIOMMU_WIRE_CONFIG_BYPASS, &on, 1);
+	assert_int_equal(viommu_access_begin(&w->f.accesses[0], &token), VIOMMU_OK);
+	viommu_registers_config_write(regs, VIOMMU_WIRE_CONFIG_BYPASS, &off, 1);
+	process(w);
+	assert_int_equal(viommu_pump_save(&w->pump, again, sizeof(again), &len), VIOMMU_E_BUSY);
+	viommu_access_end(&w->f.accesses[0], token);
+	process(w);
+	save(w);
+	teardown(w);
+}
+
 static void test_pump_snapshot__driver_was_there__state(void **state)
 {
 	struct world *w = &world;
@@ -476,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_pump_snapshot__restore_with_unpublished_answer__told_afterwards),
 		cmocka_unit_test(test_pump_snapshot__broken_queue__broken_until_reset),
 		cmocka_unit_test(test_pump_snapshot__something_half_done__busy),
+		cmocka_unit_test(test_pump_snapshot__bypass_ends__busy_until_processed),
 		cmocka_unit_test(test_pump_snapshot__driver_was_there__state),
 		cmocka_unit_test(test_pump_snapshot__of_version_1__read_and_written),
 		cmocka_unit_test(test_pump_snapshot__bytes_that_are_no_snapshot_of_it__peer),
